@@ -1,0 +1,54 @@
+# Each target makes .venv and installs what it needs, once.
+#
+#     make demo     train the example network
+#     make test     the tests
+#     make lint     ruff and mypy
+#     make bench    how long the command line takes, against its own imports
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean
+
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# The first Python of the right age; `make test PYTHON=python3.12` chooses another.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 10))
+PYTHON ?= $(shell for one in python3 python3.13 python3.12 python3.11 python3.10; do \
+	$$one -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$one && break; done)
+
+help:
+	@sed -n 's/^#     //p' Makefile
+
+demo: .venv/.for-demo
+	@.venv/bin/python demo/digits.py
+
+test: .venv/.for-dev
+	@.venv/bin/python -m pytest
+
+lint: .venv/.for-dev
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+
+bench: .venv/.for-dev
+	@.venv/bin/python tests/bench/run.py
+
+clean:
+	rm -rf .venv build dist
+
+.venv/bin/python:
+	@if ! $(or $(PYTHON),false) -c '$(NEW_ENOUGH)' 2>/dev/null; then \
+		echo "wdsl needs Python 3.10 or later, and $(or $(PYTHON),python3) is not. Name one: make PYTHON=/path/to/python3" >&2; \
+		exit 1; \
+	fi
+	@$(PYTHON) -m venv .venv
+
+.venv/.for-demo: EXTRAS := tensorflow,demo
+.venv/.for-dev: EXTRAS := tensorflow,dev
+.venv/.for-%: pyproject.toml | .venv/bin/python
+	@echo "Installing wdsl[$(EXTRAS)] in .venv; the first time that takes a minute or two"
+	@.venv/bin/python -m pip install -e '.[$(EXTRAS)]' 2>&1 | tee .venv/install.log \
+		| awk '/^Collecting / { print "  " $$2; fflush() } /^Installing collected/ { print "  unpacking"; fflush() }' \
+		|| { tail -n 30 .venv/install.log; exit 1; }
+	@touch $@

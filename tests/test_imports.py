@@ -1,0 +1,112 @@
+"""Imports run one way. Ruff holds every file to it (TID251); this holds ruff to it."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ORDER = "source diagnostics syntax catalog structure network weights plan backends tools".split()
+LIBRARIES = ("keras", "tensorflow", "jinja2", "lark")
+
+MAY_NOT = {
+    "wdsl/syntax/tree.py": (*ORDER[3:], "runtime"),
+    "wdsl/catalog/tree.py": ("source", "diagnostics", "syntax", *ORDER[4:], "runtime"),
+    "wdsl/network/shapes.py": ("weights", "plan", "runtime", "backends", "tools"),
+    "wdsl/weights/solve.py": ("plan", "runtime", "backends", "tools"),
+    "wdsl/plan.py": ("backends", "tools"),
+    "wdsl/structure.py": ("backends", "tools"),
+    "wdsl/backends/keras.py": ("syntax", "tools", "backends.python"),
+    "wdsl/backends/python.py": ("syntax", "tools", "backends.keras"),
+}
+
+AT_THE_TOP = {
+    "source.py": set(),
+    "diagnostics.py": {"source"},
+    "structure.py": set(),
+    "runtime.py": {"structure"},
+    "plan.py": {"source", "diagnostics", "syntax", "catalog", "structure", "network", "weights"},
+}
+"""What the files at the top of the package may import of it: they share one ruff.toml, which cannot tell
+them apart."""
+
+THE_ONE_PLACE = {
+    "wdsl/backends/keras.py": {"keras", "importlib"},
+    "wdsl/backends/python.py": {"jinja2"},
+    "wdsl/runtime.py": {"keras"},
+    "wdsl/syntax/parser.py": {"lark"},
+    "wdsl/__init__.py": {"wdsl"},
+}
+"""The only imports that may say `noqa: TID251`."""
+
+
+def complaints(file: str, code: str) -> set[int]:
+    """The lines of `code` that ruff would report if it stood in `file`."""
+    ruff = [sys.executable, "-m", "ruff", "check", "--no-cache", "--select=TID251", "--output-format=concise"]
+    command = [*ruff, "--stdin-filename", file, "-"]
+    ran = subprocess.run(command, check=False, input=code, text=True, capture_output=True, cwd=ROOT)
+    assert ran.returncode in (0, 1), ran.stderr
+    return {int(line.split(":")[1]) for line in ran.stdout.splitlines() if ": TID251" in line}
+
+
+@pytest.mark.parametrize("file", MAY_NOT)
+def test_ruff_reports_an_import_of_a_later_stage(file: str) -> None:
+    lines = []
+    for room in MAY_NOT[file]:
+        lines += [f"import wdsl.{room}", f"from wdsl.{room}.x import y"]
+        lines += [f"def f(): from wdsl.{room} import y"]
+    lines += [f"def f(): import {library}" for library in LIBRARIES]
+    lines += ["from click import echo", "import rich.console"]
+    assert complaints(file, "\n".join(lines)) == set(range(1, len(lines) + 1))
+
+
+@pytest.mark.parametrize("file", MAY_NOT)
+def test_ruff_allows_an_import_of_an_earlier_stage(file: str) -> None:
+    room = file.removeprefix("wdsl/").removesuffix(".py").split("/")[0]
+    earlier = [one for one in ORDER[: ORDER.index(room) + 1] if one not in (*MAY_NOT[file], "backends")]
+    assert complaints(file, "\n".join(f"import wdsl.{one}" for one in earlier)) == set()
+
+
+def test_tools_reach_keras_through_the_public_api() -> None:
+    assert complaints("wdsl/tools/x.py", "import wdsl\nimport click\n") == set()
+    assert complaints("wdsl/tools/x.py", "\n".join(f"import {name}" for name in LIBRARIES)) == {1, 2, 3, 4}
+
+
+def imported(file: Path) -> set[str]:
+    """Every dotted name that a file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("file", AT_THE_TOP)
+def test_a_file_at_the_top_imports_only_earlier_stages(file: str) -> None:
+    path = ROOT / "wdsl" / file
+    if path.exists():
+        rooms = {name.split(".")[1] for name in imported(path) if name.startswith("wdsl.")}
+        assert rooms <= AT_THE_TOP[file]
+
+
+def test_only_the_one_place_is_exempt() -> None:
+    exempt: dict[str, set[str]] = {}
+    for path in (ROOT / "wdsl").rglob("*.py"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if "noqa: TID251" in line:
+                exempt.setdefault(path.relative_to(ROOT).as_posix(), set()).add(line.split()[1].split(".")[0])
+    assert {file: names - THE_ONE_PLACE.get(file, set()) for file, names in exempt.items()} == {
+        file: set() for file in exempt
+    }
+
+
+def test_reports_cost_no_library() -> None:
+    code = "import sys, wdsl.tools.reports; print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    ran = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, cwd=ROOT, check=True)
+    assert not {*LIBRARIES, "click", "rich", "numpy", "json"} & set(ran.stdout.split())
