@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ORDER = "source diagnostics syntax catalog structure network weights plan backends tools".split()
+EARLY = ["source", "diagnostics", "syntax", "catalog", "structure"]
+ORDER = [*EARLY, "network", "weights", "plan", "backends", "tools"]
 LIBRARIES = ("keras", "tensorflow", "jinja2", "lark")
 
 MAY_NOT = {
