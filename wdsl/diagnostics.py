@@ -9,7 +9,14 @@ from typing import Literal
 
 from wdsl.source import Span
 
-CODES: dict[str, str] = {}
+CODES: dict[str, str] = {
+    "E0101": "text that does not fit the grammar",
+    "E0102": "a bracket that is never closed",
+    "E0103": "a literal that is none",
+    "E0104": "a newer version of the language",
+    "E0105": "text that nests too deeply",
+    "E0106": "a statement that this version does not compile",
+}
 """The title of every diagnostic code. `E…` are errors, `W…` warnings."""
 
 

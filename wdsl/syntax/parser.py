@@ -1,0 +1,545 @@
+"""Text to syntax tree.
+
+Lark reads `grammar/wnet.lark`; its callbacks build the nodes as the parser reduces, so there is no parse tree in
+between. After a syntax error the broken statement is blanked out and the text is read again: what is left keeps its
+offsets, and each mistake is reported once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from lark import Lark, Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+
+from wdsl.diagnostics import Diagnostic, Fix, Label, nearest
+from wdsl.source import Source, Span
+from wdsl.syntax import nodes
+
+LANGUAGE_VERSION = 1
+MAX_NESTING = 150
+"""How deep brackets and operators may nest. Later stages walk expressions by recursion, which Python bounds."""
+MAX_SYNTAX_ERRORS = 20
+MAX_DIGITS = 4000
+"""Python itself refuses to read longer integers."""
+
+NOT_YET = frozenset({"assert", "block", "const", "extern", "for", "from", "if", "import", "weight"})
+"""Statements that the language has and this version does not compile."""
+STATEMENTS = ("input", "layer", "output")
+
+
+def parse(source: Source) -> tuple[nodes.File, tuple[Diagnostic, ...]]:
+    """The syntax tree of a source, and its syntax errors. What is broken is left out of the tree."""
+    problems: list[Diagnostic] = []
+    text = source.text
+    while True:
+        file, problem, broken = _attempt(source, text)
+        if problem is None:
+            return file, tuple(problems)
+        problems.append(problem)
+        if broken is None or len(problems) == MAX_SYNTAX_ERRORS:
+            return nodes.File(source, ()), tuple(problems)
+        start, end = broken
+        text = text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
+
+
+def tokens(source: Source) -> Iterator[Token]:
+    """The tokens of a source, as far as they can be told apart."""
+    parser = _lark()
+    interactive = parser.parse_interactive(source.text)
+    try:
+        for token in interactive.iter_parse():
+            yield token
+    except UnexpectedInput:
+        return
+
+
+def _attempt(source: Source, text: str) -> tuple[nodes.File, Diagnostic | None, tuple[int, int] | None]:
+    """One reading of `text`: the file, or the first error and the stretch of text that it spoils."""
+    nothing = nodes.File(source, ())
+    with _lock:
+        _build.source = source
+        try:
+            return _lark().parse(text), None, None  # type: ignore[return-value]
+        except _Refused as refused:
+            problem = refused.diagnostic
+            return nothing, problem, _statement_around(text, problem.span.start)
+        except UnexpectedInput as error:
+            problem = _explain(source, text, error)
+            return nothing, problem, _statement_around(text, problem.span.start)
+
+
+class _Refused(Exception):
+    """Text that is well-formed by the grammar, and still not wnet."""
+
+    def __init__(self, code: str, message: str, span: Span, label: str = "", hint: str | None = None):
+        self.diagnostic = Diagnostic(code, message, span, label, hint=hint)
+
+
+class _Lines:
+    """Makes _END of line ends and semicolons: none inside ( ) and [ ], one at most between two statements."""
+
+    always_accept = ("_NEWLINE", "_SEMICOLON", "RBRACE", "RPAR", "RSQB")
+
+    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        # For each open bracket, how many operators stand in its present item: together they bound the tree's depth.
+        operators = [0]
+        ended = True
+        token = None
+        for token in stream:
+            type_ = token.type
+            if type_ in ("_NEWLINE", "_SEMICOLON"):
+                if ended or (len(operators) > 1 and type_ == "_NEWLINE"):
+                    continue
+                token = Token.new_borrow_pos("_END", token.value, token)
+            elif type_ in ("LPAR", "LSQB"):
+                operators[-1] += 1
+                operators.append(0)
+            elif type_ in ("RPAR", "RSQB") and len(operators) > 1:
+                operators.pop()
+            elif type_ in _NESTING:
+                operators[-1] += 1
+            elif type_ == "RBRACE" and not ended:
+                yield Token.new_borrow_pos("_END", "}", token)
+            if type_ in ("COMMA", "ARROW") or token.type == "_END":
+                operators[-1] = 0
+            elif operators[-1] > MAX_NESTING or len(operators) > 1 and sum(operators) > MAX_NESTING:
+                raise _Refused(
+                    "E0105",
+                    "the expression nests too deeply",
+                    _build.at(token),
+                    f"more than {MAX_NESTING} brackets and operators stand inside one another here",
+                    hint="name parts of it, in statements of their own",
+                )
+            ended = token.type in ("_END", "LBRACE")
+            yield token
+        if token is not None and not ended:
+            yield Token.new_borrow_pos("_END", "", token)
+
+
+_NESTING = frozenset({"SIGN", "TIMES", "POWER", "COMPARE", "NOT", "AND", "OR", "IF", "DOT"})
+
+
+class _Build:
+    """The callbacks: one method for each rule of the grammar, from its children to its node."""
+
+    source: Source
+
+    def at(self, first: Any, last: Any = None) -> Span:
+        last = first if last is None else last
+        start = first.start_pos if isinstance(first, Token) else first.span.start
+        end = last.end_pos if isinstance(last, Token) else last.span.end
+        return Span(self.source, start, end)
+
+    # Statements
+
+    def file(self, children: list[Any]) -> nodes.File:
+        return nodes.File(self.source, tuple(child for child in children if isinstance(child, nodes.Network)))
+
+    def version(self, children: list[Any]) -> None:
+        _, number = children
+        if number.value not in {str(version) for version in range(1, LANGUAGE_VERSION + 1)}:
+            raise _Refused(
+                "E0104",
+                f"the file is written in version {number} of the language",
+                self.at(number),
+                f"this compiler reads version {LANGUAGE_VERSION}",
+                hint="install a newer wdsl",
+            )
+
+    def network(self, children: list[Any]) -> nodes.Network:
+        keyword, name, parameters, _, *body, brace = children
+        return nodes.Network(
+            self._identifier(name), parameters or (), tuple(body), self._doc_above(keyword), span=self.at(keyword, brace)
+        )
+
+    def parameters(self, children: list[Any]) -> tuple[nodes.Parameter, ...]:
+        return tuple(child for child in children if isinstance(child, nodes.Parameter))
+
+    def parameter(self, children: list[Any]) -> nodes.Parameter:
+        name, type_, default = children
+        last = default or type_ or name
+        return nodes.Parameter(self._identifier(name), self._identifier(type_), default, span=self.at(name, last))
+
+    def input(self, children: list[Any]) -> nodes.Input:
+        keyword, name, dtype, _, *dimensions, bracket = children
+        sizes = tuple(each for each in dimensions if each is not None)
+        return nodes.Input(
+            self._identifier(name), self._identifier(dtype), sizes, span=self.at(keyword, bracket)
+        )
+
+    def unknown(self, children: list[Any]) -> nodes.Unknown:
+        return nodes.Unknown(span=self.at(children[0]))
+
+    def layer(self, children: list[Any]) -> nodes.Layer:
+        keyword, name, value, annotations, weights = children
+        last = value
+        if annotations:
+            last = annotations[-1]
+        if weights:
+            weights, last = weights
+        return nodes.Layer(
+            self._identifier(name), value, annotations or (), weights or (), span=self.at(keyword, last)
+        )
+
+    def binding(self, children: list[Any]) -> nodes.Binding:
+        *names, value = children
+        return nodes.Binding(tuple(map(self._identifier, names)), value, span=self.at(names[0], value))
+
+    def output(self, children: list[Any]) -> nodes.Output:
+        keyword, name, value = children
+        return nodes.Output(self._identifier(name), value, span=self.at(keyword, value))
+
+    def annotations(self, children: list[Any]) -> tuple[nodes.Annotation, ...]:
+        return tuple(children)
+
+    def annotation(self, children: list[Any]) -> nodes.Annotation:
+        name, regions, _, arguments, closing, value, via = children
+        last = name
+        if regions:
+            regions, last = regions
+        for part in (closing, value, via):
+            last = last if part is None else part
+        return nodes.Annotation(
+            self._identifier(name), regions, arguments, value, self._identifier(via), span=self.at(name, last)
+        )
+
+    def via(self, children: list[Any]) -> Token:
+        return children[0]  # type: ignore[no-any-return]
+
+    def regions(self, children: list[Any]) -> tuple[tuple[nodes.Expression, ...], Token]:
+        _, *regions, bracket = children
+        return tuple(each for each in regions if each is not None), bracket
+
+    def where(self, children: list[Any]) -> nodes.Where:
+        keyword, predicate = children
+        return nodes.Where(predicate, span=self.at(keyword, predicate))
+
+    def weights(self, children: list[Any]) -> tuple[tuple[nodes.WeightAnnotations, ...], Token]:
+        _, *weights, brace = children
+        return tuple(weights), brace
+
+    def weight(self, children: list[Any]) -> nodes.WeightAnnotations:
+        path, annotations = children
+        return nodes.WeightAnnotations(path, annotations, span=self.at(path, annotations[-1]))
+
+    def path(self, children: list[Any]) -> nodes.Name:
+        return nodes.Name(".".join(children), span=self.at(children[0], children[-1]))
+
+    # Expressions
+
+    def chain(self, children: list[Any]) -> nodes.Chain:
+        return nodes.Chain(tuple(children[::2]), span=self.at(children[0], children[-1]))
+
+    def conditional(self, children: list[Any]) -> nodes.Conditional:
+        then, _, test, _, otherwise = children
+        return nodes.Conditional(then, test, otherwise, span=self.at(then, otherwise))
+
+    def binary(self, children: list[Any]) -> nodes.Binary:
+        left, operator, right = children
+        return nodes.Binary(operator.value, left, right, span=self.at(left, right))
+
+    def unary(self, children: list[Any]) -> nodes.Unary:
+        operator, operand = children
+        return nodes.Unary(operator.value, operand, span=self.at(operator, operand))
+
+    def name(self, children: list[Any]) -> nodes.Name:
+        return self._identifier(children[0])  # type: ignore[return-value]
+
+    def integer(self, children: list[Any]) -> nodes.Literal:
+        (token,) = children
+        if len(token) > MAX_DIGITS:
+            raise _Refused("E0103", f"a number of {len(token)} digits is too long", self.at(token))
+        return nodes.Literal(int(self._digits(token)), span=self.at(token))
+
+    def float(self, children: list[Any]) -> nodes.Literal:
+        (token,) = children
+        value = float(self._digits(token))
+        if value == float("inf"):
+            raise _Refused("E0103", f"`{token}` is too large for a float", self.at(token))
+        return nodes.Literal(value, span=self.at(token))
+
+    def _digits(self, token: Token) -> str:
+        if re.search(r"__|_\b|_[.eE]", token):
+            raise _Refused("E0103", f"`{token}` is not a number", self.at(token), "`_` stands between digits only")
+        return token.replace("_", "")
+
+    def string(self, children: list[Any]) -> nodes.Literal:
+        (token,) = children
+
+        def unescape(match: re.Match[str]) -> str:
+            try:
+                return {'"': '"', "\\": "\\", "n": "\n", "t": "\t"}[match[1]]
+            except KeyError:
+                start = token.start_pos + 1 + match.start()
+                raise _Refused(
+                    "E0103",
+                    f"`{match[0]}` is not an escape",
+                    Span(self.source, start, start + 2),
+                    'the escapes are `\\"`, `\\\\`, `\\n` and `\\t`',
+                ) from None
+
+        return nodes.Literal(re.sub(r"\\(.)", unescape, token[1:-1]), span=self.at(token))
+
+    def constant(self, children: list[Any]) -> nodes.Literal:
+        (token,) = children
+        return nodes.Literal({"true": True, "false": False, "none": None}[token.value], span=self.at(token))
+
+    def list(self, children: list[Any]) -> nodes.List:
+        first, items, last = children
+        return nodes.List(tuple(items[0]) if items else (), span=self.at(first, last))
+
+    def parenthesis(self, children: list[Any]) -> nodes.Expression:
+        first, items, last = children
+        if items and len(items[0]) == 1 and not items[1]:
+            return items[0][0]  # type: ignore[no-any-return]
+        return nodes.Tuple(tuple(items[0]) if items else (), span=self.at(first, last))
+
+    def call(self, children: list[Any]) -> nodes.Call:
+        function, _, arguments, last = children
+        return nodes.Call(function, arguments, span=self.at(function, last))
+
+    def attribute(self, children: list[Any]) -> nodes.Attribute:
+        value, name = children
+        return nodes.Attribute(value, self._identifier(name), span=self.at(value, name))  # type: ignore[arg-type]
+
+    def subscript(self, children: list[Any]) -> nodes.Subscript:
+        value, _, (items, _), last = children
+        return nodes.Subscript(value, tuple(items), span=self.at(value, last))
+
+    def items(self, children: list[Any]) -> tuple[list[nodes.Expression], bool]:
+        """The items, and whether a comma follows the last: `(a,)` is a tuple, `(a)` is not."""
+        *items, comma = children
+        return items, comma is not None
+
+    def slice(self, children: list[Any]) -> nodes.Slice:
+        start, colon, stop, second, step = children
+        last = colon
+        for part in (stop, second, step):
+            last = last if part is None else part
+        return nodes.Slice(start, stop, step, span=self.at(colon if start is None else start, last))
+
+    def arguments(self, children: list[Any]) -> tuple[nodes.Argument, ...]:
+        return tuple(child for child in children if child is not None)
+
+    def argument(self, children: list[Any]) -> nodes.Argument:
+        name, value = children
+        return nodes.Argument(self._identifier(name), value, span=self.at(value if name is None else name, value))
+
+    # Parts
+
+    def _identifier(self, token: Token | None) -> Any:
+        return None if token is None else nodes.Name(token.value, span=self.at(token))
+
+    def _doc_above(self, keyword: Token) -> str:
+        """The `##` lines that stand directly above a declaration, without their marks."""
+        lines: list[str] = []
+        number = self.source.position(keyword.start_pos)[0] - 1
+        while number > 0 and (line := self.source.line(number).strip()).startswith("##"):
+            lines.insert(0, line[2:].removeprefix(" "))
+            number -= 1
+        return "\n".join(lines).strip()
+
+
+_build = _Build()
+_lock = Lock()  # Lark binds the callbacks when it loads the grammar, so they find the source of the day in _build
+
+
+@cache
+def _lark() -> Lark:
+    """The parser. Its tables take 0.2 s to make; Lark keeps them in a file and checks that they are of this grammar."""
+    return Lark(
+        _grammar_path().read_text(encoding="utf-8"),
+        parser="lalr",
+        lexer="contextual",
+        start="file",
+        postlex=_Lines(),  # type: ignore[arg-type]
+        transformer=_build,  # type: ignore[arg-type]
+        maybe_placeholders=True,
+        cache=_cache_path(),
+    )
+
+
+def _grammar_path() -> Path:
+    """In the installed package first, in the checkout second."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "grammar" / "wnet.lark"
+    return installed if installed.exists() else package.parent / "grammar" / "wnet.lark"
+
+
+def _cache_path() -> str | bool:
+    """A file in the user's own cache folder (the tables are a pickle: nobody else may write it), or no cache."""
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wdsl"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return False
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    return str(folder / f"grammar-{version}.lark") if os.access(folder, os.W_OK) else False
+
+
+# Errors
+
+_WORDS = {
+    "_END": "the end of the statement",
+    "$END": "the end of the file",
+    "ARROW": "`->`",
+    "COLON": "`:`",
+    "COMMA": "`,`",
+    "EQUAL": "`=`",
+    "DOT": "`.`",
+    "LPAR": "`(`",
+    "RPAR": "`)`",
+    "LSQB": "`[`",
+    "RSQB": "`]`",
+    "LBRACE": "`{`",
+    "RBRACE": "`}`",
+    "NAME": "a name",
+    "INT": "a number",
+    "NETWORK": "`network`",
+    "ELSE": "`else`",
+}
+_EXPRESSION = {"NAME", "INT", "FLOAT", "STRING", "LPAR", "LSQB", "TRUE", "FALSE", "NONE"}
+_OPERATORS = {"POWER", "COMPARE", "TIMES", "SIGN", "IF", "OR", "AND", "DOT", "QUESTION", "WHERE", "NOT"}
+
+
+def _explain(source: Source, text: str, error: UnexpectedInput) -> Diagnostic:
+    if isinstance(error, UnexpectedCharacters):
+        at = error.pos_in_stream
+        if text[at] == '"':
+            end = text.find("\n", at)
+            return Diagnostic(
+                "E0103", "a string is not closed", Span(source, at, len(text) if end < 0 else end), 'no `"` on this line'
+            )
+        shown = text[at] if text[at].isprintable() else f"U+{ord(text[at]):04X}"
+        return Diagnostic("E0101", f"`{shown}` is not a character of wnet", Span(source, at, at + 1))
+    if not isinstance(error, UnexpectedToken):
+        return Diagnostic("E0101", "the file ends too early", Span(source, len(text), len(text)))
+    token = error.token
+    start, end = token.start_pos or 0, token.end_pos or 0
+    if token.type == "$END" or (token.type == "_END" and not token.value):
+        start = end = len(text.rstrip())
+    elif token.type == "_END":
+        end = start + 1
+    first = re.compile(r"\s*(\w*)").match(text, text.rfind("\n", 0, start) + 1)
+    word, word_at = (first[1], first.start(1)) if first else ("", start)
+    opened = _open_brackets(text, start)
+    ends = token.type in ("$END", "_END")
+    if not opened and token.type == "$END":
+        opened = _open_braces(text)
+    if opened and (ends or (opened[-1] < word_at and _starts_statement(text, word_at))):
+        bracket, here = opened[-1], Span(source, start, end) if ends else Span(source, word_at, word_at + len(word))
+        return Diagnostic(
+            "E0102",
+            f"`{text[bracket]}` is never closed",
+            Span(source, bracket, bracket + 1),
+            "opened here",
+            labels=(Label(here, f"still open when {_shown(token) if ends else f'`{word}`'} comes"),),
+        )
+    if token.type == "NAME" and start - word_at <= len(word) + 1 and word not in STATEMENTS:
+        where = Span(source, word_at, word_at + len(word))
+        if word in NOT_YET:
+            return Diagnostic("E0106", f"`{word}` statements are not compiled by this version of wdsl", where)
+        near = nearest(word, STATEMENTS)
+        if near and start > word_at:
+            fix = Fix(where, near)
+            return Diagnostic("E0101", f"`{word}` does not begin a statement", where, f"did you mean `{near}`?", fix=fix)
+    expected = _expected(error.accepts or error.expected)
+    return Diagnostic(
+        "E0101", f"{_shown(token)} does not fit here", Span(source, start, end), expected and f"expected {expected}"
+    )
+
+
+def _shown(token: Token) -> str:
+    if token.type == "$END":
+        return "the end of the file"
+    if token.type == "_END" and not token.value:
+        return "the end of the file"
+    if token.type == "_END" and token.value not in ";}":
+        return "the end of the line"
+    return f"`{token.value}`"
+
+
+def _expected(terminals: set[str]) -> str:
+    words = []
+    rest = set(terminals)
+    if rest >= _EXPRESSION - {"LSQB", "LPAR"}:
+        rest -= _EXPRESSION | {"SIGN"}
+        words.append("an expression")
+    if {"LAYER", "INPUT", "OUTPUT"} <= rest:
+        rest -= {"LAYER", "INPUT", "OUTPUT", "NAME"}
+        words.append("a statement (`input`, `layer`, `output`, or `name = …`)")
+    words.extend(sorted({_WORDS.get(each, f"`{each.lower().strip('_')}`") for each in rest - _OPERATORS}))
+    return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else "".join(words)
+
+
+# Where a statement begins and ends, in text that does not parse
+
+_PIECES = re.compile(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*|[()\[\]{}\n]')
+
+
+def _open_brackets(text: str, end: int) -> list[int]:
+    """Offsets of the ( and [ that are open at `end`, outermost first."""
+    opened: list[int] = []
+    for piece in _PIECES.finditer(text, 0, end):
+        if piece[0] in "([":
+            opened.append(piece.start())
+        elif piece[0] in ")]" and opened:
+            opened.pop()
+        elif piece[0] in "{}":
+            opened.clear()
+    return opened
+
+
+def _open_braces(text: str) -> list[int]:
+    """Offsets of the { that no } closes."""
+    opened: list[int] = []
+    for piece in _PIECES.finditer(text):
+        if piece[0] == "{":
+            opened.append(piece.start())
+        elif piece[0] == "}" and opened:
+            opened.pop()
+    return opened
+
+
+_STATEMENT = re.compile(r"(?:input|layer|output|network)\s+[A-Za-z_]|[A-Za-z_]\w*\s*=(?!=)[^,\n]*$|\}", re.MULTILINE)
+
+
+def _starts_statement(text: str, at: int) -> bool:
+    """Whether what begins at `at`, the first word of a line, looks like a statement rather than a continued one."""
+    return _STATEMENT.match(text, at) is not None
+
+
+def _statement_around(text: str, at: int) -> tuple[int, int] | None:
+    """The stretch of text to leave out so that the rest can be read; None if that would be a whole network."""
+    opened = _open_brackets(text, at)
+    if not opened and at < len(text) and text[at] == "{" and at in _open_braces(text):
+        return None
+    start = text.rfind("\n", 0, opened[0] if opened else at) + 1
+    brace = text.rfind("{", start, at)
+    if brace >= 0 and re.match(r"\s*network\b", text[start:]):
+        start = brace + 1
+    elif re.match(r"\s*(network|wnet|block)\b", text[start:]):
+        return None
+    depth = 0
+    end = len(text)
+    for piece in _PIECES.finditer(text, max(start, at)):
+        if piece[0] == "{":
+            depth += 1
+        elif piece[0] == "}":
+            if depth == 0:
+                end = piece.start()
+                break
+            depth -= 1
+        elif piece[0] == "\n" and depth == 0:
+            end = piece.start()
+            break
+    if end <= start or not text[start:end].strip():
+        return None
+    return start, end
