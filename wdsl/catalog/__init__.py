@@ -1,0 +1,44 @@
+"""What Keras offers, as data: the arguments, shape rules and weights of its layers and functions.
+
+Nothing here imports Keras. That the rows say what Keras does is what the tests compare, row by row.
+"""
+
+from wdsl.catalog.argument_types import check, describe, show, show_shape
+from wdsl.catalog.dtypes import DTYPES
+from wdsl.catalog.layers import LAYERS
+from wdsl.catalog.model import (
+    REQUIRED,
+    Argument,
+    CatalogError,
+    Class,
+    Constructed,
+    Function,
+    Inferred,
+    Layer,
+    TensorSpec,
+    Weight,
+)
+from wdsl.catalog.registries import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
+
+__all__ = [
+    "ACTIVATIONS",
+    "CONSTRAINTS",
+    "DTYPES",
+    "INITIALIZERS",
+    "LAYERS",
+    "REGULARIZERS",
+    "REQUIRED",
+    "Argument",
+    "CatalogError",
+    "Class",
+    "Constructed",
+    "Function",
+    "Inferred",
+    "Layer",
+    "TensorSpec",
+    "Weight",
+    "check",
+    "describe",
+    "show",
+    "show_shape",
+]

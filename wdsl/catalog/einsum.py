@@ -1,0 +1,86 @@
+"""Einsum equations: what `EinsumDense` makes of one, and what `ops.einsum` gives."""
+
+from __future__ import annotations
+
+import re
+
+from wdsl.catalog.argument_types import show_shape
+from wdsl.catalog.model import CatalogError, Shape
+
+# Matched at the beginning only, as Keras does: what follows is ignored here and refused when it runs.
+_FORMS = (
+    re.compile(r"()([a-zA-Z]+),([a-zA-Z]+)->([a-zA-Z]+)"),
+    re.compile(r"(0)([a-zA-Z]+),([a-zA-Z]+)->0([a-zA-Z]+)"),
+    re.compile(r"()([a-zA-Z]{2,})0,([a-zA-Z]+)->([a-zA-Z]+)0"),
+)
+
+
+def dense_shapes(
+    equation: str, bias_axes: str | None, input_shape: Shape, output_shape: Shape
+) -> tuple[Shape, Shape | None, Shape]:
+    """The shapes of the kernel, the bias (if there is one) and the output of an `EinsumDense`."""
+    plain = equation.replace("...", "0")
+    match = next((found for form in _FORMS if (found := form.match(plain))), None)
+    if match is None:
+        raise CatalogError(
+            f'"{equation}" is no equation for `EinsumDense`: write one like "ab,bc->ac", "...b,bc->...c" '
+            'or "ab...,bc->ac..."',
+            "equation",
+        )
+    left, inputs, kernel, outputs = match.groups()
+    elided = len(input_shape) - len(inputs)
+    if elided < 0:
+        raise CatalogError(
+            f'the input {show_shape(input_shape)} has {len(input_shape)} axes, but the equation "{equation}" '
+            f"names {len(inputs)}"
+        )
+    before = input_shape[1:elided] if left else ()
+    after = () if left else input_shape[len(input_shape) - elided :]
+    output = (input_shape[0], *before, *output_shape, *after)
+    offset = elided if left else 0
+    if offset + len(outputs) > len(output):
+        raise CatalogError(
+            f"`output_shape` gives {len(output_shape)} sizes, too few for "
+            f'"{outputs}" in the equation "{equation}"',
+            "output_shape",
+        )
+    input_sizes = {letter: input_shape[offset + i] for i, letter in enumerate(inputs)}
+    output_sizes = {letter: output[offset + i] for i, letter in enumerate(outputs)}
+    for letter in inputs:
+        size = output_sizes.get(letter)
+        if size is not None and size != input_sizes[letter]:
+            raise CatalogError(
+                f'"{letter}" of the equation "{equation}" is {_size(input_sizes[letter])} in the input '
+                f"{show_shape(input_shape)} and {_size(size)} in the output {show_shape(output)}",
+                "output_shape",
+            )
+    for letter in outputs:
+        if letter not in inputs and letter not in kernel:
+            raise CatalogError(
+                f'"{letter}" stands in the output of "{equation}" and nowhere before it', "equation"
+            )
+    kernel_shape = []
+    for letter in kernel:
+        if letter not in output_sizes and letter not in input_sizes:
+            raise CatalogError(
+                f'"{letter}" of the weight in "{equation}" stands neither in the input nor in the output',
+                "equation",
+            )
+        kernel_shape.append(output_sizes[letter] if letter in output_sizes else input_sizes[letter])
+    bias_shape: Shape | None = None
+    if bias_axes is not None:
+        for letter in bias_axes:
+            if letter not in outputs:
+                raise CatalogError(
+                    f'"{letter}" of the bias is not in the output of "{equation}"', "bias_axes"
+                )
+        if not bias_axes:
+            raise CatalogError("`bias_axes` names no axis; leave it out for no bias", "bias_axes")
+        first = min(outputs.find(letter) for letter in bias_axes)
+        bias_shape = tuple(output_sizes[letter] if letter in bias_axes else 1 for letter in outputs[first:])
+        bias_shape += (1,) * (0 if left else elided)
+    return tuple(kernel_shape), bias_shape, output
+
+
+def _size(size: int | None) -> str:
+    return "unknown" if size is None else int.__repr__(size)

@@ -1,0 +1,14 @@
+"""The layers, a module for each family. A new layer is a new row in its family's `ROWS`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from wdsl.catalog.layers import convolution, core, merging, pooling, recurrent, reshaping
+from wdsl.catalog.model import Layer
+
+_FAMILIES = (core, convolution, pooling, reshaping, merging, recurrent)
+
+LAYERS: Mapping[str, Layer] = MappingProxyType({row.name: row for family in _FAMILIES for row in family.ROWS})
+"""The layers by the names of their classes in `keras.layers`."""

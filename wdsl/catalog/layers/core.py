@@ -1,0 +1,128 @@
+"""Dense layers, embeddings, and layers that leave the shape as it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from wdsl.catalog.dtypes import compute_dtype
+from wdsl.catalog.einsum import dense_shapes
+from wdsl.catalog.model import CatalogError, Inferred, Layer, TensorSpec, Values, Weight
+from wdsl.catalog.shapes import as_tuple, need_rank, need_rank_from, weight
+
+
+def with_lora(a: Values, main: Weight, others: tuple[Weight, ...], prefix: str) -> tuple[Weight, ...]:
+    """The weights of a layer, with `lora_rank` the main one frozen and two thin factors behind all others."""
+    rank = a["lora_rank"]
+    if rank is None:
+        return (main, *others)
+    if a[main.constraint or ""] is not None:
+        raise CatalogError(f"`lora_rank` cannot be combined with `{main.constraint}`", "lora_rank")
+    factor = replace(main, trainable=True, initializer=None, constraint=None)
+    first = replace(factor, name=f"{prefix}_a", path=f"{prefix}_a", shape=(*main.shape[:-1], rank))
+    second = replace(factor, name=f"{prefix}_b", path=f"{prefix}_b", shape=(rank, main.shape[-1]))
+    return (replace(main, trainable=False), *others, first, second)
+
+
+def dense(layer: Layer, a: Values, call: Values) -> Inferred:
+    """`Dense` acts on the last axis."""
+    x: TensorSpec = call["inputs"]
+    need_rank_from(x.shape, 2, layer.name, "batch, ..., features")
+    kernel = weight(a, "kernel", (x.shape[-1], a["units"]), "kernel")
+    bias = (weight(a, "bias", (a["units"],), "bias"),) if a["use_bias"] else ()
+    output = TensorSpec((*x.shape[:-1], a["units"]), compute_dtype(a))
+    return Inferred(output, with_lora(a, kernel, bias, "lora_kernel"))
+
+
+def einsum_dense(layer: Layer, a: Values, call: Values) -> Inferred:
+    """`EinsumDense`: the kernel's shape is what its equation leaves open."""
+    x: TensorSpec = call["inputs"]
+    kernel_shape, bias_shape, output_shape = dense_shapes(
+        a["equation"], a["bias_axes"], x.shape, as_tuple(a["output_shape"])
+    )
+    needs = "each axis that the equation gives the weight"
+    kernel = weight(a, "kernel", kernel_shape, "kernel", needs=needs)
+    bias = () if bias_shape is None else (weight(a, "bias", bias_shape, "bias", needs=needs),)
+    output = TensorSpec(output_shape, compute_dtype(a))
+    return Inferred(output, with_lora(a, kernel, bias, "lora_kernel"))
+
+
+def embedding(layer: Layer, a: Values, call: Values) -> Inferred:
+    """`Embedding` puts a vector in place of each entry."""
+    x: TensorSpec = call["inputs"]
+    embeddings = weight(a, "embeddings", (a["input_dim"], a["output_dim"]), "embeddings")
+    output = TensorSpec((*x.shape, a["output_dim"]), compute_dtype(a))
+    return Inferred(output, with_lora(a, embeddings, (), "lora_embeddings"))
+
+
+def unchanged(layer: Layer, a: Values, call: Values) -> Inferred:
+    """Layers that change no shape. `family`: `rank`, the only one that they take."""
+    x: TensorSpec = call["inputs"]
+    if rank := layer.family.get("rank"):
+        need_rank(x.shape, rank, layer.name)
+    return Inferred(TensorSpec(x.shape, compute_dtype(a)))
+
+
+_LORA = "lora_rank: optional size = None, lora_alpha: optional float = None"
+_KERNEL_AND_BIAS = (
+    "kernel_initializer: initializer = 'glorot_uniform', bias_initializer: initializer = 'zeros', "
+    "kernel_regularizer: optional regularizer = None, bias_regularizer: optional regularizer = None"
+)
+_CONSTRAINTS = "kernel_constraint: optional constraint = None, bias_constraint: optional constraint = None"
+_SEED = "seed: optional int = None"
+_RATE_AND_SHAPE = f"rate: fraction, noise_shape: optional list(optional size) = None, {_SEED}"
+_TRAINING = "inputs: tensor, training: optional bool = False"
+
+
+def _row(name: str, signature: str, call: str = "inputs: tensor", **family: Any) -> Layer:
+    return Layer(name, signature, unchanged, call_signature=call, family=family)
+
+
+ROWS = (
+    Layer(
+        "Dense",
+        "units: size, activation: optional activation = None, use_bias: bool = True, "
+        f"{_KERNEL_AND_BIAS}, activity_regularizer: optional regularizer = None, {_CONSTRAINTS}, "
+        f"{_LORA}, quantization_config: unset = None",
+        dense,
+        "kernel",
+        "inputs: tensor, training: optional bool = None",
+    ),
+    Layer(
+        "EinsumDense",
+        "equation: str, output_shape: size or list(optional size), "
+        f"activation: optional activation = None, bias_axes: optional str = None, {_KERNEL_AND_BIAS}, "
+        f"{_CONSTRAINTS}, {_LORA}, "
+        "gptq_unpacked_column_size: unset = None, quantization_config: unset = None",
+        einsum_dense,
+        "kernel",
+        "inputs: tensor, training: optional bool = None",
+    ),
+    Layer(
+        "Embedding",
+        "input_dim: size, output_dim: size, embeddings_initializer: initializer = 'uniform', "
+        "embeddings_regularizer: optional regularizer = None, "
+        f"embeddings_constraint: optional constraint = None, mask_zero: bool = False, weights: unset = None, "
+        f"{_LORA}, quantization_config: unset = None",
+        embedding,
+        "embeddings",
+    ),
+    _row("Activation", "activation: optional activation"),
+    _row(
+        "ReLU",
+        "max_value: optional nonnegative = None, negative_slope: nonnegative = 0.0, "
+        "threshold: nonnegative = 0.0",
+    ),
+    _row("LeakyReLU", "negative_slope: nonnegative = 0.3"),
+    _row("ELU", "alpha: float = 1.0"),
+    _row("Softmax", "axis: axes = -1", "inputs: tensor, mask: optional tensor = None"),
+    _row("Dropout", _RATE_AND_SHAPE, _TRAINING),
+    _row(
+        "AlphaDropout",
+        _RATE_AND_SHAPE,
+        _TRAINING,
+    ),
+    _row("GaussianDropout", f"rate: fraction, {_SEED}", _TRAINING),
+    _row("GaussianNoise", f"stddev: fraction, {_SEED}", _TRAINING),
+    _row("Masking", "mask_value: float = 0.0"),
+)

@@ -1,0 +1,181 @@
+"""The shapes of the catalogue's rows: layers, functions, their arguments, their weights.
+
+A row is data: a signature in one string, and the shape rule that it shares with its family. Signatures are
+read when a row is first used, since a file uses a handful of the rows and importing must cost nothing.
+
+A signature looks like Keras's own, with a type in place of an annotation:
+
+    units: size, activation: optional activation = None, use_bias: bool = True, *, dtype: str = None
+
+What stands after `*` can only be given by name. The type language is in `argument_types.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Final, Literal
+
+Shape = tuple[int | None, ...]
+Kind = Literal["initializer", "regularizer", "constraint", "layer"]
+
+
+class _Required:
+    """The default of an argument that has none."""
+
+    def __repr__(self) -> str:
+        return "REQUIRED"
+
+
+REQUIRED: Final = _Required()
+"""Stands where an argument's default would, if it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """What is known of a tensor: its shape, batch included (`None` is an unknown size), and its dtype."""
+
+    shape: Shape
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class Constructed:
+    """An initializer, regularizer, constraint or layer that a file constructs as an argument."""
+
+    kind: Kind
+    name: str
+    arguments: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument: name, type (see `argument_types.py`), default, and whether it goes by name only."""
+
+    name: str
+    type: str
+    default: object = REQUIRED
+    keyword: bool = False
+
+    @property
+    def required(self) -> bool:
+        """Whether a call must give it."""
+        return self.default is REQUIRED
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """One weight of a layer, and which of the layer's arguments initialize, regularize and constrain it."""
+
+    name: str
+    path: str
+    shape: tuple[int, ...]
+    trainable: bool
+    initializer: str | None
+    regularizer: str | None
+    constraint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inferred:
+    """What a layer gives: its output or outputs, and its weights in Keras's order."""
+
+    output: TensorSpec | tuple[TensorSpec, ...]
+    weights: tuple[Weight, ...] = ()
+
+
+class CatalogError(Exception):
+    """What Keras would refuse, in the user's words.
+
+    `argument` names the culprit among the constructor's and the call's; None means the inputs' shapes.
+    """
+
+    def __init__(self, message: str, argument: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.argument = argument
+
+
+Values = Mapping[str, Any]
+LayerRule = Callable[["Layer", Values, Values], Inferred]
+FunctionRule = Callable[["Function", Values], TensorSpec | tuple[TensorSpec, ...]]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One row: a layer class of Keras."""
+
+    name: str
+    signature: str
+    rule: LayerRule
+    main_weight: str | None = None
+    call_signature: str = "inputs: tensor"
+    keywords: str = "activity_regularizer, trainable, dtype, autocast"
+    family: Mapping[str, Any] = field(default_factory=dict)
+    """What tells this row from the others that share its rule: the number of spatial axes, a cell's path."""
+
+    @cached_property
+    def arguments(self) -> tuple[Argument, ...]:
+        """The constructor's arguments in Keras's order, then those that every layer takes by name."""
+        from wdsl.catalog.signatures import base_arguments, read_signature
+
+        own = read_signature(self.signature)
+        named = {argument.name for argument in own}
+        return own + tuple(a for a in base_arguments(self.keywords) if a.name not in named)
+
+    @cached_property
+    def call(self) -> tuple[Argument, ...]:
+        """The arguments of a call of the layer."""
+        from wdsl.catalog.signatures import read_signature
+
+        return read_signature(self.call_signature)
+
+    def infer(self, arguments: Mapping[str, object], call: Mapping[str, object]) -> Inferred:
+        """The output and the weights for these arguments, all bound, each of a value that `check` let pass.
+
+        Raises CatalogError for what Keras would refuse.
+        """
+        from wdsl.catalog.dtypes import cast_inputs
+
+        inferred = self.rule(self, arguments, cast_inputs(arguments, call))
+        if arguments.get("trainable", True):
+            return inferred
+        return replace(inferred, weights=tuple(replace(w, trainable=False) for w in inferred.weights))
+
+
+@dataclass(frozen=True)
+class Function:
+    """One row: a function that wiring may call. `keras` is where it is, such as `ops.concatenate`."""
+
+    name: str
+    keras: str
+    signature: str
+    rule: FunctionRule
+
+    @cached_property
+    def arguments(self) -> tuple[Argument, ...]:
+        """The function's arguments in Keras's order: the tensors, then the others."""
+        from wdsl.catalog.signatures import read_signature
+
+        return read_signature(self.signature)
+
+    def infer(self, call: Mapping[str, object]) -> TensorSpec | tuple[TensorSpec, ...]:
+        """The output for these arguments, all bound. Raises CatalogError for what Keras would refuse."""
+        return self.rule(self, call)
+
+
+@dataclass(frozen=True)
+class Class:
+    """One row: an initializer, regularizer or constraint class."""
+
+    name: str
+    kind: Kind
+    signature: str = ""
+
+    @cached_property
+    def arguments(self) -> tuple[Argument, ...]:
+        """The constructor's arguments in Keras's order."""
+        from wdsl.catalog.signatures import read_signature
+
+        return read_signature(self.signature)
