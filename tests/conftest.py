@@ -1,0 +1,120 @@
+"""What all tests share: golden files, and Hypothesis without chance or clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from difflib import unified_diff
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+TESTS = Path(__file__).parent
+GOLDEN = TESTS / "golden" / "data"
+
+settings.register_profile("wdsl", derandomize=True, deadline=None)
+settings.load_profile("wdsl")
+
+requested = pytest.StashKey[set[str]]()
+"""The golden files that the tests of this run asked for."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="write the golden files instead of comparing"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[requested] = set()
+
+
+@pytest.fixture
+def update_golden(request: pytest.FixtureRequest) -> bool:
+    """Whether expected texts are to be rewritten."""
+    return bool(request.config.getoption("--update-golden"))
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest, update_golden: bool) -> Callable[[str, str], None]:
+    """`golden("tied/plan.txt", text)` fails unless tests/golden/data/tied/plan.txt holds `text`."""
+
+    def check(name: str, text: str) -> None:
+        request.config.stash[requested].add(name)
+        path = GOLDEN / name
+        text = text if text.endswith("\n") else f"{text}\n"
+        if update_golden:
+            write(path, text)
+            return
+        if not path.exists():
+            pytest.fail(f"{path} does not exist; run pytest with --update-golden, and read it", pytrace=False)
+        compare(path, path.read_text(encoding="utf-8"), text)
+
+    return check
+
+
+def write(path: Path, text: str) -> None:
+    """Writes a text if it is not what the file already holds."""
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def compare(path: Path, expected: str, text: str) -> None:
+    """Fails with a diff unless the two texts are the same."""
+    __tracebackhide__ = True
+    if text != expected:
+        lines = unified_diff(
+            expected.splitlines(), text.splitlines(), f"{path} (golden)", "this run", lineterm=""
+        )
+        diff = "\n".join(lines) or "The two differ in line ends."
+        pytest.fail(f"{diff}\n\nIf this run is right: pytest --update-golden", pytrace=False)
+
+
+@pytest.fixture
+def same_text() -> Callable[[Path, str, str], None]:
+    """`same_text(path, expected, text)` fails with a diff unless the texts are the same."""
+    return compare
+
+
+def pytest_testnodedown(node: object) -> None:
+    """Under xdist: what a worker's tests asked for is known to the worker alone, until it says so."""
+    node.config.stash[requested] |= set(getattr(node, "workeroutput", {}).get("golden", ()))  # type: ignore[attr-defined]
+
+
+pytest_testnodedown.pytest_impl = {"optionalhook": True}  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Iterator[None]:
+    """Golden files that no test asks for fail a full run that passed otherwise; an update removes them."""
+    config = session.config
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["golden"] = sorted(config.stash[requested])
+    elif exitstatus == pytest.ExitCode.OK and is_full_run(config):
+        orphans = orphaned(config.stash[requested])
+        if config.getoption("--update-golden"):
+            for orphan in orphans:
+                orphan.unlink()
+        elif orphans:
+            names = "\n".join(f"  {orphan}" for orphan in orphans)
+            said = f"No test asks for these golden files; --update-golden removes them:\n{names}"
+            report = pytest.TestReport(
+                "golden files", ("golden", None, "golden files"), {}, "failed", said, "call"
+            )
+            config.hook.pytest_runtest_logreport(report=report)
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    return (yield)
+
+
+def is_full_run(config: pytest.Config) -> bool:
+    """Whether all tests were asked for, not a choice of them."""
+    options = ("keyword", "markexpr", "deselect", "lf", "failedfirst", "stepwise", "ignore", "ignore_glob")
+    chosen = any(getattr(config.option, option, None) for option in options)
+    places = {(config.invocation_params.dir / place).resolve() for place in config.args}
+    return not chosen and places <= {TESTS, TESTS.parent}
+
+
+def orphaned(names: set[str]) -> list[Path]:
+    files = sorted(path for path in GOLDEN.rglob("*") if path.is_file())
+    return [path for path in files if path.relative_to(GOLDEN).as_posix() not in names]

@@ -1,0 +1,40 @@
+"""Every stage of every file in specs/, to the character."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import wdsl
+
+ROOT = Path(__file__).parents[2]
+SPECS = sorted((ROOT / "specs").glob("*.wnet"))
+
+EXTENSIONS = {
+    "tokens": "txt",
+    "syntax": "txt",
+    "network": "txt",
+    "weights": "txt",
+    "plan": "txt",
+    "python": "py",
+    "mermaid": "mmd",
+    "dot": "dot",
+    "json": "json",
+}
+
+
+def test_every_stage_is_covered() -> None:
+    assert tuple(wdsl.STAGES) == tuple(EXTENSIONS)
+    assert SPECS
+
+
+@pytest.mark.parametrize("stage", EXTENSIONS)
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.stem)
+def test_stage(
+    spec: Path, stage: str, golden: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    net = wdsl.load(f"specs/{spec.name}")
+    golden(f"{spec.stem}/{stage}.{EXTENSIONS[stage]}", net.emit(stage))
