@@ -1,0 +1,3 @@
+from wdsl.tools.cli import main
+
+main(prog_name="wdsl")

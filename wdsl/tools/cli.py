@@ -1,0 +1,315 @@
+"""The command line: `wdsl build`, `wdsl check`, `wdsl summary`.
+
+What is imported here is paid by every command, so reports, diffs and tables are imported where they are used.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn
+
+import click
+
+import wdsl
+from wdsl.diagnostics import Diagnostic
+
+PROBLEMS = 1
+"""The exit status when a file is not in order; 0 is clean, and click's own 2 is misuse."""
+
+POLL = 0.3
+"""Seconds between two looks at a watched file."""
+
+RESERVED = ("network",)
+"""Names of `wdsl.load`'s own arguments, which `--set` cannot give."""
+
+
+class Setting(click.ParamType[tuple[str, Any], tuple[str, Any]]):
+    """`code=64`: a parameter of the network and its value."""
+
+    name = "name=value"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Any]:
+        name, equals, words = value.partition("=")
+        if not equals or not name.isidentifier():
+            self.fail(f"{value!r} is not of the form name=value", param, ctx)
+        if name in RESERVED:
+            self.fail(f"{name!r} is chosen with --{name}", param, ctx)
+        return name, constant(words)
+
+
+def constant(words: str) -> Any:
+    """A value as the language writes it: number, true, false, none, list; anything else is a string."""
+    words = words.strip()
+    if words.startswith("[") and words.endswith("]"):
+        return [constant(one) for one in words[1:-1].split(",") if one.strip()]
+    if len(words) > 1 and words[0] == words[-1] == '"':
+        return words[1:-1]
+    if words in ("true", "false", "none"):
+        return {"true": True, "false": False, "none": None}[words]
+    if any(char.isdigit() for char in words):
+        for kind in (int, float):
+            try:
+                return kind(words)
+            except ValueError:
+                pass
+    return words
+
+
+def chosen(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say which network, and with which parameters."""
+    command = click.option("--network", metavar="NAME", help="The network to take, of several in the file.")(
+        command
+    )
+    return click.option(
+        "--set", "settings", type=Setting(), multiple=True, help="A parameter's value; may be repeated."
+    )(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(wdsl.__version__, message="%(prog)s %(version)s")
+def main() -> None:
+    """Compiles .wnet files, neural networks with weight structure, to Keras.
+
+    \b
+    Examples:
+      wdsl check specs/
+      wdsl build net.wnet --set code=64
+      wdsl build net.wnet -o - | less
+      wdsl build net.wnet --emit weights
+    """
+
+
+@main.command()
+@click.argument("spec", metavar="NET.WNET")
+@click.option(
+    "-o", "--output", metavar="FILE", help="Where to write; - is standard output. Default: NET.py beside it."
+)
+@chosen
+@click.option(
+    "--runtime", is_flag=True, help="Import what the weights need from wdsl, instead of carrying it along."
+)
+@click.option("--emit", metavar="STAGE", help=f"Print a stage instead: {', '.join(wdsl.STAGES)}.")
+@click.option(
+    "--check", is_flag=True, help="Write nothing; fail with a diff if the file is not what the spec gives."
+)
+@click.option("--watch", is_flag=True, help="Build again whenever a .wnet file beside the spec changes.")
+def build(
+    spec: str,
+    output: str | None,
+    network: str | None,
+    settings: Sequence[tuple[str, Any]],
+    runtime: bool,
+    emit: str | None,
+    check: bool,
+    watch: bool,
+) -> None:
+    """Writes the network as a Python module that needs Keras alone.
+
+    \b
+    Examples:
+      wdsl build net.wnet                    writes net.py
+      wdsl build net.wnet -o models/net.py
+      wdsl build net.wnet --check            for CI: is net.py up to date?
+      wdsl build net.wnet --emit plan        prints the build plan
+    """
+    if emit is not None and emit not in wdsl.STAGES:
+        raise click.BadParameter(f"{emit!r} is none of {', '.join(wdsl.STAGES)}", param_hint="--emit")
+    if output is None:
+        output = "-" if emit else f"{os.path.splitext(spec)[0]}.py"
+    if output != "-" and os.path.realpath(output) == os.path.realpath(spec):
+        raise click.UsageError(f"{output} would overwrite the spec")
+    if output != "-" and os.path.isdir(output):
+        raise click.UsageError(f"{output} is a folder")
+    if check and (watch or output == "-"):
+        raise click.UsageError("--check compares with a file: it goes with neither --watch nor -o -")
+
+    def once() -> bool:
+        net = load(spec, network, settings)
+        if net is None:
+            return False
+        report(net.diagnostics)
+        text = net.emit(emit) if emit else net.to_python(standalone=not runtime)
+        if check:
+            return same(output, text, spec)
+        deliver(output, text)
+        return True
+
+    if watch:
+        keep(once, spec)
+    elif not once():
+        sys.exit(PROBLEMS)
+
+
+@main.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@chosen
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json", "sarif"]), default="text", show_default=True
+)
+@click.option("--strict", is_flag=True, help="Fail on warnings too.")
+def check(
+    paths: Sequence[str], network: str | None, settings: Sequence[tuple[str, Any]], form: str, strict: bool
+) -> None:
+    """Says what is wrong with .wnet files, or with all those in a folder.
+
+    Text goes to standard error, JSON and SARIF to standard output. Exit status: 0 clean, 1 problems,
+    2 misuse.
+
+    \b
+    Examples:
+      wdsl check net.wnet
+      wdsl check specs/ --strict
+      wdsl check specs/ --format sarif > wdsl.sarif
+    """
+    diagnostics: list[Diagnostic] = []
+    for path in specs(paths):
+        try:
+            net = read(path, network, settings)
+            diagnostics += net.diagnostics
+        except wdsl.WdslError as error:
+            diagnostics += error.diagnostics
+    if form == "text":
+        report(diagnostics)
+    else:
+        from wdsl.tools import reports
+
+        click.echo(reports.json(diagnostics) if form == "json" else reports.sarif(diagnostics))
+    if any(one.severity == "error" for one in diagnostics) or (strict and diagnostics):
+        sys.exit(PROBLEMS)
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Prints what makes a shell complete wdsl's commands and options.
+
+    \b
+    Examples:
+      wdsl completion bash >> ~/.bashrc
+      wdsl completion fish > ~/.config/fish/completions/wdsl.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(main, {}, "wdsl", "_WDSL_COMPLETE").source())
+
+
+def read(path: str, network: str | None, settings: Iterable[tuple[str, Any]]) -> Any:
+    try:
+        return wdsl.load(path, network=network, **dict(settings))
+    except OSError as error:
+        refuse("read", path, error)
+
+
+def load(path: str, network: str | None, settings: Iterable[tuple[str, Any]]) -> Any:
+    """The network, or None after its errors are reported."""
+    try:
+        return read(path, network, settings)
+    except wdsl.WdslError as error:
+        report(error.diagnostics)
+        return None
+
+
+def report(diagnostics: Sequence[Diagnostic]) -> None:
+    if diagnostics:
+        from wdsl.tools import reports
+
+        click.echo(reports.text(diagnostics, colour=colourful()), err=True, color=True)
+
+
+def colourful() -> bool:
+    """Whether standard error is a terminal whose user wants colour; see no-color.org."""
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def specs(paths: Iterable[str]) -> list[str]:
+    """The files meant: a folder stands for the .wnet files in it."""
+    files: list[str] = []
+    for path in paths:
+        if os.path.isdir(path):
+            inside = sorted(
+                os.path.join(folder, name)
+                for folder, _, names in os.walk(path)
+                for name in names
+                if name.endswith(".wnet")
+            )
+            if not inside:
+                raise click.UsageError(f"there is no .wnet file in {click.format_filename(path)}")
+            files += inside
+        else:
+            files.append(path)
+    return list(dict.fromkeys(files))
+
+
+def deliver(output: str, text: str) -> None:
+    if output == "-":
+        click.echo(text.removesuffix("\n").encode())
+        return
+    from wdsl.tools.files import write
+
+    try:
+        write(output, text)
+    except OSError as error:
+        refuse("write", output, error)
+    click.echo(f"wrote {click.format_filename(output)}", err=True)
+
+
+def same(output: str, text: str, spec: str) -> bool:
+    """Whether the file holds `text`; says how it differs if not."""
+    name = click.format_filename(output)
+    try:
+        with open(output, encoding="utf-8", errors="replace", newline="") as file:
+            old = file.read()
+    except FileNotFoundError:
+        click.echo(f"{name} does not exist; `wdsl build` writes it", err=True)
+        return False
+    except OSError as error:
+        refuse("read", output, error)
+    if old != text:
+        from difflib import unified_diff
+
+        now = f"{name} (what {click.format_filename(spec)} gives)"
+        lines = unified_diff(old.splitlines(), text.splitlines(), name, now, lineterm="")
+        click.echo("\n".join(lines))
+        click.echo(
+            f"{name} is not what {click.format_filename(spec)} gives; `wdsl build` writes it", err=True
+        )
+    return old == text
+
+
+def refuse(action: str, path: str, error: OSError) -> NoReturn:
+    raise click.ClickException(
+        f"cannot {action} {click.format_filename(path)}: {error.strerror or error}"
+    ) from None
+
+
+def keep(once: Callable[[], bool], spec: str) -> NoReturn:
+    """Builds now and after every change, until interrupted."""
+    seen = None
+    while True:
+        now = stamps(os.path.dirname(spec) or ".")
+        if now != seen:
+            seen = now
+            try:
+                once()
+            except click.ClickException as error:
+                error.show()
+        time.sleep(POLL)
+
+
+def stamps(folder: str) -> dict[str, int]:
+    """When each .wnet file of a folder was changed."""
+    found = {}
+    try:
+        for entry in os.scandir(folder):
+            if entry.name.endswith(".wnet"):
+                found[entry.name] = entry.stat().st_mtime_ns
+    except OSError:
+        pass  # it went away under our eyes; the next look tells
+    return found

@@ -1,0 +1,34 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+
+def write(path: str, text: str) -> None:
+    """Puts `text` in the file at `path`; who reads it meanwhile sees the old text or the new, never a part.
+
+    The text is written beside the file and renamed. Links are followed, and a file's permissions kept. What
+    is no regular file, such as `/dev/stdout`, is written to as it stands.
+    """
+    data = text.encode()
+    target = os.path.realpath(path)
+    mode = os.stat(target).st_mode if os.path.exists(target) else None
+    if mode is not None and not stat.S_ISREG(mode):
+        with open(target, "wb") as file:
+            file.write(data)
+        return
+    if mode is not None and not os.access(target, os.W_OK):
+        raise PermissionError(13, os.strerror(13), path)
+    beside = f"{target}.{os.getpid()}.tmp"
+    try:
+        with open(beside, "xb") as file:
+            file.write(data)
+        if mode is not None:
+            os.chmod(beside, stat.S_IMODE(mode))
+        os.replace(beside, target)
+    except BaseException:
+        if os.path.exists(beside):
+            os.unlink(beside)
+        raise
