@@ -29,7 +29,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture(autouse=True)
 def compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any]]:
-    """A compiler that reports an error where a file says `wrong`, a warning where it says `odd`; its calls."""
+    """A compiler that reports an error where a file says `wrong`, a warning for `odd`; and its calls."""
     monkeypatch.setitem(CODES, "E0201", "A title")
     monkeypatch.setitem(CODES, "W0201", "A title")
     calls: list[dict[str, Any]] = []

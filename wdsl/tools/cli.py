@@ -108,7 +108,9 @@ def build(
     check: bool,
     watch: bool,
 ) -> None:
-    """Writes the network as a Python module that needs Keras alone.
+    """Writes a network as a Python module.
+
+    The module needs Keras alone.
 
     \b
     Examples:
@@ -155,10 +157,10 @@ def build(
 def check(
     paths: Sequence[str], network: str | None, settings: Sequence[tuple[str, Any]], form: str, strict: bool
 ) -> None:
-    """Says what is wrong with .wnet files, or with all those in a folder.
+    """Says what is wrong with .wnet files.
 
-    Text goes to standard error, JSON and SARIF to standard output. Exit status: 0 clean, 1 problems,
-    2 misuse.
+    A folder stands for all those in it. Text goes to standard error, JSON and SARIF to standard output.
+    Exit status: 0 clean, 1 problems, 2 misuse.
 
     \b
     Examples:
@@ -186,7 +188,7 @@ def check(
 @main.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Prints what makes a shell complete wdsl's commands and options.
+    """Prints a script that completes wdsl in a shell.
 
     \b
     Examples:
