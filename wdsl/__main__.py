@@ -1,3 +1,3 @@
-from wdsl.tools.cli import main
+from wdsl.tools.cli import main  # noqa: TID251
 
 main(prog_name="wdsl")
