@@ -15,7 +15,47 @@ CODES: dict[str, str] = {
     "E0103": "a literal that is none",
     "E0104": "a newer version of the language",
     "E0105": "text that nests too deeply",
-    "E0106": "a statement that this version does not compile",
+    "E0106": "a part of the language that this version does not compile",
+    "E0201": "a name that is not known",
+    "E0202": "a name that is declared twice",
+    "E0203": "a name in the wrong case",
+    "E0204": "a name that is used before it is declared",
+    "E0205": "something that cannot stand where it does",
+    "E0206": "a layer where a tensor is needed",
+    "E0207": "a name that Keras gives itself",
+    "E0208": "a network that the file does not have",
+    "E0211": "a network without inputs or outputs",
+    "E0212": "an output without a name",
+    "E0301": "a layer that Keras does not have",
+    "E0302": "an argument that the layer does not have",
+    "E0303": "an argument that is missing",
+    "E0304": "a value that the argument does not take",
+    "E0305": "too many arguments",
+    "E0306": "an argument that is given twice",
+    "E0307": "a parameter that the network does not have",
+    "E0308": "a parameter of another type",
+    "E0309": "a parameter without a value",
+    "E0310": "a constant that cannot be computed",
+    "E0401": "shapes that do not fit",
+    "E0402": "a layer that was applied to another shape before",
+    "E0403": "another number of tensors",
+    "E0501": "a weight that the layer does not have",
+    "E0502": "a symmetric weight that is not square",
+    "E0503": "an index outside the weight",
+    "E0504": "a tie of weights of different shapes",
+    "E0505": "an annotation that is none, or that this version does not compile",
+    "E0506": "an annotation for another number of axes",
+    "E0507": "a mechanism that is none, or that this version does not compile",
+    "E0508": "an annotation that an argument of the layer would break",
+    "E0509": "a tie that names no weight",
+    "E0510": "an annotation with the wrong parts",
+    "E0511": "a predicate that cannot be read",
+    "E0512": "an annotation of a layer that is not used",
+    "E0601": "a file that cannot be read",
+    "W0101": "documentation that belongs to nothing",
+    "W0201": "something that no output needs",
+    "W0501": "a zero that spreads",
+    "W0502": "a weight with nothing left to train",
 }
 """The title of every diagnostic code. `E…` are errors, `W…` warnings."""
 
@@ -70,3 +110,14 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     by_lower = {candidate.lower(): candidate for candidate in candidates}
     close = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[close[0]] if close else None
+
+
+def listed(words: Iterable[str]) -> str:
+    """Words in backticks with `and` before the last."""
+    quoted = [f"`{word}`" for word in words]
+    return f"{', '.join(quoted[:-1])} and {quoted[-1]}" if len(quoted) > 1 else "".join(quoted)
+
+
+def by(shape: Iterable[int]) -> str:
+    """A weight's shape as `784 × 64`."""
+    return " × ".join(map(int.__repr__, shape)) or "one number"

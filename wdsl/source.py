@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 
@@ -12,7 +12,7 @@ class Source:
     """The text of one file, with the name that reports show for it."""
 
     name: str
-    text: str
+    text: str = field(repr=False)
 
     @cached_property
     def _line_starts(self) -> list[int]:
@@ -24,6 +24,10 @@ class Source:
         """Line and column of an offset, both counted from 1, columns in characters."""
         line = bisect_right(self._line_starts, offset)
         return line, offset - self._line_starts[line - 1] + 1
+
+    def offset(self, line: int) -> int:
+        """The offset of the first character of a line, lines counted from 1."""
+        return self._line_starts[line - 1]
 
     def line(self, number: int) -> str:
         """The text of line `number`, counted from 1, without its end."""

@@ -120,6 +120,13 @@ Expression: TypeAlias = (
 
 
 @dataclass(frozen=True, slots=True)
+class Documented(Node):
+    """Something that `##` lines may stand above."""
+
+    doc: str = field(default="", kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
 class Annotation(Node):
     """`name[regions](arguments) = value via mechanism`, all but the name optional."""
 
@@ -139,14 +146,14 @@ class WeightAnnotations(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Input(Node):
+class Input(Documented):
     name: Name
     dtype: Name | None
     dimensions: tuple[Expression, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Layer(Node):
+class Layer(Documented):
     name: Name
     value: Expression
     annotations: tuple[Annotation, ...]
@@ -160,7 +167,7 @@ class Binding(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Output(Node):
+class Output(Documented):
     name: Name | None
     value: Expression
 
@@ -169,18 +176,17 @@ Statement: TypeAlias = Input | Layer | Binding | Output
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter(Node):
+class Parameter(Documented):
     name: Name
     type: Name | None
     default: Expression | None
 
 
 @dataclass(frozen=True, slots=True)
-class Network(Node):
+class Network(Documented):
     name: Name
     parameters: tuple[Parameter, ...]
     body: tuple[Statement, ...]
-    doc: str
 
 
 @dataclass(frozen=True, slots=True)

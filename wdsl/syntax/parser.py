@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -18,7 +18,7 @@ from typing import Any
 
 from lark import Lark, Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from wdsl.diagnostics import Diagnostic, Fix, Label, nearest
+from wdsl.diagnostics import Diagnostic, Fix, Label, in_order, nearest
 from wdsl.source import Source, Span
 from wdsl.syntax import nodes
 
@@ -38,15 +38,30 @@ def parse(source: Source) -> tuple[nodes.File, tuple[Diagnostic, ...]]:
     """The syntax tree of a source, and its syntax errors. What is broken is left out of the tree."""
     problems: list[Diagnostic] = []
     text = source.text
-    while True:
-        file, problem, broken = _attempt(source, text)
-        if problem is None:
-            return file, tuple(problems)
-        problems.append(problem)
-        if broken is None or len(problems) == MAX_SYNTAX_ERRORS:
-            return nodes.File(source, ()), tuple(problems)
-        start, end = broken
-        text = text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
+    with _lock:
+        while True:
+            _build.begin(source, text)
+            result = _attempt(source, text)
+            if isinstance(result, nodes.File):
+                return result, in_order([*problems, *_lost_documentation(source, _build.docs)])
+            problems.append(result)
+            broken = _statement_around(text, result.span.start)
+            if broken is None or len(problems) == MAX_SYNTAX_ERRORS:
+                return nodes.File(source, ()), in_order(problems)
+            start, end = broken
+            text = text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
+
+
+def _lost_documentation(source: Source, lines: Iterable[int]) -> Iterator[Diagnostic]:
+    for number in lines:
+        start = source.text.index("##", source.offset(number))
+        yield Diagnostic(
+            "W0101",
+            "this documentation belongs to nothing",
+            Span(source, start, start + len(source.line(number).strip())),
+            "no declaration begins on the line below",
+            hint="write `#` for a comment",
+        )
 
 
 def tokens(source: Source) -> Iterator[Token]:
@@ -60,19 +75,14 @@ def tokens(source: Source) -> Iterator[Token]:
         return
 
 
-def _attempt(source: Source, text: str) -> tuple[nodes.File, Diagnostic | None, tuple[int, int] | None]:
-    """One reading of `text`: the file, or the first error and the stretch of text that it spoils."""
-    nothing = nodes.File(source, ())
-    with _lock:
-        _build.source = source
-        try:
-            return _lark().parse(text), None, None  # type: ignore[return-value]
-        except _Refused as refused:
-            problem = refused.diagnostic
-            return nothing, problem, _statement_around(text, problem.span.start)
-        except UnexpectedInput as error:
-            problem = _explain(source, text, error)
-            return nothing, problem, _statement_around(text, problem.span.start)
+def _attempt(source: Source, text: str) -> nodes.File | Diagnostic:
+    """One reading of `text`: the file, or the first error."""
+    try:
+        return _lark().parse(text)  # type: ignore[return-value]
+    except _Refused as refused:
+        return refused.diagnostic
+    except UnexpectedInput as error:
+        return _explain(source, text, error)
 
 
 class _Refused(Exception):
@@ -130,6 +140,15 @@ class _Build:
     """The callbacks: one method for each rule of the grammar, from its children to its node."""
 
     source: Source
+    docs: dict[int, str]
+    """The documentation comments that have not found their declaration yet, by line."""
+
+    def begin(self, source: Source, text: str) -> None:
+        self.source = source
+        self.docs = {}
+        if "##" in text:
+            for match in re.finditer(r"^[ \t]*## ?(.*)$", text, re.MULTILINE):
+                self.docs[source.position(match.start(1))[0]] = match[1].rstrip()
 
     def at(self, first: Any, last: Any = None) -> Span:
         last = first if last is None else last
@@ -156,7 +175,7 @@ class _Build:
     def network(self, children: list[Any]) -> nodes.Network:
         keyword, name, parameters, _, *body, brace = children
         return nodes.Network(
-            self._identifier(name), parameters or (), tuple(body), self._doc_above(keyword), span=self.at(keyword, brace)
+            self._identifier(name), parameters or (), tuple(body), span=self.at(keyword, brace), doc=self._doc(keyword)
         )
 
     def parameters(self, children: list[Any]) -> tuple[nodes.Parameter, ...]:
@@ -165,13 +184,13 @@ class _Build:
     def parameter(self, children: list[Any]) -> nodes.Parameter:
         name, type_, default = children
         last = default or type_ or name
-        return nodes.Parameter(self._identifier(name), self._identifier(type_), default, span=self.at(name, last))
+        return nodes.Parameter(self._identifier(name), self._identifier(type_), default, span=self.at(name, last), doc=self._doc(name))
 
     def input(self, children: list[Any]) -> nodes.Input:
         keyword, name, dtype, _, *dimensions, bracket = children
         sizes = tuple(each for each in dimensions if each is not None)
         return nodes.Input(
-            self._identifier(name), self._identifier(dtype), sizes, span=self.at(keyword, bracket)
+            self._identifier(name), self._identifier(dtype), sizes, span=self.at(keyword, bracket), doc=self._doc(keyword)
         )
 
     def unknown(self, children: list[Any]) -> nodes.Unknown:
@@ -185,7 +204,7 @@ class _Build:
         if weights:
             weights, last = weights
         return nodes.Layer(
-            self._identifier(name), value, annotations or (), weights or (), span=self.at(keyword, last)
+            self._identifier(name), value, annotations or (), weights or (), span=self.at(keyword, last), doc=self._doc(keyword)
         )
 
     def binding(self, children: list[Any]) -> nodes.Binding:
@@ -194,7 +213,9 @@ class _Build:
 
     def output(self, children: list[Any]) -> nodes.Output:
         keyword, name, value = children
-        return nodes.Output(self._identifier(name), value, span=self.at(keyword, value))
+        return nodes.Output(
+            self._identifier(name), value, span=self.at(keyword, value), doc=self._doc(keyword)
+        )
 
     def annotations(self, children: list[Any]) -> tuple[nodes.Annotation, ...]:
         return tuple(children)
@@ -337,12 +358,15 @@ class _Build:
     def _identifier(self, token: Token | None) -> Any:
         return None if token is None else nodes.Name(token.value, span=self.at(token))
 
-    def _doc_above(self, keyword: Token) -> str:
-        """The `##` lines that stand directly above a declaration, without their marks."""
+    def _doc(self, first: Token) -> str:
+        """The `##` lines directly above the line that a declaration begins, without their marks."""
+        number, column = self.source.position(first.start_pos or 0)
+        if self.source.line(number)[: column - 1].strip():
+            return ""
         lines: list[str] = []
-        number = self.source.position(keyword.start_pos)[0] - 1
-        while number > 0 and (line := self.source.line(number).strip()).startswith("##"):
-            lines.insert(0, line[2:].removeprefix(" "))
+        number -= 1
+        while number in self.docs:
+            lines.insert(0, self.docs.pop(number))
             number -= 1
         return "\n".join(lines).strip()
 

@@ -1,0 +1,40 @@
+"""Names: the words that an argument takes, and those that Keras gives by itself."""
+
+from __future__ import annotations
+
+import re
+
+from wdsl.catalog.argument_types import alternatives
+from wdsl.catalog.dtypes import DTYPES, POLICIES
+from wdsl.catalog.registries import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
+
+_WORDS = {
+    "activation": ACTIVATIONS,
+    "initializer": frozenset(name for name in INITIALIZERS if name[0].islower()),
+    "regularizer": frozenset(name for name in REGULARIZERS if name[0].islower()),
+    "constraint": frozenset(name for name in CONSTRAINTS if name[0].islower()),
+    "dtype": frozenset(DTYPES),
+    "policy": frozenset((*DTYPES, *POLICIES)),
+}
+
+
+def words(argument_type: str) -> frozenset[str]:
+    """The words that an argument of this type takes; empty where it takes no words, or any string."""
+    found: set[str] = set()
+    for name, parameters in alternatives(argument_type):
+        found.update(parameters if name in ("choice", "anycase") else _WORDS.get(name, ()))
+    return frozenset(found)
+
+
+_OPERATIONS = {"abs": "absolute"}
+"""Operations of `keras.ops` whose class has another name than the function."""
+
+
+def keras_name(operation: str) -> str:
+    """The name that Keras gives to an unnamed layer of a class, or to the result of an operation.
+
+    As `keras.src.utils.naming.to_snake_case` makes it; further ones get `_1`, `_2`, and so on behind it.
+    """
+    name = _OPERATIONS.get(operation, operation)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

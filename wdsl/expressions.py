@@ -1,0 +1,149 @@
+"""Expressions of the build plan: what the Python backend prints and the Keras backend evaluates.
+
+They are ordinary Python expressions, kept as data. Sizes that depend on a network's parameters carry the expression
+that they came from (`Dim`), so that a generated function is right for every value of its arguments.
+"""
+
+from __future__ import annotations
+
+import inspect
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    value: int | float | str | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A local name: a parameter, a layer, a tensor."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A name of the library that the code uses: `layers.Dense`, `ops.matmul`, `Structured`."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A unary or binary operator, or `if` with (then, test, otherwise)."""
+
+    operator: str
+    operands: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    items: tuple[Expression, ...]
+    kind: type[list[Any]] | type[tuple[Any, ...]] = tuple
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A dictionary with strings as keys."""
+
+    items: tuple[tuple[str, Expression], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Subscript:
+    value: Expression
+    index: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    function: Expression
+    arguments: tuple[Expression, ...] = ()
+    keywords: tuple[tuple[str, Expression], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lambda:
+    parameters: tuple[str, ...]
+    body: Expression
+
+
+Expression: TypeAlias = (
+    Constant | Variable | Symbol | Operation | Sequence | Mapped | Subscript | Call | Lambda
+)  # fmt: skip
+
+BINARY: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "@": operator.matmul,
+    "**": operator.pow,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "&": operator.and_,
+    "|": operator.or_,
+}
+UNARY: dict[str, Callable[[Any], Any]] = {
+    "-": operator.neg,
+    "+": operator.pos,
+    "~": operator.invert,
+    "not": operator.not_,
+}
+
+
+def evaluate(expression: Expression, variables: Mapping[str, Any], library: Callable[[str], Any]) -> Any:
+    """The value of an expression, with `library` to find symbols by their path."""
+
+    def value(each: Expression) -> Any:
+        return evaluate(each, variables, library)
+
+    match expression:
+        case Constant(constant):
+            return constant
+        case Variable(name):
+            return variables[name]
+        case Symbol(path):
+            return library(path)
+        case Operation("if", (then, test, otherwise)):
+            return value(then) if value(test) else value(otherwise)
+        case Operation("and", (left, right)):
+            return value(left) and value(right)
+        case Operation("or", (left, right)):
+            return value(left) or value(right)
+        case Operation(sign, (operand,)):
+            return UNARY[sign](value(operand))
+        case Operation(sign, (left, right)):
+            return BINARY[sign](value(left), value(right))
+        case Sequence(items, kind):
+            return kind(map(value, items))
+        case Mapped(pairs):
+            return {key: value(item) for key, item in pairs}
+        case Subscript(container, index):
+            return value(container)[value(index)]
+        case Call(function, arguments, keywords):
+            return value(function)(*map(value, arguments), **{name: value(each) for name, each in keywords})
+        case Lambda(parameters, body):
+            return _function(parameters, lambda given: evaluate(body, {**variables, **given}, library))
+    raise TypeError(f"{expression!r} is not an expression")
+
+
+def _function(parameters: tuple[str, ...], body: Callable[[dict[str, Any]], Any]) -> Callable[..., Any]:
+    """A function that shows the given parameter names to whoever inspects it, as a `lambda` would."""
+
+    def function(*given: Any) -> Any:
+        return body(dict(zip(parameters, given, strict=True)))
+
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    function.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in parameters])  # type: ignore[attr-defined]
+    return function

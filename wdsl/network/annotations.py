@@ -1,0 +1,593 @@
+"""Weight annotations: from their syntax to equations on weights whose shapes are known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wdsl import catalog
+from wdsl import expressions as ex
+from wdsl.catalog import Weight
+from wdsl.diagnostics import Diagnostic, Fix, Label, by, listed, nearest
+from wdsl.network.constants import Value, type_name
+from wdsl.network.graph import Equation, Tie, WeightName
+from wdsl.source import Span
+from wdsl.syntax import nodes
+from wdsl.syntax.printer import print_expression
+
+INDICES = "ijklm"
+ANNOTATIONS = ("symmetric", "equal", "zero", "tie")
+LATER_ANNOTATIONS = ("skew", "fixed", "frozen")
+MECHANISMS = ("parameter", "mask", "constraint", "gradient", "initial")
+REGIONS: Mapping[str, tuple[int, int]] = {
+    "diagonal": (0, 1),
+    "upper": (0, 1),
+    "lower": (0, 1),
+    "band": (2, 2),
+    "blocks": (2, 2),
+}
+"""The regions with names, and how many numbers each takes, at least and at most."""
+LATER_REGIONS = ("mask", "rows", "columns", "diagonals", "antidiagonals")
+NOT_YET = "is not compiled by this version of wdsl"
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedLayer:
+    """A declared layer with all that its annotations need. `weights` is None if it was never applied."""
+
+    statement: nodes.Layer
+    row: catalog.Layer
+    arguments: Mapping[str, Any]
+    given: Mapping[str, tuple[ex.Expression, Span]]
+    weights: tuple[Weight, ...] | None
+
+    @property
+    def name(self) -> str:
+        return self.statement.name.id
+
+    def weight(self, name: str) -> Weight | None:
+        return next((weight for weight in self.weights or () if weight.name == name), None)
+
+
+def read_annotations(
+    layers: Sequence[AnnotatedLayer],
+    evaluate: Callable[[nodes.Expression], Any],
+    problems: list[Diagnostic],
+) -> tuple[tuple[Equation, ...], tuple[Tie, ...]]:
+    """The equations and ties that the layers' annotations state; what is wrong with them goes to `problems`.
+
+    `evaluate` gives the Value of a constant expression, or something else after a report.
+    """
+    reader = _Reader({layer.name: layer for layer in layers}, evaluate, problems)
+    for layer in layers:
+        statement = layer.statement
+        if statement.annotations:
+            main = layer.row.main_weight
+            if main is None:
+                reader.no_main_weight(layer)
+            else:
+                reader.weight(layer, main, statement.annotations[0].name.span, statement.annotations)
+        for each in statement.weights:
+            reader.weight(layer, each.path.id, each.path.span, each.annotations)
+    return tuple(reader.equations), tuple(reader.ties)
+
+
+class _Reader:
+    def __init__(
+        self,
+        layers: Mapping[str, AnnotatedLayer],
+        evaluate: Callable[[nodes.Expression], Any],
+        problems: list[Diagnostic],
+    ):
+        self.layers = layers
+        self.evaluate = evaluate
+        self.problems = problems
+        self.equations: list[Equation] = []
+        self.ties: list[Tie] = []
+
+    def error(self, code: str, message: str, span: Span, label: str = "", **more: Any) -> None:
+        self.problems.append(Diagnostic(code, message, span, label, **more))
+
+    # Which weight
+
+    def no_main_weight(self, layer: AnnotatedLayer) -> None:
+        names = [weight.name for weight in layer.weights or ()]
+        self.error(
+            "E0501",
+            f"`{layer.row.name}` has no main weight",
+            layer.statement.annotations[0].span,
+            f"its weights are {listed(names)}" if names else "it has no weights",
+            hint=f"name the weight: `{{ {names[0]}: … }}`" if names else None,
+        )
+
+    def weight(
+        self, layer: AnnotatedLayer, name: str, span: Span, annotations: Sequence[nodes.Annotation]
+    ) -> None:
+        if layer.weights is None:
+            if not any(problem.severity == "error" for problem in self.problems):
+                self.error(
+                    "E0512",
+                    f"`{layer.name}` is never applied, so its weights have no shapes",
+                    span,
+                    labels=(Label(layer.statement.name.span, "declared here"),),
+                )
+            return
+        weight = layer.weight(name)
+        if weight is None:
+            self.unknown_weight(layer, name, span)
+            return
+        if not weight.trainable and layer.arguments.get("trainable", True):
+            self.error("E0508", f"`{layer.name}.{name}` is not trained: the layer sets it itself", span)
+            return
+        for argument in (weight.constraint, "lora_rank"):
+            if argument in layer.given and layer.arguments[argument] is not None:
+                self.error(
+                    "E0508",
+                    f"`{argument}` would break what the annotation says of `{layer.name}.{name}`",
+                    layer.given[argument][1],
+                    "given here",
+                    labels=(Label(annotations[0].span, "annotated here"),),
+                )
+                return
+        for annotation in annotations:
+            self.annotation(layer, weight, annotation)
+
+    def unknown_weight(self, layer: AnnotatedLayer, name: str, span: Span) -> None:
+        names = [weight.name for weight in layer.weights or ()]
+        near = nearest(name, names)
+        self.error(
+            "E0501",
+            f"`{layer.name}` has no weight `{name}`",
+            span,
+            f"did you mean `{near}`?" if near else (f"it has {listed(names)}" if names else "it has no weights"),
+            labels=(Label(layer.statement.value.span, f"`{layer.name}` is a `{layer.row.name}`"),),
+            fix=Fix(span, near) if near and span.text == name else None,
+        )
+
+    # Which annotation
+
+    def annotation(self, layer: AnnotatedLayer, weight: Weight, annotation: nodes.Annotation) -> None:
+        kind = annotation.name.id
+        if kind not in ANNOTATIONS:
+            near = nearest(kind, ANNOTATIONS)
+            if kind in LATER_ANNOTATIONS:
+                self.error("E0505", f"`{kind}` {NOT_YET}", annotation.name.span)
+            else:
+                self.error(
+                    "E0505",
+                    f"there is no annotation `{kind}`",
+                    annotation.name.span,
+                    f"did you mean `{near}`?" if near else f"the annotations are {listed(ANNOTATIONS)}",
+                    fix=Fix(annotation.name.span, near) if near else None,
+                )
+            return
+        if not self.mechanism(annotation):
+            return
+        if annotation.value is not None:
+            self.error("E0510", f"`{kind}` takes no value", annotation.value.span)
+            return
+        name = WeightName(layer.name, weight.name)
+        if kind == "tie":
+            self.tie(layer, weight, annotation)
+            return
+        expression = getattr(self, kind)(weight, name, annotation)
+        if expression is not None:
+            self.equations.append(Equation(name, kind, expression, annotation.span))
+
+    def mechanism(self, annotation: nodes.Annotation) -> bool:
+        via = annotation.via
+        if via is None or via.id == "parameter":
+            return True
+        if via.id in MECHANISMS:
+            self.error("E0507", f"`via {via.id}` {NOT_YET}", via.span)
+        else:
+            near = nearest(via.id, MECHANISMS)
+            fix = Fix(via.span, near) if near else None
+            self.error("E0507", f"there is no mechanism `{via.id}`", via.span, f"they are {listed(MECHANISMS)}", fix=fix)
+        return False
+
+    def symmetric(self, weight: Weight, name: WeightName, annotation: nodes.Annotation) -> ex.Expression | None:
+        rank = len(weight.shape)
+        if annotation.regions is not None:
+            self.error("E0510", "`symmetric` takes axes in parentheses, and no regions", annotation.span)
+            return None
+        axes = (0, 1)
+        arguments: tuple[ex.Expression, ...] = ()
+        if annotation.arguments:
+            values = [self.constant(argument.value) for argument in annotation.arguments]
+            if any(value is None for value in values):
+                return None
+            axes = tuple(value.value for value in values if value)  # type: ignore[assignment]
+            named = any(argument.name for argument in annotation.arguments)
+            if named or len(axes) != 2 or not all(isinstance(axis, int) for axis in axes) or axes[0] == axes[1]:
+                self.error("E0510", "`symmetric` takes two different axes", annotation.span)
+                return None
+            if not all(0 <= axis < rank for axis in axes):
+                self.error("E0503", f"`{name}` has the axes 0 to {rank - 1}", annotation.span)
+                return None
+            arguments = tuple(value.expression for value in values if value)
+        elif rank != 2:
+            self.error(
+                "E0506",
+                f"`{name}` has {rank} {'axis' if rank == 1 else 'axes'}: symmetric in which two?",
+                annotation.span,
+                f"its shape is {by(weight.shape)}",
+                hint="name them: `symmetric(0, 1)`" if rank > 1 else None,
+            )
+            return None
+        first, second = axes
+        if weight.shape[first] != weight.shape[second]:
+            self.error(
+                "E0502",
+                f"`{name}` cannot be symmetric: it is {by(weight.shape)}",
+                annotation.span,
+                f"axes {first} and {second} have {weight.shape[first]} and {weight.shape[second]} entries"
+                if rank > 2
+                else "only a square matrix can equal its transpose",
+                labels=(Label(self.layers[name.layer].statement.value.span, f"`{name}` is {by(weight.shape)}"),),
+            )
+            return None
+        return ex.Call(ex.Symbol("Symmetric"), arguments if axes != (0, 1) or rank != 2 else ())
+
+    def equal(self, weight: Weight, name: WeightName, annotation: nodes.Annotation) -> ex.Expression | None:
+        if annotation.regions is not None or annotation.arguments is not None:
+            self.error("E0505", f"`equal` with regions or arguments {NOT_YET}", annotation.span)
+            return None
+        return ex.Call(ex.Symbol("Equal"))
+
+    def zero(self, weight: Weight, name: WeightName, annotation: nodes.Annotation) -> ex.Expression | None:
+        if annotation.arguments is not None:
+            fix = annotation.span.text.replace("zero(", "zero[", 1)
+            self.error("E0510", "the regions of `zero` stand in brackets: `zero[…]`", annotation.span, f"not {fix[:4]}(…)")
+            return None
+        regions = [self.region(weight, name, node) for node in annotation.regions or ()]
+        if any(region is None for region in regions):
+            return None
+        return ex.Call(ex.Symbol("Zero"), tuple(region for region in regions if region is not None))
+
+    # Ties
+
+    def tie(self, layer: AnnotatedLayer, weight: Weight, annotation: nodes.Annotation) -> None:
+        if annotation.regions is not None:
+            self.error("E0505", f"a tie of a region {NOT_YET}", annotation.span)
+            return
+        if annotation.arguments is None or len(annotation.arguments) != 1 or annotation.arguments[0].name:
+            self.error("E0509", "`tie` takes one weight: `tie(encode.kernel)`", annotation.span)
+            return
+        node = annotation.arguments[0].value
+        found = self.reference(layer, node)
+        if found is None:
+            return
+        owner, reference, transposed = found
+        name, other = WeightName(layer.name, weight.name), WeightName(owner.name, reference.name)
+        if name == other and not transposed:
+            self.error("E0509", f"`{name}` is tied to itself", annotation.span, "this says nothing")
+            return
+        shape = reference.shape[::-1] if transposed else reference.shape
+        if shape != weight.shape:
+            fits = shape[::-1] == weight.shape
+            text = print_expression(node)
+            better = text.removesuffix(".T") if transposed else f"{text}.T"
+            self.error(
+                "E0504",
+                f"`{name}` and `{other}` cannot be tied: their shapes differ",
+                annotation.span,
+                f"`{name}` is {by(weight.shape)}",
+                labels=(Label(owner.statement.value.span, f"`{other}` is {by(reference.shape)}"),),
+                fix=Fix(annotation.span, f"tie({better})") if fits else None,
+            )
+            return
+        if transposed and len(shape) > 2:
+            self.error("E0505", f"`.T` of a weight with more than two axes {NOT_YET}", node.span)
+            return
+        for argument in (weight.initializer, weight.regularizer):
+            if argument in layer.given and name != other:
+                self.error(
+                    "E0508",
+                    f"`{argument}` of `{layer.name}` has nothing to work on: `{name}` is `{other}`",
+                    layer.given[argument][1],
+                    f"give it to `{owner.name}`",
+                    labels=(Label(annotation.span, "tied here"),),
+                )
+                return
+        self.ties.append(Tie(name, other, transposed and len(shape) == 2, annotation.span))
+
+    def reference(self, layer: AnnotatedLayer, node: nodes.Expression) -> tuple[AnnotatedLayer, Weight, bool] | None:
+        """The weight that a reference names, of another layer or of this one, and whether it is transposed."""
+        parts: list[nodes.Name] = []
+        inner = node
+        while isinstance(inner, nodes.Attribute):
+            parts.insert(0, inner.name)
+            inner = inner.value
+        if not isinstance(inner, nodes.Name):
+            self.error("E0505", f"in a tie, anything but a weight and its `.T` {NOT_YET}", node.span)
+            return None
+        parts.insert(0, inner)
+        transposed = False
+        while len(parts) > 1 and parts[-1].id == "T":
+            transposed = not transposed
+            parts.pop()
+        path = ".".join(part.id for part in parts)
+        owner = self.layers.get(parts[0].id)
+        if own := layer.weight(path):
+            return layer, own, transposed
+        if owner is None:
+            near = nearest(parts[0].id, self.layers)
+            self.error(
+                "E0201",
+                f"there is no layer `{parts[0].id}`",
+                parts[0].span,
+                f"did you mean `{near}`?" if near else "",
+                fix=Fix(parts[0].span, near) if near else None,
+            )
+            return None
+        if owner.weights is None:
+            if not any(problem.severity == "error" for problem in self.problems):
+                self.error("E0512", f"`{owner.name}` is never applied, so its weights have no shapes", node.span)
+            return None
+        if len(parts) == 1:
+            main = owner.row.main_weight
+            self.error(
+                "E0509",
+                f"`{owner.name}` is a layer: which of its weights?",
+                parts[0].span,
+                f"it has {listed([weight.name for weight in owner.weights])}",
+                fix=Fix(parts[0].span, f"{owner.name}.{main}") if main else None,
+            )
+            return None
+        weight = owner.weight(".".join(part.id for part in parts[1:]))
+        if weight is None:
+            self.unknown_weight(owner, ".".join(part.id for part in parts[1:]), parts[1].span.to(parts[-1].span))
+            return None
+        if not weight.trainable and owner.arguments.get("trainable", True):
+            self.error("E0508", f"`{path}` is not trained: its layer sets it itself", node.span)
+            return None
+        return owner, weight, transposed
+
+    # Regions
+
+    def constant(self, node: nodes.Expression) -> Value | None:
+        value = self.evaluate(node)
+        if isinstance(value, Value):
+            return value
+        return None
+
+    def region(self, weight: Weight, name: WeightName, node: nodes.Expression) -> ex.Expression | None:
+        match node:
+            case nodes.Where(predicate):
+                return _Predicate(self, weight, name).read(predicate)
+            case nodes.Unary("not", operand):
+                inner = self.region(weight, name, operand)
+                return ex.Call(ex.Symbol("Not"), (inner,)) if inner is not None else None
+            case nodes.Slice():
+                index = self.index(node, math.prod(weight.shape), f"`{name}` has {math.prod(weight.shape)} entries")
+                return ex.Call(ex.Symbol("Flat"), (index,)) if index is not None else None
+            case nodes.Tuple(items):
+                return self.subscripts(weight, name, node, items)
+            case nodes.Name(id_) if id_ in REGIONS:
+                return self.named(weight, name, node, id_, ())
+            case nodes.Call(nodes.Name(id_), arguments) if id_ in REGIONS:
+                return self.named(weight, name, node, id_, arguments)
+            case nodes.Name(id_) | nodes.Call(nodes.Name(id_)) if id_ in LATER_REGIONS:
+                self.error("E0505", f"the region `{id_}` {NOT_YET}", node.span)
+                return None
+            case nodes.Name(id_) | nodes.Call(nodes.Name(id_)) if nearest(id_, REGIONS) and not self.knows(id_):
+                near = nearest(id_, REGIONS)
+                where = node.function.span if isinstance(node, nodes.Call) else node.span
+                fix = Fix(where, near or "")
+                self.error("E0510", f"there is no region `{id_}`", where, f"did you mean `{near}`?", fix=fix)
+                return None
+        index = self.index(node, math.prod(weight.shape), f"`{name}` has {math.prod(weight.shape)} entries")
+        return ex.Call(ex.Symbol("Flat"), (index,)) if index is not None else None
+
+    def knows(self, name: str) -> bool:
+        probe = len(self.problems)
+        place = next(iter(self.layers.values())).statement.span
+        known = isinstance(self.evaluate(nodes.Name(name, span=place)), Value)
+        del self.problems[probe:]
+        return known
+
+    def subscripts(
+        self, weight: Weight, name: WeightName, node: nodes.Tuple, items: Sequence[nodes.Expression]
+    ) -> ex.Expression | None:
+        if len(items) != len(weight.shape):
+            self.error(
+                "E0506",
+                f"`{name}` has {_axes(len(weight.shape))}, and this has {len(items)}",
+                node.span,
+                f"its shape is {by(weight.shape)}",
+                hint="`:` stands for a whole axis",
+            )
+            return None
+        indices = [
+            self.index(item, size, f"axis {axis} of `{name}` has {size} entries")
+            for axis, (item, size) in enumerate(zip(items, weight.shape, strict=True))
+        ]
+        if any(index is None for index in indices):
+            return None
+        return ex.Call(ex.Symbol("At"), tuple(index for index in indices if index is not None))
+
+    def index(self, node: nodes.Expression, size: int, what: str) -> ex.Expression | None:
+        """An index or a slice of an axis with `size` entries."""
+        if isinstance(node, nodes.Slice):
+            bounds = [None if each is None else self.whole(each) for each in (node.start, node.stop, node.step)]
+            given = [each for each in (node.start, node.stop, node.step) if each is not None]
+            if len([bound for bound in bounds if bound is not None]) < len(given):
+                return None
+            for bound in bounds[:2]:
+                if bound is not None and not -size <= bound.value <= size:
+                    self.error("E0503", f"{bound.value} is outside the weight", node.span, what)
+                    return None
+            step = bounds[2]
+            if step is not None and step.value == 0:
+                self.error("E0503", "the step of a slice is not 0", node.span)
+                return None
+            if bounds[0] is None and step is None:
+                shown = bounds[1:2]
+            else:
+                shown = bounds if step is not None else bounds[:2]
+            return ex.Call(
+                ex.Symbol("slice"), tuple(ex.Constant(None) if each is None else each.expression for each in shown)
+            )
+        value = self.whole(node)
+        if value is None:
+            return None
+        if not -size <= value.value < size:
+            self.error("E0503", f"index {value.value} is outside the weight", node.span, what)
+            return None
+        return value.expression
+
+    def whole(self, node: nodes.Expression) -> Value | None:
+        value = self.constant(node)
+        if value is None:
+            return None
+        if not isinstance(value.value, int) or isinstance(value.value, bool):
+            self.error("E0510", f"an index is a whole number, not {type_name(value.value)}", node.span)
+            return None
+        return value
+
+    def named(
+        self,
+        weight: Weight,
+        name: WeightName,
+        node: nodes.Expression,
+        region: str,
+        arguments: Sequence[nodes.Argument],
+    ) -> ex.Expression | None:
+        if len(weight.shape) != 2:
+            self.error(
+                "E0506",
+                f"`{region}` is a region of matrices, and `{name}` has {_axes(len(weight.shape))}",
+                node.span,
+                f"its shape is {by(weight.shape)}",
+                hint="`where` says it for any number of axes",
+            )
+            return None
+        least, most = REGIONS[region]
+        if not least <= len(arguments) <= most or any(argument.name for argument in arguments):
+            needs = "two numbers" if least else "one number, or none"
+            self.error("E0510", f"`{region}` takes {needs}", node.span)
+            return None
+        values = [self.whole(argument.value) for argument in arguments]
+        if any(value is None for value in values):
+            return None
+        if region == "blocks" and any(value is not None and value.value < 1 for value in values):
+            self.error("E0510", "a block has at least one row and one column", node.span)
+            return None
+        return ex.Call(ex.Symbol(region.capitalize()), tuple(value.expression for value in values if value))
+
+
+class _Predicate:
+    """`where …`: an expression in the indices of an entry that is true or false."""
+
+    def __init__(self, reader: _Reader, weight: Weight, name: WeightName):
+        self.reader = reader
+        self.rank = len(weight.shape)
+        self.name = name
+        self.used: set[str] = set()
+
+    def read(self, node: nodes.Expression) -> ex.Expression | None:
+        found = self.expression(node)
+        if found is None:
+            return None
+        expression, truth = found
+        if not truth:
+            self.error("`where` takes a comparison", node.span, "this is a number")
+            return None
+        if not self.used:
+            self.error("this is the same for every entry", node.span, "none of the indices `i j k l m` is in it")
+            return None
+        parameters = tuple(_argument(name) for name in (*INDICES, "shape") if name in self.used)
+        return ex.Call(ex.Symbol("Where"), (ex.Lambda(parameters, expression),))
+
+    def error(self, message: str, span: Span, label: str = "") -> None:
+        self.reader.error("E0511", message, span, label)
+
+    def expression(self, node: nodes.Expression) -> tuple[ex.Expression, bool] | None:
+        """The expression, and whether it is a truth value rather than a number; None after a report."""
+        if not _mentions_indices(node):
+            value = self.reader.constant(node)
+            if value is None:
+                return None
+            if isinstance(value.value, (bool, int, float)):
+                return value.expression, isinstance(value.value, bool)
+            self.error(f"a predicate has no place for {type_name(value.value)}", node.span)
+            return None
+        match node:
+            case nodes.Name(id_):
+                if id_ == "shape":
+                    self.error("`shape` is a list: write `shape[0]`", node.span)
+                    return None
+                if INDICES.index(id_) >= self.rank:
+                    self.error(f"`{self.name}` has {_axes(self.rank)}, so there is no `{id_}`", node.span)
+                    return None
+                self.used.add(id_)
+                return ex.Variable(_argument(id_)), False
+            case nodes.Subscript(nodes.Name("shape"), (index,)):
+                axis = self.reader.whole(index)
+                if axis is None:
+                    return None
+                if not -self.rank <= axis.value < self.rank:
+                    self.error(f"`{self.name}` has {_axes(self.rank)}", index.span)
+                    return None
+                self.used.add("shape")
+                return ex.Subscript(ex.Variable("shape"), axis.expression), False
+            case nodes.Unary(sign, operand):
+                inner = self.operands((operand,), sign == "not", sign)
+                return inner and (ex.Operation("~" if sign == "not" else sign, inner), sign == "not")
+            case nodes.Binary("and" | "or" as sign, left, right):
+                inner = self.operands((left, right), True, sign)
+                return inner and (ex.Operation("&" if sign == "and" else "|", inner), True)
+            case nodes.Binary(sign, left, right) if sign in ex.BINARY and sign != "@":
+                inner = self.operands((left, right), False, sign)
+                return inner and (ex.Operation(sign, inner), sign in ("==", "!=", "<", "<=", ">", ">="))
+            case nodes.Call(nodes.Name("abs"), (argument,)) if argument.name is None:
+                inner = self.operands((argument.value,), False, "abs")
+                return inner and (ex.Call(ex.Symbol("abs"), inner), False)
+            case nodes.Call(nodes.Name("min" | "max" as function), (first, second)) if not (first.name or second.name):
+                inner = self.operands((first.value, second.value), False, function)
+                return inner and (ex.Call(ex.Symbol(f"np.{function}imum"), inner), False)
+        self.error("this has no place in a predicate", node.span)
+        return None
+
+    def operands(self, operands: Sequence[nodes.Expression], truth: bool, sign: str) -> tuple[ex.Expression, ...]:
+        """The expressions of operands that all are truth values, or all numbers; empty after a report."""
+        found = [self.expression(operand) for operand in operands]
+        if any(each is None for each in found):
+            return ()
+        for node, each in zip(operands, found, strict=True):
+            if each and each[1] != truth:
+                kinds = ("a number", "a truth value")
+                self.error(f"`{sign}` takes {kinds[truth]}, not {kinds[not truth]}", node.span)
+                return ()
+        return tuple(each[0] for each in found if each)
+
+
+def _argument(name: str) -> str:
+    """The lambda's argument for an index: linters refuse `l`, and so the runtime calls it `l_`."""
+    return "l_" if name == "l" else name
+
+
+def _mentions_indices(node: nodes.Expression) -> bool:
+    match node:
+        case nodes.Name(id_):
+            return id_ in INDICES or id_ == "shape"
+        case nodes.Unary(_, operand):
+            return _mentions_indices(operand)
+        case nodes.Binary(_, left, right):
+            return _mentions_indices(left) or _mentions_indices(right)
+        case nodes.Conditional(then, test, otherwise):
+            return any(map(_mentions_indices, (then, test, otherwise)))
+        case nodes.Call(_, arguments):
+            return any(_mentions_indices(argument.value) for argument in arguments)
+        case nodes.Subscript(value, items):
+            return any(map(_mentions_indices, (value, *items)))
+        case nodes.List(items) | nodes.Tuple(items):
+            return any(map(_mentions_indices, items))
+    return False
+
+
+def _axes(count: int) -> str:
+    return "one axis" if count == 1 else f"{count} axes"

@@ -1,0 +1,189 @@
+"""Arithmetic on constants: the value now, and the expression that gives it for other parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wdsl import expressions as ex
+
+MAX_INTEGER = 2**63 - 1
+MAX_ITEMS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A constant: int, float, str, bool, None, or a list of Values, with the expression that gave it."""
+
+    value: Any
+    expression: ex.Expression
+
+    def plain(self) -> Any:
+        """The value with lists as tuples of plain values; integers carry their expression (see `Dim`)."""
+        from wdsl.network.dimensions import dim
+
+        if isinstance(self.value, list):
+            return tuple(item.plain() for item in self.value)
+        if isinstance(self.value, int) and not isinstance(self.value, bool):
+            return dim(self.value, self.expression)
+        return self.value
+
+
+class ConstantError(Exception):
+    """An operation that has no result; the message says why."""
+
+
+def constant(value: float | str | bool | None) -> Value:
+    return Value(value, ex.Constant(value))
+
+
+def sequence(items: Sequence[Value], kind: type[list[Any]] | type[tuple[Any, ...]] = list) -> Value:
+    return Value(list(items), ex.Sequence(tuple(item.expression for item in items), kind))
+
+
+def unary(sign: str, operand: Value) -> Value:
+    if sign == "not":
+        return Value(not operand.value, ex.Operation("not", (operand.expression,)))
+    if not _number(operand.value):
+        raise ConstantError(f"`{sign}` needs a number, not {type_name(operand.value)}")
+    if isinstance(operand.expression, ex.Constant):
+        return constant(ex.UNARY[sign](operand.value))
+    return Value(ex.UNARY[sign](operand.value), ex.Operation(sign, (operand.expression,)))
+
+
+def binary(sign: str, left: Value, right: Value) -> Value:
+    """`+ - * / // % ** == != < <= > >= and or` on two constants. Raises ConstantError."""
+    a, b = left.value, right.value
+    expression = ex.Operation(sign, (left.expression, right.expression))
+    if sign in ("and", "or"):
+        chosen = (left if not a else right) if sign == "and" else (left if a else right)
+        return Value(chosen.value, expression)
+    if sign in ("==", "!="):
+        return Value(ex.BINARY[sign](left.plain(), right.plain()), expression)
+    words = isinstance(a, str) and isinstance(b, str) and sign in ("+", "<", "<=", ">", ">=")
+    lists = isinstance(a, list) and isinstance(b, list) and sign == "+"
+    if not (words or lists or (_number(a) and _number(b) and sign != "@")):
+        raise ConstantError(f"`{sign}` does not take {type_name(a)} and {type_name(b)}")
+    if sign == "**" and a not in (0, 1, -1) and abs(b) * max(1.0, math.log2(abs(a) + 1)) > 1024:
+        raise ConstantError("the power is too large")
+    try:
+        value = ex.BINARY[sign](a, b)
+    except ZeroDivisionError:
+        raise ConstantError("division by zero") from None
+    except OverflowError:
+        raise ConstantError("the result is too large") from None
+    return Value(_bounded(value), expression)
+
+
+def _bounded(value: Any) -> Any:
+    if isinstance(value, complex):
+        raise ConstantError("the result is not a real number")
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        raise ConstantError("the result is larger than 64 bits hold")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConstantError("the result is not a finite number")
+    if isinstance(value, (str, list)) and len(value) > MAX_ITEMS:
+        raise ConstantError(f"the result has more than {MAX_ITEMS} items")
+    return value
+
+
+def item(container: Value, index: Value) -> Value:
+    """`list[3]`. Raises ConstantError."""
+    if not isinstance(container.value, (list, str)):
+        raise ConstantError(f"{type_name(container.value)} has no items")
+    if not _whole(index.value):
+        raise ConstantError(f"an index is a whole number, not {type_name(index.value)}")
+    size = len(container.value)
+    if not -size <= index.value < size:
+        raise ConstantError(f"index {index.value} is outside: there are {size} items")
+    found = container.value[index.value]
+    return Value(
+        found.value if isinstance(found, Value) else found, ex.Subscript(container.expression, index.expression)
+    )
+
+
+def _range(arguments: Sequence[Value]) -> Any:
+    if not 1 <= len(arguments) <= 3 or not all(_whole(argument.value) for argument in arguments):
+        raise ConstantError("`range` takes one to three whole numbers")
+    try:
+        numbers = range(*(argument.value for argument in arguments))
+    except ValueError:
+        raise ConstantError("the step of a `range` is not 0") from None
+    if len(numbers) > MAX_ITEMS:
+        raise ConstantError(f"the range has {len(numbers)} items, more than {MAX_ITEMS}")
+    return [constant(number) for number in numbers]
+
+
+def _len(arguments: Sequence[Value]) -> Any:
+    if len(arguments) != 1 or not isinstance(arguments[0].value, (list, str)):
+        raise ConstantError("`len` takes a list or a string")
+    return len(arguments[0].value)
+
+
+def _abs(arguments: Sequence[Value]) -> Any:
+    if len(arguments) != 1 or not _number(arguments[0].value):
+        raise ConstantError("`abs` takes a number")
+    return abs(arguments[0].value)
+
+
+def _round(arguments: Sequence[Value]) -> Any:
+    numbers = [argument.value for argument in arguments]
+    if len(numbers) not in (1, 2) or not _number(numbers[0]) or not all(map(_whole, numbers[1:])):
+        raise ConstantError("`round` takes a number, and how many digits to keep")
+    return round(*numbers)
+
+
+def _extreme(choose: Callable[..., Any], name: str) -> Callable[[Sequence[Value]], Any]:
+    def call(arguments: Sequence[Value]) -> Any:
+        values = [argument.value for argument in arguments]
+        if len(values) == 1 and isinstance(values[0], list):
+            values = [each.value for each in values[0]]
+        if not values or not all(map(_number, values)):
+            raise ConstantError(f"`{name}` takes numbers, or a list of them")
+        return choose(values)
+
+    return call
+
+
+FUNCTIONS: dict[str, Callable[[Sequence[Value]], Any]] = {
+    "range": _range,
+    "len": _len,
+    "abs": _abs,
+    "round": _round,
+    "min": _extreme(min, "min"),
+    "max": _extreme(max, "max"),
+}
+"""The functions of constants. Each raises ConstantError for arguments that it does not take."""
+
+
+def call(name: str, arguments: Sequence[Value]) -> Value:
+    """The value of a function of constants. Raises ConstantError."""
+    expression: ex.Expression = ex.Call(ex.Symbol(name), tuple(argument.expression for argument in arguments))
+    if name == "range":
+        expression = ex.Call(ex.Symbol("list"), (expression,))
+    return Value(_bounded(FUNCTIONS[name](arguments)), expression)
+
+
+def type_name(value: Any) -> str:
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "a truth value"
+        case int():
+            return "a whole number"
+        case float():
+            return "a number"
+        case str():
+            return "a string"
+    return "a list"
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,0 +1,1002 @@
+"""Names, parameters, arguments, wiring and shapes: from the syntax of one network to the checked network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from wdsl import catalog
+from wdsl import expressions as ex
+from wdsl.catalog import CatalogError, Constructed, TensorSpec, show_shape
+from wdsl.catalog.names import keras_name, words
+from wdsl.diagnostics import Diagnostic, Fix, Label, by, in_order, listed, nearest
+from wdsl.network import constants, graph
+from wdsl.network.annotations import AnnotatedLayer, read_annotations
+from wdsl.network.constants import ConstantError, Value
+from wdsl.source import Span
+from wdsl.syntax import nodes
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    spec: TensorSpec
+    expression: ex.Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Tensors:
+    """What a call with several outputs gives."""
+
+    specs: tuple[TensorSpec, ...]
+    expression: ex.Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """`(a, b)` or `[a, b]` with tensors in it."""
+
+    items: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConstructedObject:
+    """An initializer, regularizer or constraint."""
+
+    object: Constructed
+    expression: ex.Expression
+
+
+@dataclass(slots=True)
+class LayerObject:
+    """A constructed layer. `name` is None for one that stands in the wiring."""
+
+    row: catalog.Layer
+    arguments: Mapping[str, Any]
+    given: Mapping[str, tuple[ex.Expression, Span]]
+    expression: ex.Expression
+    span: Span
+    name: str | None = None
+    doc: str = ""
+    first_use: tuple[Span, tuple[catalog.Weight, ...], str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Stands for what an error was reported for, so that it is not reported again."""
+
+
+BROKEN = Broken()
+Result: TypeAlias = Value | Tensor | Tensors | Group | ConstructedObject | LayerObject | Broken
+
+PARAMETER_TYPES: Mapping[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "str": (str,),
+    "list": (list,),
+}
+
+
+def elaborate(
+    network: nodes.Network, source_parameters: Mapping[str, Any]
+) -> tuple[graph.Network | None, tuple[Diagnostic, ...]]:
+    """The checked network with these values of its parameters, and all that is wrong with it.
+
+    There is no network if there are errors.
+    """
+    elaborator = _Elaborator(network)
+    checked = elaborator.run(source_parameters)
+    problems = in_order(elaborator.problems)
+    return (None if any(problem.severity == "error" for problem in problems) else checked), problems
+
+
+@dataclass
+class _Elaborator:
+    network: nodes.Network
+    problems: list[Diagnostic] = field(default_factory=list)
+    names: dict[str, Result] = field(default_factory=dict)
+    declared: dict[str, Span] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+    variables: set[str] = field(default_factory=set)
+    steps: list[graph.Input | LayerObject | graph.Binding] = field(default_factory=list)
+    outputs: list[graph.Output] = field(default_factory=list)
+    unnamed: list[LayerObject] = field(default_factory=list)
+    operations: dict[str, tuple[Span, str]] = field(default_factory=dict)
+    """Names that Keras itself gives in this network, by where it gives them and to what."""
+
+    def error(self, code: str, message: str, span: Span, label: str = "", **more: Any) -> Broken:
+        self.problems.append(Diagnostic(code, message, span, label, **more))
+        return BROKEN
+
+    # The network
+
+    def run(self, given: Mapping[str, Any]) -> graph.Network:
+        network = self.network
+        if not network.name.id[0].isupper():
+            self.wrong_case(network.name, "a network", capital=True)
+        parameters = self.parameters(given)
+        layers: list[tuple[LayerObject, nodes.Layer]] = []
+        for statement in network.body:
+            match statement:
+                case nodes.Input():
+                    self.input(statement)
+                case nodes.Layer():
+                    if layer := self.layer(statement):
+                        layers.append((layer, statement))
+                case nodes.Binding():
+                    self.binding(statement)
+                case nodes.Output():
+                    self.output(statement)
+        if not self.outputs and not any(isinstance(statement, nodes.Output) for statement in network.body):
+            self.error("E0211", f"`{network.name.id}` has no output", network.name.span, hint="add `output NAME`")
+        if not any(isinstance(statement, nodes.Input) for statement in network.body):
+            self.error("E0211", f"`{network.name.id}` has no input", network.name.span, hint="add `input NAME: [SIZE]`")
+        self.check_keras_names()
+        annotated = [
+            AnnotatedLayer(
+                statement, layer.row, layer.arguments, layer.given, layer.first_use[1] if layer.first_use else None
+            )
+            for layer, statement in layers
+        ]
+        equations, ties = read_annotations(annotated, self.evaluate, self.problems)
+        steps = self.needed()
+        kept = {step.name for step in steps if isinstance(step, graph.Layer)}
+        for tie in ties:
+            if tie.weight.layer in kept and tie.reference.layer not in kept:
+                self.error("E0512", f"`{tie.reference.layer}` is on no path to an output: nothing to tie to", tie.span)
+        return graph.Network(
+            network.name.id,
+            network.doc,
+            network.span.source,
+            network.span,
+            parameters,
+            steps,
+            tuple(self.outputs),
+            tuple(map(_frozen, self.unnamed)),
+            tuple(each for each in equations if each.weight.layer in kept),
+            tuple(each for each in ties if each.weight.layer in kept),
+        )
+
+    def parameters(self, given: Mapping[str, Any]) -> tuple[graph.Parameter, ...]:
+        known = [parameter.name.id for parameter in self.network.parameters]
+        for name in given:
+            if name not in known:
+                near = nearest(name, known)
+                self.error(
+                    "E0307",
+                    f"`{self.network.name.id}` has no parameter `{name}`",
+                    self.network.name.span,
+                    f"did you mean `{near}`?" if near else f"it has {listed(known) or 'none'}",
+                )
+        return tuple(
+            read for parameter in self.network.parameters if (read := self.parameter(parameter, given)) is not None
+        )
+
+    def parameter(self, parameter: nodes.Parameter, given: Mapping[str, Any]) -> graph.Parameter | None:
+        name = parameter.name.id
+        self.declare(parameter.name, "a parameter")
+        self.names[name] = BROKEN
+        type_ = parameter.type.id if parameter.type else None
+        if parameter.type and type_ not in PARAMETER_TYPES:
+            near = nearest(parameter.type.id, PARAMETER_TYPES)
+            self.error(
+                "E0308",
+                f"`{type_}` is not a type of parameters",
+                parameter.type.span,
+                f"the types are {listed(PARAMETER_TYPES)}",
+                fix=Fix(parameter.type.span, near) if near else None,
+            )
+            return None
+        default = self.evaluate(parameter.default) if parameter.default else None
+        if isinstance(default, Broken):
+            return None
+        if default is not None and not isinstance(default, Value):
+            self.error("E0308", f"the default of `{name}` is not a constant", parameter.span)
+            return None
+        if name in given:
+            value = _value_of(given[name])
+        elif default is not None:
+            value = default.value
+        else:
+            self.error(
+                "E0309",
+                f"`{name}` has no value",
+                parameter.span,
+                "this parameter has no default",
+                hint=f"give it one here, or with `--set {name}=…` or `{name}=…` in Python",
+            )
+            return None
+        if type_ and not _is_of(value, type_):
+            where, label = parameter.span, f"declared `{type_}` here"
+            self.error("E0308", f"`{name}` is {constants.type_name(value)}, not of type `{type_}`", where, label)
+            return None
+        self.names[name] = Value(value, ex.Variable(name))
+        self.variables.add(name)
+        return graph.Parameter(
+            name, type_, default.expression if default else None, value, parameter.doc, parameter.span
+        )
+
+    # Statements
+
+    def declare(self, name: nodes.Name, what: str, again: bool = False) -> bool:
+        """Take a name. With `again`, one that stands for a tensor may be taken once more."""
+        if not (name.id[0].islower() or name.id[0] == "_"):
+            self.wrong_case(name, what, capital=False)
+        if name.id in self.declared and not (again and isinstance(self.names[name.id], (Tensor, Broken))):
+            self.error(
+                "E0202",
+                f"`{name.id}` is declared twice",
+                name.span,
+                "again here",
+                labels=(Label(self.declared[name.id], "first here"),),
+            )
+            return False
+        self.declared[name.id] = name.span
+        return True
+
+    def wrong_case(self, name: nodes.Name, what: str, capital: bool) -> None:
+        better = name.id[0].upper() + name.id[1:] if capital else name.id[0].lower() + name.id[1:]
+        self.error(
+            "E0203",
+            f"the name of {what} begins with a {'capital' if capital else 'small letter'}",
+            name.span,
+            "`Capital` names construct, `lowercase` names are things that exist",
+            fix=Fix(name.span, better),
+        )
+
+    def input(self, statement: nodes.Input) -> None:
+        name = statement.name.id
+        fresh = self.declare(statement.name, "an input")
+        dtype = statement.dtype.id if statement.dtype else "float32"
+        ok = True
+        if statement.dtype and dtype not in catalog.DTYPES:
+            near = nearest(dtype, catalog.DTYPES)
+            fix = Fix(statement.dtype.span, near) if near else None
+            self.error("E0304", f"`{dtype}` is not a dtype", statement.dtype.span, fix=fix)
+            ok = False
+        sizes = [self.size(each) for each in statement.dimensions]
+        if not fresh:
+            return
+        if not ok or any(isinstance(size, Broken) for size in sizes):
+            self.names[name] = BROKEN
+            return
+        spec = TensorSpec((None, *sizes), dtype)  # type: ignore[arg-type]
+        self.names[name] = Tensor(spec, ex.Variable(name))
+        self.variables.add(name)
+        self.steps.append(graph.Input(name, spec, statement.doc, statement.span))
+
+    def size(self, node: nodes.Expression) -> int | None | Broken:
+        if isinstance(node, nodes.Unknown):
+            return None
+        value = self.evaluate(node)
+        if isinstance(value, Broken):
+            return value
+        if not isinstance(value, Value) or not isinstance(value.plain(), int) or value.value is True or value.value < 1:
+            shown = f", not {catalog.show(value.value)}" if isinstance(value, Value) else ""
+            return self.error(
+                "E0304", f"a size is a whole number of at least 1, or `?`{shown}", node.span
+            )
+        return value.plain()  # type: ignore[no-any-return]
+
+    def layer(self, statement: nodes.Layer) -> LayerObject | None:
+        name = statement.name.id
+        fresh = self.declare(statement.name, "a layer")
+        value = self.evaluate(statement.value)
+        if isinstance(value, LayerObject) and value.name is not None:
+            self.error(
+                "E0205",
+                f"`{value.name}` is a layer already",
+                statement.value.span,
+                "a second name for it would share its weights unseen",
+                hint=f"use `{value.name}` itself, as often as you like",
+            )
+            value = BROKEN
+        elif not isinstance(value, (LayerObject, Broken)):
+            self.error("E0205", "this does not construct a layer", statement.value.span, f"it is {_kind(value)}")
+            value = BROKEN
+        if not fresh:
+            return None
+        self.names[name] = value
+        if not isinstance(value, LayerObject):
+            return None
+        value.name, value.doc, value.span = name, statement.doc, statement.span
+        self.variables.add(name)
+        self.steps.append(value)
+        return value
+
+    def binding(self, statement: nodes.Binding) -> None:
+        value = self.evaluate(statement.value)
+        specs: tuple[TensorSpec, ...] | None = None
+        count = len(statement.names)
+        match value:
+            case Tensor(spec, expression) if count == 1:
+                specs = (spec,)
+            case Tensors(specs, expression) if count != len(specs):
+                self.count(statement.value.span, count, len(specs))
+                specs = None
+            case Group(items) if count != len(items):
+                self.count(statement.value.span, count, len(items))
+            case Group(items):
+                specs = tuple(item.spec for item in items)
+                expression = ex.Sequence(tuple(item.expression for item in items))
+            case Tensor():
+                self.count(statement.value.span, count, 1)
+            case Tensors(specs, expression):
+                pass
+            case Broken():
+                pass
+            case Value():
+                hint = "give it as a parameter of the network"
+                self.error("E0205", "a constant is not a tensor", statement.value.span, _kind(value), hint=hint)
+            case _:
+                self.error("E0205", f"this is {_kind(value)}, not a tensor", statement.value.span)
+        variables = []
+        for position, name in enumerate(statement.names):
+            if not self.declare(name, "a tensor", again=True):
+                continue
+            variable = self.variable_for(name.id)
+            variables.append(variable)
+            self.names[name.id] = Tensor(specs[position], ex.Variable(variable)) if specs else BROKEN
+        if specs and len(variables) == count:
+            self.steps.append(graph.Binding(tuple(variables), expression, specs, statement.span))
+
+    def count(self, span: Span, wanted: int, got: int) -> None:
+        tensors = "one tensor" if got == 1 else f"{got} tensors"
+        self.error("E0403", f"{tensors} cannot be taken apart into {wanted} names", span, f"this is {tensors}")
+
+    def variable_for(self, name: str) -> str:
+        """The variable that holds a tensor: its name, unless that is an input's, which the model needs at the end."""
+        taken = {step.name for step in self.steps if isinstance(step, graph.Input)} | set(self.names) - {name}
+        variable, number = name, 2
+        while variable in taken:
+            variable, number = f"{name}_{number}", number + 1
+        self.variables.add(variable)
+        return variable
+
+    def output(self, statement: nodes.Output) -> None:
+        value = self.evaluate(statement.value)
+        name = statement.name or self.output_name(statement.value)
+        if isinstance(value, Broken):
+            if statement.name and self.declare(statement.name, "an output", again=True):
+                self.names[statement.name.id] = BROKEN
+            return
+        if not isinstance(value, Tensor):
+            self.error("E0205", f"an output is a tensor, not {_kind(value)}", statement.value.span)
+            return
+        if name is None:
+            self.error(
+                "E0212",
+                "the output needs a name",
+                statement.value.span,
+                "this does not end in a named layer or tensor",
+                hint="write `output NAME = …`",
+            )
+            return
+        previous = next((output for output in self.outputs if output.name == name.id), None)
+        if previous:
+            where = (Label(previous.span, "first here"),)
+            self.error("E0202", f"there are two outputs `{name.id}`", statement.span, labels=where)
+            return
+        if isinstance(value.expression, ex.Variable) and not statement.name:
+            variable = value.expression.name
+        else:
+            if statement.name and not self.declare(statement.name, "an output", again=True):
+                return
+            taken = name.id in self.names and not isinstance(self.names[name.id], Tensor)
+            variable = self.variable_for(f"{name.id}_output" if taken and not statement.name else name.id)
+            self.steps.append(graph.Binding((variable,), value.expression, (value.spec,), statement.span))
+            if not taken:
+                self.names[name.id] = Tensor(value.spec, ex.Variable(variable))
+        self.outputs.append(graph.Output(name.id, variable, value.spec, statement.doc, statement.span))
+
+    def output_name(self, node: nodes.Expression) -> nodes.Name | None:
+        """The name an output has by itself: that of its tensor, or of its last layer."""
+        match node:
+            case nodes.Name():
+                return node
+            case nodes.Chain(stages):
+                return self.output_name(stages[-1])
+            case nodes.Call(nodes.Name() as function) if not function.id[0].isupper():
+                return function
+        return None
+
+    # Expressions
+
+    def evaluate(self, node: nodes.Expression) -> Result:
+        match node:
+            case nodes.Literal(value):
+                return constants.constant(value)
+            case nodes.Name():
+                return self.name(node)
+            case nodes.Chain(stages):
+                return self.chain(stages)
+            case nodes.Call():
+                return self.call(node)
+            case nodes.Unary(sign, operand):
+                return self.operation(sign, (operand,), node.span)
+            case nodes.Binary(sign, left, right):
+                return self.operation(sign, (left, right), node.span)
+            case nodes.Conditional():
+                return self.conditional(node)
+            case nodes.List(items):
+                return self.sequence(items, list)
+            case nodes.Tuple(items):
+                return self.sequence(items, tuple)
+            case nodes.Subscript(container, (index,)) if not isinstance(index, nodes.Slice):
+                return self.item(container, index, node.span)
+            case nodes.Subscript():
+                return self.error("E0205", "only lists have items, one at a time", node.span)
+            case nodes.Attribute(value, name):
+                return self.error(
+                    "E0205", f"`.{name.id}` stands in a `tie` only", node.span, "weights are not tensors of the wiring"
+                )
+            case nodes.Slice() | nodes.Where() | nodes.Unknown():
+                return self.error("E0205", "this stands in the brackets of an annotation only", node.span)
+
+    def name(self, node: nodes.Name) -> Result:
+        if node.id in self.names:
+            self.used.add(node.id)
+            return self.names[node.id]
+        if node.id in catalog.LAYERS:
+            fix = Fix(node.span, f"{node.id}()")
+            return self.error("E0205", f"`{node.id}` is a kind of layer, not a layer", node.span, fix=fix)
+        later = next((each for each in _declared_names(self.network) if each.id == node.id), None)
+        if later and later.span.start > node.span.start:
+            where = (Label(later.span, "it is declared here, further down"),)
+            return self.error("E0204", f"`{node.id}` is used before it is declared", node.span, labels=where)
+        if node.id in catalog.FUNCTIONS or node.id in constants.FUNCTIONS:
+            return self.error("E0205", f"`{node.id}` is a function: call it, or send a tensor to it", node.span)
+        candidates = {*self.names, *(each.id for each in _declared_names(self.network))}
+        near = nearest(node.id, candidates - {node.id})
+        return self.error(
+            "E0201",
+            f"`{node.id}` is not known here",
+            node.span,
+            f"did you mean `{near}`?" if near else "",
+            fix=Fix(node.span, near) if near else None,
+        )
+
+    def sequence(self, items: Sequence[nodes.Expression], kind: type) -> Result:
+        values = [self.evaluate(each) for each in items]
+        if any(isinstance(value, Broken) for value in values):
+            return BROKEN
+        if all(isinstance(value, Value) for value in values):
+            return constants.sequence(values, kind)  # type: ignore[arg-type]
+        for node, value in zip(items, values, strict=True):
+            if not isinstance(value, Tensor):
+                self.error("E0205", f"this is {_kind(value)}, and stands among tensors", node.span)
+                return BROKEN
+        return Group(tuple(values))  # type: ignore[arg-type]
+
+    def item(self, container: nodes.Expression, index: nodes.Expression, span: Span) -> Result:
+        values = self.evaluate(container), self.evaluate(index)
+        if any(isinstance(value, Broken) for value in values):
+            return BROKEN
+        first, second = values
+        if not isinstance(first, Value) or not isinstance(second, Value):
+            return self.error(
+                "E0205", f"{_kind(first)} has no items", span, hint="`take` and `split` give parts of a tensor"
+            )
+        try:
+            return constants.item(first, second)
+        except ConstantError as error:
+            return self.error("E0310", str(error), span)
+
+    def conditional(self, node: nodes.Conditional) -> Result:
+        test, then, otherwise = (self.evaluate(each) for each in (node.test, node.then, node.otherwise))
+        if any(isinstance(each, Broken) for each in (test, then, otherwise)):
+            return BROKEN
+        if not isinstance(test, Value):
+            return self.error("E0205", "`if` decides when compiling: its condition is a constant", node.test.span)
+        if not isinstance(then, Value) or not isinstance(otherwise, Value):
+            return self.error(
+                "E0106", "`if` between layers or tensors is not compiled by this version of wdsl", node.span
+            )
+        chosen = then if test.value else otherwise
+        operands = (then.expression, test.expression, otherwise.expression)
+        return Value(chosen.value, ex.Operation("if", operands))
+
+    def operation(self, sign: str, operands: Sequence[nodes.Expression], span: Span) -> Result:
+        values = [self.evaluate(operand) for operand in operands]
+        if any(isinstance(value, Broken) for value in values):
+            return BROKEN
+        if all(isinstance(value, Value) for value in values):
+            try:
+                return (constants.unary if len(values) == 1 else constants.binary)(sign, *values)  # type: ignore[arg-type]
+            except ConstantError as error:
+                return self.error("E0310", str(error), span)
+        for node, value in zip(operands, values, strict=True):
+            if not isinstance(value, Tensor) and not (isinstance(value, Value) and _is_number(value.value)):
+                return self.error("E0205", f"`{sign}` does not take {_kind(value)}", node.span)
+        operator = catalog.OPERATORS.get(sign if len(values) == 2 else f"unary {sign}")
+        if operator is None:
+            return self.error("E0205", f"`{sign}` is for constants, not for tensors", span)
+        given = [value.spec if isinstance(value, Tensor) else value.value for value in values]  # type: ignore[union-attr]
+        names = [argument.name for argument in operator.arguments]
+        try:
+            spec = operator.infer(dict(zip(names, given, strict=True)))
+        except CatalogError as error:
+            labels = tuple(
+                Label(node.span, f"this is {_shape(value.spec)}")
+                for node, value in zip(operands, values, strict=True)
+                if isinstance(value, Tensor)
+            )
+            return self.error("E0401", error.message, span, labels=labels)
+        self.operations.setdefault(operator.keras.rsplit(".", 1)[-1], (span, f"the result of `{sign}`"))
+        return Tensor(spec, ex.Operation(sign, tuple(value.expression for value in values)))  # type: ignore[arg-type, union-attr]
+
+    # Wiring
+
+    def chain(self, stages: Sequence[nodes.Expression]) -> Result:
+        value = self.evaluate(stages[0])
+        before = stages[0]
+        for stage in stages[1:]:
+            value = self.stage(value, stage, before)
+            before = stage
+        return value
+
+    def stage(self, value: Result, node: nodes.Expression, before: nodes.Expression) -> Result:
+        """`value -> node`."""
+        function, arguments = node, ()
+        if isinstance(node, nodes.Call) and not (
+            isinstance(node.function, nodes.Name) and node.function.id[0].isupper()
+        ):
+            function, arguments = node.function, node.arguments  # type: ignore[assignment]
+        first: list[tuple[Result, nodes.Expression]] = [(value, before)]
+        if isinstance(function, nodes.Name) and function.id not in self.names and function.id in catalog.FUNCTIONS:
+            return self.function(catalog.FUNCTIONS[function.id], first, arguments, node)
+        if isinstance(function, nodes.Binary) and function.operator == "*":
+            return self.error("E0106", "stacks (`* n`) are not compiled by this version of wdsl", node.span)
+        layer = self.callee(function)
+        if layer is None or isinstance(value, Broken):
+            return BROKEN
+        return self.apply(layer, first, arguments, node)
+
+    def callee(self, node: nodes.Expression) -> LayerObject | None:
+        """The layer that a call or an arrow leads to; None, after a report, if it is none."""
+        if (
+            isinstance(node, nodes.Name)
+            and node.id not in self.names
+            and node.id[0].islower()
+            and not any(each.id == node.id for each in _declared_names(self.network))
+        ):
+            near = nearest(node.id, [*catalog.FUNCTIONS, *self.names])
+            self.error(
+                "E0201",
+                f"there is no layer or function `{node.id}`",
+                node.span,
+                f"did you mean `{near}`?" if near else "",
+                fix=Fix(node.span, near) if near else None,
+            )
+            return None
+        found = self.evaluate(node)
+        if isinstance(found, (LayerObject, Broken)):
+            return found if isinstance(found, LayerObject) else None
+        self.error("E0205", f"this is {_kind(found)}, and cannot be applied", node.span)
+        return None
+
+    def call(self, node: nodes.Call) -> Result:
+        function = node.function
+        if isinstance(function, nodes.Name) and function.id not in self.names:
+            if function.id[0].isupper():
+                return self.construct(function, node)
+            if function.id in constants.FUNCTIONS and function.id not in catalog.FUNCTIONS:
+                return self.constant_function(function.id, node)
+            if function.id in catalog.FUNCTIONS:
+                values = [(self.evaluate(each.value), each.value) for each in node.arguments if each.name is None]
+                if function.id in constants.FUNCTIONS and all(isinstance(value, Value) for value, _ in values):
+                    return self.constant_function(function.id, node)
+                named = tuple(each for each in node.arguments if each.name is not None)
+                return self.function(catalog.FUNCTIONS[function.id], values, named, node)
+        layer = self.callee(function)
+        if layer is None:
+            return BROKEN
+        return self.apply(layer, [], node.arguments, node)
+
+    def constant_function(self, name: str, node: nodes.Call) -> Result:
+        values = [self.evaluate(argument.value) for argument in node.arguments]
+        if any(isinstance(value, Broken) for value in values):
+            return BROKEN
+        if not all(isinstance(value, Value) for value in values) or any(each.name for each in node.arguments):
+            return self.error("E0304", f"`{name}` takes constants, by position", node.span)
+        try:
+            return constants.call(name, values)  # type: ignore[arg-type]
+        except ConstantError as error:
+            return self.error("E0310", str(error), node.span)
+
+    def construct(self, name: nodes.Name, node: nodes.Call) -> Result:
+        """`Dense(64)`, `HeNormal(seed=1)`."""
+        if name.id in catalog.LAYERS:
+            row = catalog.LAYERS[name.id]
+            bound = self.bind(row.name, row.arguments, [], node.arguments, node.span)
+            if bound is None:
+                return BROKEN
+            call = ex.Call(ex.Symbol(f"layers.{row.name}"), bound.positional, bound.keywords)
+            return LayerObject(row, bound.values, bound.given, call, node.span)
+        registries = (catalog.INITIALIZERS, catalog.REGULARIZERS, catalog.CONSTRAINTS)
+        kind = next((registry[name.id] for registry in registries if name.id in registry), None)
+        if kind is not None:
+            bound = self.bind(kind.name, kind.arguments, [], node.arguments, node.span)
+            if bound is None:
+                return BROKEN
+            call = ex.Call(ex.Symbol(f"{kind.kind}s.{kind.name}"), bound.positional, bound.keywords)
+            return ConstructedObject(Constructed(kind.kind, kind.name, bound.values), call)
+        near = nearest(name.id, [*catalog.LAYERS, *(each for registry in registries for each in registry)])
+        return self.error(
+            "E0301",
+            f"there is no layer `{name.id}`",
+            name.span,
+            f"did you mean `{near}`?" if near else "",
+            fix=Fix(name.span, near) if near else None,
+        )
+
+    def function(
+        self,
+        row: catalog.Function,
+        first: Sequence[tuple[Result, nodes.Expression]],
+        arguments: Sequence[nodes.Argument],
+        node: nodes.Expression,
+    ) -> Result:
+        bound = self.bind(row.name, row.arguments, first, arguments, node.span)
+        if bound is None:
+            return BROKEN
+        try:
+            spec = row.infer(bound.values)
+        except CatalogError as error:
+            return self.refused(error, bound, row.name, node.span)
+        self.operations.setdefault(row.keras.rsplit(".", 1)[-1], (node.span, f"the result of `{row.name}`"))
+        expression = ex.Call(ex.Symbol(row.keras), bound.positional, bound.keywords)
+        return Tensor(spec, expression) if isinstance(spec, TensorSpec) else Tensors(spec, expression)
+
+    def apply(
+        self,
+        layer: LayerObject,
+        first: Sequence[tuple[Result, nodes.Expression]],
+        arguments: Sequence[nodes.Argument],
+        node: nodes.Expression,
+    ) -> Result:
+        bound = self.bind(layer.name or layer.row.name, layer.row.call, first, arguments, node.span)
+        if bound is None:
+            return BROKEN
+        try:
+            inferred = layer.row.infer(layer.arguments, bound.values)
+        except CatalogError as error:
+            return self.refused(error, bound, layer.name or layer.row.name, node.span, layer)
+        shapes = _shapes(bound.values.values()), _shapes([inferred.output])
+        if layer.first_use is None:
+            layer.first_use = (node.span, inferred.weights, *shapes)
+            if layer.name is None:
+                self.unnamed.append(layer)
+                self.operations.setdefault(layer.row.name, (node.span, f"an unnamed `{layer.row.name}`"))
+        elif (changed := _changed(layer.first_use[1], inferred.weights)) is not None:
+            before, after = changed
+            return self.error(
+                "E0402",
+                f"`{layer.name}` does not fit here: its `{before.name}` would be {by(after.shape)}",
+                node.span,
+                f"on {shapes[0]}",
+                labels=(Label(layer.first_use[0], f"it is {by(before.shape)} since this, on {layer.first_use[2]}"),),
+            )
+        function = ex.Variable(layer.name) if layer.name else layer.expression
+        expression = ex.Call(function, bound.positional, bound.keywords)
+        if isinstance(inferred.output, TensorSpec):
+            return Tensor(inferred.output, expression)
+        return Tensors(inferred.output, expression)
+
+    def refused(
+        self, error: CatalogError, bound: _Bound, name: str, span: Span, layer: LayerObject | None = None
+    ) -> Broken:
+        """Report what the catalogue says that Keras would refuse, at the argument that is to blame."""
+        labels = [Label(where, f"this is {text}") for where, text in bound.tensors]
+        for given in (bound.given, layer.given if layer else {}):
+            if error.argument in given:
+                where = given[error.argument][1]
+                labels = [label for label in labels if label.span != where]
+                return self.error("E0304", error.message, where, labels=tuple(labels))
+        if layer and layer.name:
+            labels.append(Label(layer.span, f"`{name}` is constructed here"))
+        return self.error("E0401", error.message, span, labels=tuple(labels))
+
+    # Arguments
+
+    def bind(
+        self,
+        callee: str,
+        arguments: Sequence[catalog.Argument],
+        first: Sequence[tuple[Result, nodes.Expression]],
+        given: Sequence[nodes.Argument],
+        span: Span,
+    ) -> _Bound | None:
+        """Bind what is given, `first` ahead of all, to a row's arguments, as Python would. None after an error."""
+        by_name = {argument.name: argument for argument in arguments}
+        by_position = [argument for argument in arguments if not argument.keyword]
+        values: dict[str, Any] = {}
+        places: dict[str, tuple[ex.Expression, Span]] = {}
+        tensors: list[tuple[Span, str]] = []
+        positional: list[ex.Expression] = []
+        keywords: list[tuple[str, ex.Expression]] = []
+        ok = True
+        queue: list[tuple[nodes.Name | None, nodes.Expression, Result | None]] = []
+        for value, node in first:
+            spread = isinstance(value, Group) and not (by_position and "tensors" in by_position[0].type)
+            if isinstance(value, Group) and spread and len(value.items) <= len(by_position):
+                queue.extend((None, node, item) for item in value.items)
+            else:
+                queue.append((None, node, value))
+        queue.extend((argument.name, argument.value, None) for argument in given)
+        for name, node, known in queue:
+            if name is None:
+                if len(positional) >= len(by_position):
+                    self.error("E0305", f"`{callee}` takes {_number_of_arguments(by_position)}", node.span, "one too many")
+                    return None
+                if keywords:
+                    self.error("E0305", "arguments by position come before those by name", node.span)
+                    return None
+                argument = by_position[len(positional)]
+            elif name.id in by_name:
+                argument = by_name[name.id]
+            else:
+                if name.id == "name":
+                    self.error(
+                        "E0302",
+                        "`name` is not an argument: a layer's name is the one that it is declared with",
+                        name.span,
+                        hint="write `layer NAME = …`",
+                    )
+                else:
+                    near = nearest(name.id, by_name)
+                    self.error(
+                        "E0302",
+                        f"`{callee}` has no argument `{name.id}`",
+                        name.span,
+                        f"did you mean `{near}`?" if near else f"it has {listed(by_name) or 'none'}",
+                        fix=Fix(name.span, near) if near else None,
+                    )
+                self.evaluate(node)
+                ok = False
+                continue
+            read = self.argument(argument, node, known)
+            if argument.name in values:
+                self.error(
+                    "E0306",
+                    f"`{argument.name}` is given twice",
+                    node.span,
+                    labels=(Label(places[argument.name][1], "first here"),) if argument.name in places else (),
+                )
+                ok = False
+            values[argument.name] = None
+            if read is None:
+                ok = False
+                positional.append(ex.Constant(None))
+                continue
+            value, expression = read
+            values[argument.name] = value
+            places[argument.name] = (expression, node.span)
+            if isinstance(value, TensorSpec):
+                tensors.append((node.span, _shape(value)))
+            elif argument.type.endswith("tensors") and isinstance(value, tuple):
+                tensors.append((node.span, ", ".join(map(_shape, value))))
+            if name is None:
+                positional.append(expression)
+            else:
+                keywords.append((argument.name, expression))
+        missing = [argument.name for argument in arguments if argument.required and argument.name not in values]
+        if missing and ok:
+            plural = "arguments" if len(missing) > 1 else "the argument"
+            self.error("E0303", f"`{callee}` needs {plural} {listed(missing)}", span)
+            ok = False
+        if not ok:
+            return None
+        for argument in arguments:
+            values.setdefault(argument.name, argument.default)
+        return _Bound(values, places, tuple(positional), tuple(keywords), tuple(tensors))
+
+    def argument(
+        self, argument: catalog.Argument, node: nodes.Expression, known: Result | None
+    ) -> tuple[Any, ex.Expression] | None:
+        """The plain value and the expression of an argument; None after an error."""
+        if known is None and isinstance(node, nodes.Name) and node.id not in self.names:
+            word = self.word(argument, node)
+            if word is not None:
+                return word
+            if isinstance(self.problems[-1] if self.problems else None, Diagnostic) and self.problems[-1].span == node.span:
+                return None
+        value = self.evaluate(node) if known is None else known
+        plain: Any
+        expression: ex.Expression
+        match value:
+            case Broken():
+                return None
+            case Value():
+                plain, expression = value.plain(), value.expression
+            case Tensor(spec, expression):
+                plain = spec
+            case Tensors(specs, expression):
+                plain = specs
+            case Group(items):
+                plain = tuple(item.spec for item in items)
+                expression = ex.Sequence(tuple(item.expression for item in items), list)
+            case ConstructedObject(plain, expression):
+                pass
+            case LayerObject():
+                self.error(
+                    "E0206",
+                    f"`{argument.name}` takes {catalog.describe(argument.type)}, and this is a layer",
+                    node.span,
+                    hint=f"apply it first: `x -> {node.span.text}`" if len(node.span.text) < 40 else None,
+                )
+                return None
+        problem = catalog.check(argument, plain)
+        if problem:
+            code = "E0401" if "tensor" in argument.type else "E0304"
+            if isinstance(value, Tensors):
+                problem = f"{problem}: name them first, as in `a, b = …`"
+            self.error(code, problem, node.span)
+            return None
+        return plain, expression
+
+    def word(self, argument: catalog.Argument, node: nodes.Name) -> tuple[Any, ex.Expression] | None:
+        """A bare word where Keras takes a name: `activation=relu`."""
+        if argument.type.removeprefix("optional ") == "str":
+            return None
+        if catalog.check(argument, node.id) is None:
+            return node.id, ex.Constant(node.id)
+        known = words(argument.type)
+        if known and node.id[0].islower():
+            near = nearest(node.id, known)
+            self.error(
+                "E0304",
+                f"`{node.id}` is not one of the values of `{argument.name}`",
+                node.span,
+                f"did you mean `{near}`?" if near else f"it takes {catalog.describe(argument.type)}",
+                fix=Fix(node.span, near) if near else None,
+            )
+        return None
+
+    # At the end
+
+    def check_keras_names(self) -> None:
+        """Keras names operations and unnamed layers itself, and refuses a model with one name twice."""
+        for step in self.steps:
+            if isinstance(step, graph.Binding) or step.name is None:
+                continue
+            for operation, (span, what) in self.operations.items():
+                prefix = keras_name(operation)
+                if re.fullmatch(rf"{prefix}(_\d+)?", step.name):
+                    self.error(
+                        "E0207",
+                        f"`{step.name}` is also the name that Keras gives to {what}",
+                        self.declared.get(step.name, step.span),
+                        "a model cannot have both",
+                        labels=(Label(span, f"Keras names this `{prefix}` itself"),),
+                        hint="choose another name",
+                    )
+
+    def needed(self) -> tuple[graph.Step, ...]:
+        """The steps that lead to an output; a warning for each layer and input that does not."""
+        wanted = {output.variable for output in self.outputs}
+        kept: list[graph.Step] = []
+        for step in reversed(self.steps):
+            if isinstance(step, graph.Binding):
+                if wanted.isdisjoint(step.names):
+                    self.unused(step.span, f"`{', '.join(step.names)}`")
+                    continue
+                wanted -= set(step.names)
+                wanted |= set(_variables(step.expression))
+                kept.append(step)
+            elif step.name in wanted:
+                kept.append(step if isinstance(step, graph.Input) else _frozen(step))
+            else:
+                self.unused(step.span, f"`{step.name}`")
+                if isinstance(step, graph.Input):
+                    kept.append(step)
+        return tuple(reversed(kept))
+
+    def unused(self, span: Span, what: str) -> None:
+        if not any(problem.severity == "error" for problem in self.problems):
+            self.problems.append(Diagnostic("W0201", f"{what} is on no path to an output", span))
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """Arguments that were bound: all plain values by name, and of those given the expression and place."""
+
+    values: dict[str, Any]
+    given: dict[str, tuple[ex.Expression, Span]]
+    positional: tuple[ex.Expression, ...]
+    keywords: tuple[tuple[str, ex.Expression], ...]
+    tensors: tuple[tuple[Span, str], ...]
+
+
+def _frozen(layer: LayerObject) -> graph.Layer:
+    _, weights, before, after = layer.first_use or (None, (), "", "")
+    return graph.Layer(
+        layer.name, layer.row, layer.expression, layer.arguments, layer.given, weights, before, after, layer.doc, layer.span
+    )
+
+
+def _declared_names(network: nodes.Network) -> Iterable[nodes.Name]:
+    for statement in network.body:
+        if isinstance(statement, nodes.Binding):
+            yield from statement.names
+        elif statement.name is not None:
+            yield statement.name
+
+
+def _variables(expression: ex.Expression) -> Iterable[str]:
+    match expression:
+        case ex.Variable(name):
+            yield name
+        case ex.Operation(_, parts) | ex.Sequence(parts):
+            for part in parts:
+                yield from _variables(part)
+        case ex.Subscript(value, index):
+            yield from _variables(value)
+            yield from _variables(index)
+        case ex.Call(function, arguments, keywords):
+            yield from _variables(function)
+            for part in (*arguments, *(value for _, value in keywords)):
+                yield from _variables(part)
+
+
+def _changed(
+    before: Sequence[catalog.Weight], after: Sequence[catalog.Weight]
+) -> tuple[catalog.Weight, catalog.Weight] | None:
+    return next((pair for pair in zip(before, after, strict=True) if pair[0].shape != pair[1].shape), None)
+
+
+def _value_of(given: Any) -> Any:
+    """A parameter's value from Python: lists hold Values, as those of the language do."""
+    if isinstance(given, (list, tuple)):
+        return [Value(_value_of(each), ex.Constant(None)) for each in given]
+    return given
+
+
+def _is_of(value: Any, type_: str) -> bool:
+    if isinstance(value, bool):
+        return type_ == "bool"
+    return isinstance(value, PARAMETER_TYPES[type_])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _kind(result: Result) -> str:
+    match result:
+        case Value(value):
+            return constants.type_name(value)
+        case Tensor():
+            return "a tensor"
+        case Tensors(specs):
+            return f"{len(specs)} tensors"
+        case Group():
+            return "several tensors"
+        case LayerObject():
+            return "a layer"
+        case ConstructedObject(constructed):
+            return f"a {constructed.kind}"
+    return "broken"
+
+
+def _shape(spec: TensorSpec) -> str:
+    """A tensor's shape as the language writes it, without the batch."""
+    return show_shape(spec.shape[1:]) if spec.shape else "a scalar"
+
+
+def _shapes(values: Iterable[Any]) -> str:
+    shapes = []
+    for value in values:
+        if isinstance(value, TensorSpec):
+            shapes.append(_shape(value))
+        elif isinstance(value, tuple) and value and all(isinstance(each, TensorSpec) for each in value):
+            shapes.extend(map(_shape, value))
+    return ", ".join(shapes)
+
+
+
+def _number_of_arguments(arguments: Sequence[catalog.Argument]) -> str:
+    count = len(arguments)
+    return "no arguments by position" if not count else f"at most {count} argument{'s' if count > 1 else ''} by position"

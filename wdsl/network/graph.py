@@ -1,0 +1,137 @@
+"""The checked network: what elaboration gives and the later stages read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from wdsl.catalog.model import Layer as CatalogLayer
+from wdsl.catalog.model import TensorSpec, Weight
+from wdsl.expressions import Expression
+from wdsl.source import Source, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a network. `default` is None where the file gives none; `value` is what it has now."""
+
+    name: str
+    type: str | None
+    default: Expression | None
+    value: Any
+    doc: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    name: str
+    spec: TensorSpec
+    doc: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer that has a name, or stands in the wiring without one (`name` is then None).
+
+    `arguments` are all of the row's, with those bound that the file gives. `weights` are known once it was applied.
+    """
+
+    name: str | None
+    row: CatalogLayer
+    construct: Expression
+    arguments: Mapping[str, Any]
+    given: Mapping[str, tuple[Expression, Span]]
+    weights: tuple[Weight, ...]
+    input: str
+    output: str
+    doc: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Tensors that get names. `reads` are the names that the expression refers to."""
+
+    names: tuple[str, ...]
+    expression: Expression
+    specs: tuple[TensorSpec, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    name: str
+    variable: str
+    spec: TensorSpec
+    doc: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class WeightName:
+    """A weight of a layer, as in `encode.kernel`."""
+
+    layer: str
+    weight: str
+
+    def __str__(self) -> str:
+        return f"{self.layer}.{self.weight}"
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """An annotation of one weight, but a tie: its name, and the expression that constructs it for the runtime."""
+
+    weight: WeightName
+    kind: str
+    expression: Expression
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """`weight` equals `reference`, or its transpose, entry by entry."""
+
+    weight: WeightName
+    reference: WeightName
+    transposed: bool
+    span: Span
+
+
+Step: TypeAlias = Input | Layer | Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network in which every name, argument and shape has been checked.
+
+    `steps` are in the order of the file. Layers and bindings that no output needs are left out.
+    """
+
+    name: str
+    doc: str
+    source: Source
+    span: Span
+    parameters: tuple[Parameter, ...]
+    steps: tuple[Step, ...]
+    outputs: tuple[Output, ...]
+    unnamed: tuple[Layer, ...]
+    equations: tuple[Equation, ...]
+    ties: tuple[Tie, ...]
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        return tuple(step for step in self.steps if isinstance(step, Input))
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        return tuple(step for step in self.steps if isinstance(step, Layer))
+
+    def weights(self) -> Iterator[tuple[WeightName, Weight, Layer]]:
+        """Every weight of every named layer."""
+        for layer in self.layers:
+            for weight in layer.weights:
+                yield WeightName(layer.name or "", weight.name), weight, layer
