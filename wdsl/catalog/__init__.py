@@ -5,6 +5,7 @@ Nothing here imports Keras. That the rows say what Keras does is what the tests 
 
 from wdsl.catalog.argument_types import check, describe, show, show_shape
 from wdsl.catalog.dtypes import DTYPES
+from wdsl.catalog.functions import FUNCTIONS, OPERATORS, operate
 from wdsl.catalog.layers import LAYERS
 from wdsl.catalog.model import (
     REQUIRED,
@@ -24,8 +25,10 @@ __all__ = [
     "ACTIVATIONS",
     "CONSTRAINTS",
     "DTYPES",
+    "FUNCTIONS",
     "INITIALIZERS",
     "LAYERS",
+    "OPERATORS",
     "REGULARIZERS",
     "REQUIRED",
     "Argument",
@@ -39,6 +42,7 @@ __all__ = [
     "Weight",
     "check",
     "describe",
+    "operate",
     "show",
     "show_shape",
 ]

@@ -29,7 +29,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from wdsl.catalog.dtypes import DTYPES, POLICIES
-from wdsl.catalog.model import Argument, Constructed, TensorSpec
+from wdsl.catalog.model import Argument, Class, Constructed, TensorSpec
 from wdsl.catalog.registries import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from wdsl.catalog.signatures import split
 
@@ -66,7 +66,7 @@ _PLURALS = {
     "axis": "axis numbers",
     "float": "numbers",
 }
-_REGISTRIES: Mapping[str, tuple[str, Mapping[str, object]]] = {
+_REGISTRIES: Mapping[str, tuple[str, Mapping[str, Class]]] = {
     "initializer": ("initializer", INITIALIZERS),
     "regularizer": ("regularizer", REGULARIZERS),
     "constraint": ("constraint", CONSTRAINTS),
@@ -87,6 +87,11 @@ def _read(type_: str) -> tuple[bool, tuple[tuple[str, tuple[str, ...]], ...]]:
     return optional, tuple(alternatives)
 
 
+def alternatives(type_: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The types that a value may be of, each as its name and its parameters."""
+    return _read(type_)[1]
+
+
 def check(argument: Argument, value: object) -> str | None:
     """None if the value fits the argument's type, else a sentence that says what would."""
     if fits(argument.type, value):
@@ -98,10 +103,10 @@ def check(argument: Argument, value: object) -> str | None:
 
 def fits(type_: str, value: object) -> bool:
     """Whether the value is one of the type."""
-    optional, alternatives = _read(type_)
+    optional, either = _read(type_)
     if value is None:
         return optional or type_ == "unset"
-    return any(_fits(name, parameters, value) for name, parameters in alternatives)
+    return any(_fits(name, parameters, value) for name, parameters in either)
 
 
 def _fits(name: str, parameters: tuple[str, ...], value: object) -> bool:
@@ -142,7 +147,7 @@ def _fits(name: str, parameters: tuple[str, ...], value: object) -> bool:
             kind, registry = _REGISTRIES[name]
             if isinstance(value, Constructed):
                 return value.kind == kind
-            return isinstance(value, str) and value in registry
+            return isinstance(value, str) and value in registry and registry[value].by_name
         case "dtype":
             return isinstance(value, str) and value in DTYPES
         case "policy":
@@ -170,8 +175,8 @@ def _list(type_: str, value: object, length: int | None = None) -> bool:
 
 def describe(argument_type: str) -> str:
     """What a value of this type is, to stand after "must be": "a whole number of at least 1"."""
-    optional, alternatives = _read(argument_type)
-    words = [_describe(name, parameters) for name, parameters in alternatives]
+    optional, either = _read(argument_type)
+    words = [_describe(name, parameters) for name, parameters in either]
     if argument_type.removeprefix("optional ") in _WORDS:
         words = [_WORDS[argument_type.removeprefix("optional ")]]
     return " or ".join([*words, *(["none"] if optional else [])])

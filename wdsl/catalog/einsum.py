@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from wdsl.catalog.argument_types import show_shape
 from wdsl.catalog.model import CatalogError, Shape
+from wdsl.catalog.shapes import broadcast
 
 # Matched at the beginning only, as Keras does: what follows is ignored here and refused when it runs.
 _FORMS = (
@@ -13,6 +15,8 @@ _FORMS = (
     re.compile(r"(0)([a-zA-Z]+),([a-zA-Z]+)->0([a-zA-Z]+)"),
     re.compile(r"()([a-zA-Z]{2,})0,([a-zA-Z]+)->([a-zA-Z]+)0"),
 )
+_TERM = r"[a-z]*(\.\.\.)?[a-z]*"
+_TERMS = re.compile(rf"{_TERM}(,{_TERM})*(->{_TERM})?")
 
 
 def dense_shapes(
@@ -80,6 +84,46 @@ def dense_shapes(
         bias_shape = tuple(output_sizes[letter] if letter in bias_axes else 1 for letter in outputs[first:])
         bias_shape += (1,) * (0 if left else elided)
     return tuple(kernel_shape), bias_shape, output
+
+
+def einsum_shape(subscripts: str, shapes: Sequence[Shape]) -> Shape:
+    """What `keras.ops.einsum` gives. Sizes of a letter agree; what `...` stands for is broadcast."""
+    left, arrow, right = subscripts.partition("->")
+    terms = left.split(",")
+    if not _TERMS.fullmatch(subscripts):
+        raise CatalogError(
+            f'"{subscripts}" is no equation such as "ij,jk->ik" or "...i,ij->...j"', "subscripts"
+        )
+    if len(terms) != len(shapes):
+        raise CatalogError(f'"{subscripts}" is for {len(terms)} tensors, not {len(shapes)}', "subscripts")
+    sizes: dict[str, int | None] = {}
+    rest: Shape = ()
+    for term, shape in zip(terms, shapes, strict=True):
+        before, dots, after = term.partition("...")
+        named = len(before) + len(after)
+        if len(shape) < named or (not dots and len(shape) != named):
+            raise CatalogError(
+                f'"{term}" of "{subscripts}" does not fit a tensor of shape {show_shape(shape)}'
+            )
+        end = len(shape) - len(after)
+        rest = broadcast(rest, shape[len(before) : end] if dots else ())
+        for letter, size in zip(before + after, shape[: len(before)] + shape[end:], strict=True):
+            known = sizes.get(letter)
+            if known is not None and size is not None and known != size:
+                raise CatalogError(
+                    f'"{letter}" of "{subscripts}" is {known:d} in one place and {size:d} in another'
+                )
+            sizes[letter] = size if known is None else known
+    if not arrow:
+        letters = left.replace(",", "").replace(".", "")
+        right = "..." + "".join(sorted(letter for letter in sizes if letters.count(letter) == 1))
+    before, dots, after = right.partition("...")
+    strangers = sorted(set(before + after) - set(sizes))
+    if strangers:
+        raise CatalogError(
+            f'"{strangers[0]}" of the output is nowhere before it in "{subscripts}"', "subscripts"
+        )
+    return (*(sizes[k] for k in before), *(rest if dots else ()), *(sizes[k] for k in after))
 
 
 def _size(size: int | None) -> str:

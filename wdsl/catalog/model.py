@@ -7,7 +7,8 @@ A signature looks like Keras's own, with a type in place of an annotation:
 
     units: size, activation: optional activation = None, use_bias: bool = True, *, dtype: str = None
 
-What stands after `*` can only be given by name. The type language is in `argument_types.py`.
+What stands after `*` can only be given by name; `*operands: tensors` is a list written without brackets.
+The type language is in `argument_types.py`.
 """
 
 from __future__ import annotations
@@ -51,12 +52,16 @@ class Constructed:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument: name, type (see `argument_types.py`), default, and whether it goes by name only."""
+    """One argument: its name, its type (see `argument_types.py`), its default.
+
+    `keyword`: it goes by name only. `variadic`: it is Python's `*operands`, a list written without brackets.
+    """
 
     name: str
     type: str
     default: object = REQUIRED
     keyword: bool = False
+    variadic: bool = False
 
     @property
     def required(self) -> bool:
@@ -172,6 +177,8 @@ class Class:
     name: str
     kind: Kind
     signature: str = ""
+    by_name: bool = True
+    """Whether a string will do. Keras's registry has a name for `Constant`, and fails on it."""
 
     @cached_property
     def arguments(self) -> tuple[Argument, ...]:

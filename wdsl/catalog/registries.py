@@ -19,7 +19,9 @@ ACTIVATIONS = frozenset(_NAMES.split())
 
 def _classes(kind: Kind, signatures: Mapping[str, str], names: str) -> Mapping[str, Class]:
     """The classes by their own names, and by the lowercase names that `names` gives as `name=Class`."""
-    classes = {name: Class(name, kind, signature) for name, signature in signatures.items()}
+    classes = {
+        name: Class(name, kind, signature, name != "Constant") for name, signature in signatures.items()
+    }
     aliases = (alias.split("=") for alias in names.split())
     return MappingProxyType(classes | {alias: classes[name] for alias, name in aliases})
 

@@ -79,6 +79,14 @@ def need_axis(axis: int, rank: int, argument: str = "axis") -> int:
     return axis % rank
 
 
+def need_axes(axes: object, rank: int, argument: str = "axis") -> tuple[int, ...]:
+    """The axes of an `axes` argument, counted from the front, each of them there and named once."""
+    numbers = tuple(need_axis(axis, rank, argument) for axis in as_tuple(axes))
+    if len(set(numbers)) != len(numbers):
+        raise CatalogError(f"`{argument}` has an axis twice: {show(axes)}", argument)
+    return numbers
+
+
 def channels_first(arguments: Values) -> bool:
     """Whether the channels are the first axis after the batch."""
     data_format = arguments.get("data_format")

@@ -34,7 +34,8 @@ def read_signature(text: str) -> tuple[Argument, ...]:
         declaration, *default = split(part, "=")
         name, _, type_ = declaration.partition(":")
         value = literal_eval(default[0]) if default else REQUIRED
-        arguments.append(Argument(name.strip(), type_.strip(), value, keyword))
+        variadic = name.startswith("*")
+        arguments.append(Argument(name.strip("* "), type_.strip(), value, keyword, variadic))
     return tuple(arguments)
 
 

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from wdsl.catalog.layers import convolution, core, merging, pooling, recurrent, reshaping
+from wdsl.catalog.layers import (
+    attention,
+    convolution,
+    core,
+    merging,
+    normalization,
+    pooling,
+    recurrent,
+    reshaping,
+)
 from wdsl.catalog.model import Layer
 
-_FAMILIES = (core, convolution, pooling, reshaping, merging, recurrent)
+_FAMILIES = (core, convolution, pooling, reshaping, merging, normalization, recurrent, attention)
 
 LAYERS: Mapping[str, Layer] = MappingProxyType({row.name: row for family in _FAMILIES for row in family.ROWS})
 """The layers by the names of their classes in `keras.layers`."""

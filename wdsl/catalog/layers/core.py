@@ -125,4 +125,16 @@ ROWS = (
     _row("GaussianDropout", f"rate: fraction, {_SEED}", _TRAINING),
     _row("GaussianNoise", f"stddev: fraction, {_SEED}", _TRAINING),
     _row("Masking", "mask_value: float = 0.0"),
+    _row("Identity", ""),
+    *(
+        Layer(
+            f"SpatialDropout{n}D",
+            f"rate: fraction, {'' if n == 1 else 'data_format: optional data_format = None, '}{_SEED}",
+            unchanged,
+            call_signature=_TRAINING,
+            keywords="dtype",
+            family={"rank": n + 2},
+        )
+        for n in (1, 2, 3)
+    ),
 )

@@ -1,0 +1,78 @@
+"""Attention."""
+
+from __future__ import annotations
+
+from wdsl.catalog.argument_types import show_shape
+from wdsl.catalog.dtypes import compute_dtype
+from wdsl.catalog.model import CatalogError, Inferred, Layer, Shape, TensorSpec, Values, Weight
+from wdsl.catalog.shapes import Size, as_tuple, need_axis, weight
+
+
+def multi_head_attention(layer: Layer, a: Values, call: Values) -> Inferred:
+    """`MultiHeadAttention`: query, key and value are projected for each head, the heads' outputs back."""
+    query, value = call["query"].shape, call["value"].shape
+    key = value if call["key"] is None else call["key"].shape
+    _check(layer, a, query, value, key)
+    if a["flash_attention"] and (a["dropout"] > 0 or call["return_attention_scores"]):
+        culprit = "`dropout`" if a["dropout"] > 0 else "`return_attention_scores`"
+        raise CatalogError(f"`flash_attention` cannot be combined with {culprit}", "flash_attention")
+    heads, key_dim = a["num_heads"], a["key_dim"]
+    value_dim = key_dim if a["value_dim"] is None else a["value_dim"]
+    projected = as_tuple(a["output_shape"]) if a["output_shape"] else (query[-1],)
+    weights = (
+        *_projection(a, "query", (query[-1],), (heads, key_dim)),
+        *_projection(a, "key", (key[-1],), (heads, key_dim)),
+        *(_projection(a, "gate", (query[-1],), (heads, value_dim)) if a["use_gate"] else ()),
+        *_projection(a, "value", (value[-1],), (heads, value_dim)),
+        *_projection(a, "attention_output", (heads, value_dim), projected),
+    )
+    dtype = compute_dtype(a)
+    output = TensorSpec((*query[:-1], *projected), dtype)
+    if not call["return_attention_scores"]:
+        return Inferred(output, weights)
+    # What Keras declares. With a value of another length than the query's the scores that it computes are
+    # (batch, heads, query, value), but all that is built on them goes by what is declared.
+    scores = TensorSpec((query[0], heads, query[1], query[1]), dtype)
+    return Inferred((output, scores), weights)
+
+
+def _check(layer: Layer, a: Values, query: Shape, value: Shape, key: Shape) -> None:
+    if len(query) < 3 or len(value) != len(query) or len(key) != len(value):
+        raise CatalogError(
+            f"`{layer.name}` needs a query, value and key with the same number of axes, at least 3 (batch, steps, "
+            f"features), not {show_shape(query)}, {show_shape(value)} and {show_shape(key)}"
+        )
+    if value[1:-1] != key[1:-1]:
+        raise CatalogError(
+            f"the value {show_shape(value)} and the key {show_shape(key)} differ in more than the last axis"
+        )
+    if a["attention_axes"] is not None:
+        for axis in as_tuple(a["attention_axes"]):
+            need_axis(axis, len(value), "attention_axes")
+
+
+def _projection(a: Values, name: str, bound: tuple[Size, ...], free: tuple[Size, ...]) -> tuple[Weight, ...]:
+    needs = "the last axis of each input"
+    kernel = weight(a, f"{name}.kernel", (*bound, *free), "kernel", needs=needs)
+    return (kernel, weight(a, f"{name}.bias", free, "bias", needs=needs)) if a["use_bias"] else (kernel,)
+
+
+ROWS = (
+    Layer(
+        "MultiHeadAttention",
+        "num_heads: size, key_dim: size, value_dim: optional size = None, dropout: fraction = 0.0, "
+        "use_bias: bool = True, output_shape: optional size or list(size) = None, "
+        "attention_axes: optional axes = None, sliding_window: optional size = None, "
+        "flash_attention: optional bool = None, kernel_initializer: initializer = 'glorot_uniform', "
+        "bias_initializer: initializer = 'zeros', kernel_regularizer: optional regularizer = None, "
+        "bias_regularizer: optional regularizer = None, activity_regularizer: optional regularizer = None, "
+        "kernel_constraint: optional constraint = None, bias_constraint: optional constraint = None, "
+        "use_gate: bool = False, seed: optional int = None",
+        multi_head_attention,
+        call_signature="query: tensor, value: tensor, key: optional tensor = None, "
+        "query_mask: optional tensor = None, value_mask: optional tensor = None, "
+        "key_mask: optional tensor = None, attention_mask: optional tensor = None, "
+        "return_attention_scores: bool = False, training: optional bool = None, "
+        "use_causal_mask: bool = False",
+    ),
+)
