@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from difflib import unified_diff
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import settings
 TESTS = Path(__file__).parent
 GOLDEN = TESTS / "golden" / "data"
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow greets at length
 settings.register_profile("wdsl", derandomize=True, deadline=None)
 settings.load_profile("wdsl")
 
