@@ -2,7 +2,10 @@
 
 `Structured` wraps any Keras layer and computes the weights that it is told about
 from their free parameters; `Shared` is a weight in the graph, for others to use.
+The Python backend puts definitions of this file into the modules that it writes.
 """
+
+# mypy: disallow-subclassing-any=False
 
 import contextlib
 import functools
@@ -10,12 +13,14 @@ import inspect
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras  # noqa: TID251
 import numpy as np
 from keras import layers, ops  # noqa: TID251
-from wdsl.structure import Equation, Shape, from_config, index_map, to_config
+
+from wdsl.structure import Equation, Shape, Term, from_config, index_map, to_config
 
 
 class Expansion:
@@ -52,7 +57,8 @@ class Expansion:
         up, so that outputs vary as much as they would without zeros.
         """
         theta = ops.take(ops.reshape(weight, (-1,)), self.first, axis=0)
-        if isinstance(initializer, keras.initializers.VarianceScaling):
+        varies = isinstance(initializer, keras.initializers.VarianceScaling)
+        if varies and self.has_zeros:
             theta = theta * math.sqrt(
                 mean_fan(np.ones_like(self.live), initializer.mode)
                 / mean_fan(self.live, initializer.mode)
@@ -61,14 +67,13 @@ class Expansion:
 
 
 def mean_fan(live: np.ndarray, mode: str) -> float:
-    """The mean number of live entries into an output, or out of an input."""
-    if live.ndim < 2:
-        return max(1, live.sum())
-    inputs, outputs = (
-        max(1, live.any(axis=tuple(a for a in range(live.ndim) if a != axis)).sum())
-        for axis in (live.ndim - 2, live.ndim - 1)
-    )
-    fan_in, fan_out = max(1, live.sum()) / outputs, max(1, live.sum()) / inputs
+    """How many live entries an output or an input has on average, if it has any."""
+    count = float(live.sum())
+    if live.ndim < 2 or not count:
+        return count or 1.0
+    *others, inputs, outputs = range(live.ndim)
+    fan_in = count / live.any(axis=(*others, inputs)).sum()
+    fan_out = count / live.any(axis=(*others, outputs)).sum()
     return {"fan_in": fan_in, "fan_out": fan_out}.get(mode, (fan_in + fan_out) / 2)
 
 
@@ -148,7 +153,11 @@ def take_out(layer: Any, path: str) -> tuple[Any, Any, StandIn]:
         tuple(variable.shape), dtype if variable._autocast else variable.dtype
     )
     for holder, name in holders:
-        delattr(holder, name)  # Keras and TensorFlow both stop tracking it
+        # Keras forgets the variable here, TensorFlow when the attribute goes, which
+        # must not hold it then: Layer.__delattr__ would collect all garbage first.
+        holder._untrack_variable(variable)
+        setattr(holder, name, None)
+        delattr(holder, name)
         setattr(holder, name, stand_in)
         # Dense and some others save weights by name; save what is still tracked.
         for method in ("save_own_variables", "load_own_variables"):
@@ -165,14 +174,37 @@ def signature_with_tied(call: Callable[..., Any]) -> inspect.Signature:
     return signature.replace(parameters=parameters)
 
 
+@dataclass(frozen=True, eq=False)
 class Weight:
     """A weight of a wrapped layer: where it goes and what it is computed from."""
 
-    def __init__(self, path: str, stand_in: StandIn, expansion: Any, theta: Any):
-        self.path, self.stand_in = path, stand_in
-        self.expansion, self.theta = expansion, theta
+    path: str
+    stand_in: StandIn
+    expansion: Expansion | None
+    theta: Any
 
 
+def register_terms(layer: type) -> type:
+    """Let Keras find the equations and regions of this module when it loads one.
+
+    A model may have been saved from another module, which had others.
+    """
+    for name, term in Term.kinds.items():
+        keras.saving.get_custom_objects()[f"wdsl.structure>{name}"] = term
+    return layer
+
+
+def terms(configs: Iterable[Any]) -> tuple[Any, ...]:
+    """Equations as they are, or as `to_config` wrote them down."""
+    known = {
+        name.removeprefix("wdsl.structure>"): term
+        for name, term in keras.saving.get_custom_objects().items()
+        if name.startswith("wdsl.structure>")
+    }
+    return tuple(from_config(config, known) for config in configs)
+
+
+@register_terms
 @keras.saving.register_keras_serializable("wdsl")
 class Structured(layers.Wrapper):
     """Any Keras layer, with structure in some of its weights.
@@ -194,7 +226,7 @@ class Structured(layers.Wrapper):
         self, layer: Any, structures: Mapping[str, Sequence[Any]], **kwargs: Any
     ) -> None:
         # Keras learns from the signature of `call` what to pass and to build with.
-        self.call = functools.partial(self.call)
+        self.call: Any = functools.partial(self._call)
         self.call.__signature__ = signature_with_tied(layer.call)
         defaults = {
             "name": layer.name,
@@ -205,8 +237,7 @@ class Structured(layers.Wrapper):
         super().__init__(layer, **(defaults | kwargs))
         self.supports_masking = layer.supports_masking
         self.structures = {
-            path: tuple(from_config(equation) for equation in equations)
-            for path, equations in structures.items()
+            path: terms(equations) for path, equations in structures.items()
         }
         self.structured: tuple[Weight, ...] = ()
 
@@ -238,28 +269,37 @@ class Structured(layers.Wrapper):
 
     def _structure(self, path: str, equations: Sequence[Equation]) -> Weight:
         owner, variable, stand_in = take_out(self.layer, path)
-        tied = any(equation.from_outside for equation in equations)
-        if variable.constraint is not None or (
-            tied and variable.regularizer is not None
-        ):
+        is_tied = any(equation.from_outside for equation in equations)
+        if owner.trainable and not variable.trainable:
+            refused = "a structure, because the layer itself changes it"
+        elif variable.constraint is not None:
+            refused = "a constraint, because it is computed and not stored"
+        elif is_tied and variable.regularizer is not None:
+            refused = "a regularizer of its own, because it is tied"
+        elif is_tied and len(equations) > 1:
+            refused = "a structure of its own, because it is tied"
+        else:
+            refused = ""
+        if refused:
             raise ValueError(
-                f"Weight {path!r} of layer {self.name!r} cannot have a constraint, "
-                "nor a regularizer if it is tied: it is computed, not stored."
+                f"Weight {path!r} of layer {self.name!r} cannot have {refused}."
             )
-        if tied:
+        if is_tied:
             return Weight(path, stand_in, None, None)
         expansion = Expansion(equations, stand_in.shape)
         initializer = variable._initializer
+        name = path.replace("/", "_")
         theta = add_free_parameters(
             self,
-            path.replace("/", "_"),
+            name,
             expansion,
             lambda: expansion.reduce(variable, initializer),
             variable.regularizer,
         )
+        setattr(self, f"free_{name}", theta)  # for TensorFlow's checkpoints
         return Weight(path, stand_in, expansion, theta)
 
-    def call(self, *args: Any, tied: Any = None, **kwargs: Any) -> Any:
+    def _call(self, *args: Any, tied: Any = None, **kwargs: Any) -> Any:
         with self._in_place(self.weights_of_call(tied)):
             return self.layer(*args, **kwargs)
 
@@ -316,6 +356,7 @@ class Structured(layers.Wrapper):
         return config
 
 
+@register_terms
 @keras.saving.register_keras_serializable("wdsl")
 class Shared(keras.Layer):
     """A weight as a tensor of the graph, to be tied to the weights of layers.
@@ -339,7 +380,7 @@ class Shared(keras.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.shape = tuple(shape)
-        self.equations = tuple(map(from_config, equations))
+        self.equations = terms(equations)
         self.initializer = keras.initializers.get(initializer)
         self.regularizer = keras.regularizers.get(regularizer)
 
@@ -371,3 +412,42 @@ class Shared(keras.Layer):
             "initializer": keras.initializers.serialize(self.initializer),
             "regularizer": keras.regularizers.serialize(self.regularizer),
         }
+
+
+def effective_weights(model: Any, inputs: Any = None) -> dict[str, np.ndarray]:
+    """The structured weights of a model as its forward pass uses them.
+
+    Tied weights come from the graph, so they are read in a forward pass, on `inputs`
+    or else on zeros, with 64 for every unknown size.
+    """
+    found: dict[str, np.ndarray] = {}
+
+    def keep(layer: Any, values: Sequence[Any]) -> Sequence[Any]:
+        for weight, value in zip(layer.structured, values, strict=True):
+            name = f"{layer.name}.{weight.path.replace('/', '.')}"
+            found[name] = ops.convert_to_numpy(value)
+        return values
+
+    tied = []
+    for layer in model._flatten_layers():
+        if keras.saving.get_registered_name(type(layer)) == "wdsl>Structured":
+            if all(weight.expansion for weight in layer.structured):
+                keep(layer, layer.weights_of_call())
+            else:
+                tied.append(layer)
+    try:
+        for layer in tied:
+            compute = layer.weights_of_call
+            layer.weights_of_call = lambda t, layer=layer, f=compute: keep(layer, f(t))
+        if tied and inputs is None:
+            inputs = keras.tree.map_structure(
+                lambda t: ops.zeros((1, *(n or 64 for n in t.shape[1:])), t.dtype),
+                model.input,
+            )
+        if tied:
+            with keras.StatelessScope():
+                model(inputs)
+    finally:
+        for layer in tied:
+            del layer.weights_of_call
+    return found
