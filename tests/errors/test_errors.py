@@ -1,6 +1,7 @@
 """What the compiler says to what is wrong: each text file holds an input and, under a line, its report.
 
-`pytest tests/errors --update-golden` writes the reports anew; a new case is a file with an input alone.
+`pytest tests/errors --update-golden` writes the reports anew; a new case is a file with an input alone. A
+file whose name begins with a code shows that code.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import wdsl
+from wdsl.diagnostics import CODES
 from wdsl.tools import reports
 
 CASES = sorted(Path(__file__).parent.glob("*.txt"))
@@ -27,18 +29,38 @@ def report(text: str) -> str:
     return reports.text(diagnostics)
 
 
-def test_there_are_cases() -> None:
-    assert CASES
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
 def test_report(case: Path, update_golden: bool, same_text: Callable[[Path, str, str], None]) -> None:
     whole = case.read_text(encoding="utf-8")
     spec = re.split("^─{8,}\n", whole, maxsplit=1, flags=re.MULTILINE)[0]
     said = report(spec)
-    assert said, "an error file whose input is in order"
+    assert said, "the input is in order"
+    if code := re.match("[EW][0-9]{4}", case.name):
+        assert f"[{code[0]}]" in said, f"not {code[0]} but\n{said}"
     now = f"{spec}{RULE}\n{said}\n"
     if update_golden:
         case.write_text(now, encoding="utf-8", newline="\n")
     else:
         same_text(case, whole, now)
+
+
+SPEC = "network Net {\n    input x: [8]\n    output y = x -> Dense(4)\n}\n"
+
+BESIDES_TEXT: dict[str, Callable[[], object]] = {
+    "E0208": lambda: wdsl.loads(SPEC, network="Other"),
+    "E0307": lambda: wdsl.loads(SPEC, width=3),
+    "E0601": lambda: wdsl.load("gone.wnet"),
+}
+"""Codes about what is asked of a file rather than what it says."""
+
+
+@pytest.mark.parametrize("code", BESIDES_TEXT)
+def test_what_is_asked_of_a_file(code: str) -> None:
+    with pytest.raises(wdsl.WdslError) as caught:
+        BESIDES_TEXT[code]()
+    assert [one.code for one in caught.value.diagnostics] == [code]
+
+
+def test_every_code_has_a_case() -> None:
+    shown = "".join(case.read_text(encoding="utf-8") for case in CASES)
+    assert [code for code in CODES if f"[{code}]" not in shown and code not in BESIDES_TEXT] == []
