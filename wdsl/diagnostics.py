@@ -52,6 +52,7 @@ CODES: dict[str, str] = {
     "E0511": "a predicate that cannot be read",
     "E0512": "an annotation of a layer that is not used",
     "E0601": "a file that cannot be read",
+    "E0702": "a weight that is too large to be solved",
     "W0101": "documentation that belongs to nothing",
     "W0201": "something that no output needs",
     "W0501": "a zero that spreads",

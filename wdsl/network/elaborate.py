@@ -214,8 +214,9 @@ class _Elaborator:
             return None
         self.names[name] = Value(value, ex.Variable(name))
         self.variables.add(name)
+        plain = Value(value, ex.Constant(None)).plain()
         return graph.Parameter(
-            name, type_, default.expression if default else None, value, parameter.doc, parameter.span
+            name, type_, default.expression if default else None, plain, parameter.doc, parameter.span
         )
 
     # Statements

@@ -123,6 +123,11 @@ class Network:
     ties: tuple[Tie, ...]
 
     @property
+    def values(self) -> dict[str, Any]:
+        """The values of the parameters, by name."""
+        return {parameter.name: parameter.value for parameter in self.parameters}
+
+    @property
     def inputs(self) -> tuple[Input, ...]:
         return tuple(step for step in self.steps if isinstance(step, Input))
 

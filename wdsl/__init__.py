@@ -1,0 +1,218 @@
+"""wdsl compiles `.wnet` files, neural networks with weight structure, to Keras.
+
+    net = wdsl.load("net.wnet", code=64)      # checked; Keras is not imported
+    net.to_python()                           # the source of a module that needs Keras alone
+    model = net.to_keras()                    # a live `keras.Model`
+    model = wdsl.compile("net.wnet", code=64) # the same in one step
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wdsl.diagnostics import Diagnostic, in_order, listed, nearest
+from wdsl.emit import STAGES
+from wdsl.network import graph
+from wdsl.network.elaborate import elaborate
+from wdsl.plan import Plan, make_plan
+from wdsl.source import Source, Span
+from wdsl.syntax import nodes
+from wdsl.syntax.parser import parse
+from wdsl.weights.solve import Structure, Structures, solve
+
+if TYPE_CHECKING:
+    import keras  # noqa: TID251
+
+__version__ = "0.1.0"
+__all__ = ["STAGES", "Net", "WdslError", "__version__", "compile", "load", "loads", "to_python"]
+
+
+class WdslError(Exception):
+    """A file is not in order. `diagnostics` says all that is wrong with it, warnings too, in the order of the file."""
+
+    def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
+        super().__init__(diagnostics)
+        self.diagnostics = diagnostics
+
+    def __str__(self) -> str:
+        from wdsl.tools import reports  # noqa: TID251
+
+        return "\n" + reports.text(self.diagnostics)
+
+
+@dataclass(frozen=True)
+class Net:
+    """A network that has been checked: what `load` gives.
+
+    `diagnostics` are the warnings. `inputs` and `outputs` have a `name` and a `spec` with `shape` (batch included) and
+    `dtype`; `layers` have a `name` and a `row` of the catalogue; `weights` a `name`, a `weight` with its `shape`, and
+    their structure.
+    """
+
+    syntax: nodes.File
+    network: graph.Network
+    structures: Structures
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def name(self) -> str:
+        return self.network.name
+
+    @property
+    def inputs(self) -> tuple[graph.Input, ...]:
+        return self.network.inputs
+
+    @property
+    def outputs(self) -> tuple[graph.Output, ...]:
+        return self.network.outputs
+
+    @property
+    def layers(self) -> tuple[graph.Layer, ...]:
+        return self.network.layers
+
+    @property
+    def weights(self) -> tuple[Structure, ...]:
+        return self.structures.weights
+
+    @property
+    def parameters(self) -> int:
+        """How many trainable parameters are free."""
+        return int(self.structures.parameters)
+
+    @property
+    def dense_parameters(self) -> int:
+        """How many there would be without annotations."""
+        return int(self.structures.dense_parameters)
+
+    @cached_property
+    def plan(self) -> Plan:
+        return make_plan(self.network, self.structures)
+
+    def to_python(self, standalone: bool = True) -> str:
+        """The source of a module with a function of the network's name that returns the `keras.Model`.
+
+        It needs Keras alone. With `standalone=False` it imports the classes for its weights from wdsl.
+        """
+        from wdsl.backends import python
+
+        return python.write(self.plan, standalone)
+
+    def to_keras(self) -> keras.Model:
+        """A live model: the same weights, outputs and gradients as the generated module gives with the same seed."""
+        try:
+            from wdsl.backends import keras as backend
+        except ImportError as error:
+            raise ImportError("live models need Keras and TensorFlow: pip install 'wdsl[tensorflow]'") from error
+        return backend.build(self.plan)
+
+    def emit(self, stage: str) -> str:
+        """One stage of the compile as text; `STAGES` lists them. Raises ValueError for another."""
+        from wdsl import emit
+        from wdsl.syntax.printer import print_file
+
+        match stage:
+            case "tokens":
+                return emit.tokens(self.syntax.source)
+            case "syntax":
+                return print_file(self.syntax)
+            case "network" | "mermaid" | "dot":
+                return {"network": emit.network, "mermaid": emit.mermaid, "dot": emit.dot}[stage](self.network)
+            case "weights":
+                return emit.weights(self.structures)
+            case "plan":
+                return emit.plan(self.plan)
+            case "python":
+                return self.to_python()
+            case "json":
+                return emit.json(self.network, self.structures)
+        raise ValueError(f"{stage!r} is not a stage: they are {listed(STAGES)}")
+
+
+def load(path: str | os.PathLike[str], /, network: str | None = None, **parameters: Any) -> Net:
+    """Read and check a file, without importing Keras.
+
+    Args:
+        path: A `.wnet` file.
+        network: Which of the file's networks; needed only if there are several.
+        **parameters: Values for the network's parameters.
+
+    Raises:
+        WdslError: There is something wrong with the file; the error lists all of it.
+        OSError: The file cannot be read.
+    """
+    name = os.fspath(path)
+    data = Path(name).read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        good = data[: error.start].decode("utf-8-sig")
+        source = Source(name, good)
+        where = Span(source, len(good), len(good))
+        message = f"byte {error.start} of the file, 0x{data[error.start]:02x}, is not UTF-8"
+        raise WdslError((Diagnostic("E0601", message, where, "it follows here"),)) from None
+    return loads(text, name, network, parameters)
+
+
+def loads(
+    text: str,
+    filename: str = "<string>",
+    network: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> Net:
+    """Check a text, as `load` does a file. `filename` is what reports call it.
+
+    Raises:
+        WdslError: There is something wrong with the text; the error lists all of it.
+    """
+    source = Source(filename, text.replace("\r\n", "\n"))
+    file, problems = parse(source)
+    if _errors(problems):
+        raise WdslError(problems)
+    chosen, unclear = _choose(file, network)
+    if chosen is None:
+        raise WdslError(in_order([*problems, *unclear]))
+    checked, found = elaborate(chosen, parameters or {})
+    problems = in_order([*problems, *found])
+    if checked is None:
+        raise WdslError(problems)
+    structures, found = solve(checked)
+    problems = in_order([*problems, *found])
+    if _errors(problems):
+        raise WdslError(problems)
+    return Net(file, checked, structures, problems)
+
+
+def compile(path: str | os.PathLike[str], /, network: str | None = None, **parameters: Any) -> keras.Model:
+    """Compile a file to a live `keras.Model`. Arguments and errors are those of `load`."""
+    return load(path, network, **parameters).to_keras()
+
+
+def to_python(path: str | os.PathLike[str], /, network: str | None = None, **parameters: Any) -> str:
+    """Compile a file to the source of a Python module. Arguments and errors are those of `load`."""
+    return load(path, network, **parameters).to_python()
+
+
+def _errors(problems: tuple[Diagnostic, ...]) -> bool:
+    return any(problem.severity == "error" for problem in problems)
+
+
+def _choose(file: nodes.File, name: str | None) -> tuple[nodes.Network | None, tuple[Diagnostic, ...]]:
+    """The network of that name, or the only one."""
+    names = [network.name.id for network in file.networks]
+    whole = Span(file.source, 0, 0)
+    if not names:
+        return None, (Diagnostic("E0208", "the file has no network", whole, hint="write `network Name { … }`"),)
+    if name is None and len(names) > 1:
+        hint = f"choose one of {listed(names)} with `--network` or `network=`"
+        return None, (Diagnostic("E0208", f"the file has {len(names)} networks", file.networks[1].name.span, hint=hint),)
+    for network in file.networks:
+        if name in (None, network.name.id):
+            return network, ()
+    near = nearest(name or "", names)
+    label = f"did you mean `{near}`?" if near else f"it has {listed(names)}"
+    return None, (Diagnostic("E0208", f"the file has no network `{name}`", file.networks[0].name.span, label),)

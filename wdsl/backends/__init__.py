@@ -1,0 +1,1 @@
+"""What a plan becomes: a live Keras model, or Python source."""

@@ -1,0 +1,168 @@
+"""Expressions as Python source, laid out as ruff's formatter would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from wdsl import expressions as ex
+
+WIDTH = 88
+_TERNARY, _OR, _AND, _NOT, _COMPARE, _BIT_OR, _BIT_AND, _SUM, _TERM, _SIGN, _POWER, _PRIMARY = range(1, 13)
+_LEVELS = {
+    "if": _TERNARY, "or": _OR, "and": _AND, "|": _BIT_OR, "&": _BIT_AND, "+": _SUM, "-": _SUM, "**": _POWER,
+} | dict.fromkeys(("==", "!=", "<", "<=", ">", ">="), _COMPARE) | dict.fromkeys(("*", "/", "//", "%", "@"), _TERM)  # fmt: skip
+
+Names = Mapping[str, str]
+"""The Python identifier of each variable."""
+
+
+def flat(expression: ex.Expression, names: Names, level: int = 0) -> str:
+    """The expression on one line, in parentheses if it binds less tightly than `level`."""
+    text, own = _flat(expression, names)
+    return f"({text})" if own < level else text
+
+
+def _flat(expression: ex.Expression, names: Names) -> tuple[str, int]:
+    match expression:
+        case ex.Constant(value):
+            negative = isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0
+            return _literal(value), _SIGN if negative else _PRIMARY
+        case ex.Variable(name):
+            return names[name], _PRIMARY
+        case ex.Symbol(path):
+            return path, _PRIMARY
+        case ex.Operation("if", (then, test, otherwise)):
+            parts = flat(then, names, _OR), flat(test, names, _OR), flat(otherwise, names, _TERNARY)
+            return "{} if {} else {}".format(*parts), _TERNARY
+        case ex.Operation("not", (operand,)):
+            return f"not {flat(operand, names, _NOT)}", _NOT
+        case ex.Operation(sign, (operand,)):
+            return f"{sign}{flat(operand, names, _SIGN)}", _SIGN
+        case ex.Operation("**", (left, right)):
+            space = "" if _is_simple(left) and _is_simple(right) else " "
+            return f"{flat(left, names, _PRIMARY)}{space}**{space}{flat(right, names, _SIGN)}", _POWER
+        case ex.Operation(sign, (left, right)):
+            level = _LEVELS[sign]
+            first = level + 1 if level == _COMPARE else level
+            return f"{flat(left, names, first)} {sign} {flat(right, names, level + 1)}", level
+        case ex.Lambda(parameters, body):
+            inner = {**names, **{name: name for name in parameters}}
+            return f"lambda {', '.join(parameters)}: {flat(body, inner, _TERNARY)}", 0
+        case ex.Subscript(value, index):
+            return f"{flat(value, names, _PRIMARY)}[{flat(index, names)}]", _PRIMARY
+        case ex.Call(function):
+            opening, items, closing = _brackets(expression, names)
+            return f"{flat(function, names, _PRIMARY)}{opening}{', '.join(each(0) for each in items)}{closing}", _PRIMARY
+        case ex.Sequence(items, kind) if kind is tuple and len(items) == 1:
+            return f"({flat(items[0], names)},)", _PRIMARY
+    opening, parts, closing = _brackets(expression, names)
+    return f"{opening}{', '.join(each(0) for each in parts)}{closing}", _PRIMARY
+
+
+def _is_simple(expression: ex.Expression) -> bool:
+    """Whether the formatter sets `**` without spaces beside this operand."""
+    match expression:
+        case ex.Operation("-" | "+", (operand,)):
+            return _is_simple(operand)
+        case ex.Constant(value):
+            return isinstance(value, (int, float))
+    return isinstance(expression, (ex.Variable, ex.Symbol))
+
+
+def _literal(value: float | str | bool | None) -> str:
+    if isinstance(value, str):
+        # Python's own escapes for whatever does not print, in the quotes that formatters prefer.
+        text = repr(value)
+        if text[0] == "'" and '"' not in value:
+            return '"' + text[1:-1].replace("\\'", "'") + '"'
+        return text
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int.__repr__(value)
+    return repr(value)
+
+
+Item = Callable[[int], str]
+"""A part between brackets: on one line for indent 0, else laid out at that indent."""
+
+
+def _brackets(expression: ex.Expression, names: Names) -> tuple[str, list[Item], str]:
+    """The brackets of a call, sequence or dictionary, and the items between them."""
+
+    def item(value: ex.Expression, before: str = "") -> Item:
+        return lambda indent: before + flat(value, names) if not indent else layout(value, names, indent, before, ",")
+
+    match expression:
+        case ex.Call(_, arguments, keywords):
+            items = [item(each) for each in arguments] + [item(each, f"{name}=") for name, each in keywords]
+            return "(", items, ")"
+        case ex.Mapped(pairs):
+            return "{", [item(value, f"{_literal(key)}: ") for key, value in pairs], "}"
+        case ex.Sequence(items_, kind):
+            return ("[" if kind is list else "("), list(map(item, items_)), ("]" if kind is list else ")")
+    raise TypeError(f"{expression!r} has no brackets")
+
+
+def layout(
+    expression: ex.Expression, names: Names, indent: int, before: str = "", after: str = "", statement: bool = False
+) -> str:
+    """The expression with what stands before and after it, on as many lines as it needs.
+
+    `indent` is that of the first line, which the text does not include; `statement` says that it is an assignment's
+    right side, where an operation needs parentheses to be broken.
+    """
+    text = flat(expression, names)
+    if indent + len(before) + len(text) + len(after) <= WIDTH:
+        return f"{before}{text}{after}"
+    match expression:
+        case ex.Call(ex.Call() as inner, _, _) if len(flat(expression, names)) - len(flat(inner, names)) < 30:
+            opening, items, closing = _brackets(expression, names)
+            rest = f"{opening}{', '.join(each(0) for each in items)}{closing}"
+            return layout(inner, names, indent, before, rest + after)
+        case ex.Call(function):
+            return _broken(f"{before}{flat(function, names, _PRIMARY)}", expression, names, indent, after)
+        case ex.Mapped(items) | ex.Sequence(items) if items:
+            return _broken(before, expression, names, indent, after)
+        case ex.Lambda(parameters, body):
+            inner_names = {**names, **{name: name for name in parameters}}
+            head = f"{before}lambda {', '.join(parameters)}: ("
+            return _wrapped(head, _operation(body, inner_names, indent + 4), indent, f"){after}")
+        case ex.Operation() if statement:
+            return _wrapped(f"{before}(", _operation(expression, names, indent + 4), indent, f"){after}")
+        case ex.Operation():
+            return f"{before}{_operation(expression, names, indent)}{after}"
+    return f"{before}{text}{after}"
+
+
+def _broken(head: str, expression: ex.Expression, names: Names, indent: int, after: str) -> str:
+    """A bracketed expression with its items on lines of their own."""
+    opening, items, closing = _brackets(expression, names)
+    joined = ", ".join(each(0) for each in items)
+    inside = indent + 4
+    single_tuple = isinstance(expression, ex.Sequence) and expression.kind is tuple and len(items) == 1
+    if inside + len(joined) <= WIDTH and not single_tuple:
+        body = joined
+    elif len(items) == 1 and not single_tuple:
+        body = items[0](inside).removesuffix(",")
+    else:
+        body = f"\n{' ' * inside}".join(each(inside) for each in items)
+    return _wrapped(f"{head}{opening}", body, indent, f"{closing}{after}")
+
+
+def _wrapped(head: str, body: str, indent: int, tail: str) -> str:
+    return f"{head}\n{' ' * (indent + 4)}{body}\n{' ' * indent}{tail}"
+
+
+def _operation(expression: ex.Expression, names: Names, indent: int) -> str:
+    """An operation, on one line if it fits, else with its weakest operators at the beginnings of lines."""
+    text = flat(expression, names)
+    if indent + len(text) <= WIDTH or not isinstance(expression, ex.Operation) or len(expression.operands) != 2:
+        return text
+    level = _LEVELS[expression.operator]
+    parts: list[str] = []
+    while isinstance(expression, ex.Operation) and len(expression.operands) == 2 and (
+        _LEVELS[expression.operator] == level
+    ):
+        left, right = expression.operands
+        parts.insert(0, f"{expression.operator} {flat(right, names, level + 1)}")
+        expression = left
+    return f"\n{' ' * indent}".join([flat(expression, names, level), *parts])

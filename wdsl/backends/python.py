@@ -1,0 +1,207 @@
+"""The plan, written down: a Python module that a person would be glad to own."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+import sys
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from wdsl import expressions as ex
+from wdsl.backends.code import flat, layout
+from wdsl.backends.definitions import Import, needed
+from wdsl.plan import Plan, Step, describe
+
+KERAS_MODULES = ("activations", "constraints", "initializers", "layers", "ops", "regularizers")
+RESERVED = frozenset((*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "keras", "np", *KERAS_MODULES))
+"""What no variable may be called: a spec's `lambda` becomes `lambda_`."""
+
+
+def write(plan: Plan, standalone: bool = True) -> str:
+    """The source of a module with a function of the network's name.
+
+    It imports Keras and NumPy alone; with `standalone=False` it imports the classes for its weights from wdsl instead of
+    holding their text.
+    """
+    names = _names(plan)
+    symbols = {path for step in plan.steps for path in _symbols(step.value)} | set(_symbols(plan.result))
+    own = sorted(path for path in symbols if "." not in path and not hasattr(builtins, path))
+    imports = [Import(path.split(".")[0], "", "") for path in symbols if path.startswith("keras.")]
+    modules = {path.split(".")[0] for path in symbols if "." in path}
+    imports = [Import("keras", "", "keras")]
+    imports += [Import("keras", module, module) for module in KERAS_MODULES if module in modules]
+    imports += [Import("numpy", "", "np")] if "np" in modules else []
+    definitions, further = needed(own)
+    if standalone:
+        imports += further
+    else:
+        imports += [
+            Import(f"wdsl.{each.module}", name, name) for each in definitions for name in each.names if name in own
+        ]
+    network = plan.network
+    return _template().render(  # type: ignore[no-any-return]
+        module_docstring=_docstring(_module_docstring(plan), 0),
+        imports=_import_lines(imports),
+        name=network.name,
+        parameters=_parameters(plan, names),
+        function_docstring=_docstring(_function_docstring(plan, names), 4),
+        steps=[_step(step, before, names) for step, before in zip(plan.steps, (None, *plan.steps), strict=False)],
+        result="    " + layout(plan.result, names, 4, "return ", statement=True),
+        definitions=[each.text for each in definitions] if standalone else [],
+    )
+
+
+@cache
+def _template() -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("wdsl.backends"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # what is written is Python; every string of the spec has been through `repr` or `_printable`
+    )
+    return environment.get_template("module.py.jinja")
+
+
+def _names(plan: Plan) -> dict[str, str]:
+    """A Python identifier for each variable: its own name, unless Python or the module needs that."""
+    variables = [parameter.name for parameter in plan.network.parameters]
+    variables += [name for step in plan.steps for name in step.names]
+    taken = set(variables)
+    names: dict[str, str] = {}
+    for variable in dict.fromkeys(variables):
+        name = variable
+        while name in RESERVED or (name != variable and name in taken):
+            name += "_"
+        taken.add(name)
+        names[variable] = name
+    return names
+
+
+def _symbols(expression: ex.Expression) -> Iterable[str]:
+    match expression:
+        case ex.Symbol(path):
+            yield path
+        case ex.Operation(_, parts) | ex.Sequence(parts):
+            for part in parts:
+                yield from _symbols(part)
+        case ex.Mapped(pairs):
+            for _, part in pairs:
+                yield from _symbols(part)
+        case ex.Subscript(value, index):
+            yield from _symbols(value)
+            yield from _symbols(index)
+        case ex.Lambda(_, body):
+            yield from _symbols(body)
+        case ex.Call(function, arguments, keywords):
+            yield from _symbols(function)
+            for part in (*arguments, *(value for _, value in keywords)):
+                yield from _symbols(part)
+
+
+def _import_lines(imports: Iterable[Import]) -> list[list[str]]:
+    """The import statements, sorted as isort would: the standard library, then the rest, then wdsl."""
+    groups: dict[int, dict[tuple[bool, str], list[str]]] = {0: {}, 1: {}, 2: {}}
+    for each in imports:
+        top = each.module.split(".")[0]
+        group = 2 if top == "wdsl" else 0 if top in sys.stdlib_module_names else 1
+        names = groups[group].setdefault((bool(each.name), each.module), [])
+        names.append(each.name or each.statement)
+    lines = []
+    for group in groups.values():
+        found = []
+        for (is_from, module), names in sorted(group.items()):
+            if not is_from:
+                found.append(names[0])
+                continue
+            ordered = sorted(set(names), key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+            line = f"from {module} import {', '.join(ordered)}"
+            if len(line) > 88:
+                line = f"from {module} import (\n" + "".join(f"    {name},\n" for name in ordered) + ")"
+            found.append(line)
+        if found:
+            lines.append(found)
+    return lines
+
+
+def _parameters(plan: Plan, names: dict[str, str]) -> str:
+    parameters: list[str] = []
+    defaults = False
+    for parameter in plan.network.parameters:
+        if parameter.default is None and defaults and "*" not in parameters:
+            parameters.append("*")
+        defaults = defaults or parameter.default is not None
+        text = names[parameter.name] + (f": {parameter.type}" if parameter.type else "")
+        if parameter.default is not None:
+            text += f" = {flat(parameter.default, names)}" if parameter.type else f"={flat(parameter.default, names)}"
+        parameters.append(text)
+    line = ", ".join(parameters)
+    if len(f"def {plan.network.name}({line}) -> keras.Model:") <= 88:
+        return line
+    if len(line) <= 84:
+        return f"\n    {line}\n"
+    return "\n" + "".join(f"    {each},\n" for each in parameters)
+
+
+def _step(step: Step, before: Step | None, names: dict[str, str]) -> dict[str, Any]:
+    targets = ", ".join(names[name] for name in step.names)
+    code = layout(step.value, names, 4, f"{targets} = ", f"  # line {step.span.line}", statement=True)
+    comment = [_printable(line) for line in step.doc.splitlines()]
+    return {"gap": before is not None and _gap(before, step), "comment": comment, "code": f"    {code}"}
+
+
+def _gap(before: Step, step: Step) -> bool:
+    """Whether an empty line stands between the two statements in the spec, or one of them is not in it."""
+    if before.span.start >= step.span.start:
+        return before.span != step.span
+    between = step.span.source.text[before.span.end : step.span.start]
+    return re.search(r"\n[ \t]*\r?\n", between) is not None
+
+
+def _module_docstring(plan: Plan) -> str:
+    network = plan.network
+    source = network.source
+    origin = f"Written by wdsl from {_printable(source.name)}:"
+    head = f"{network.doc}\n\n{origin}" if network.doc else origin
+    spec = "\n".join(f"    {line}" for line in source.text.expandtabs(4).strip("\n").split("\n"))
+    return f"{head}\n\n{spec}"
+
+
+def _function_docstring(plan: Plan, names: dict[str, str]) -> str:
+    network = plan.network
+    parts = [network.doc or f"The network `{network.name}`."]
+    if any(parameter.doc for parameter in network.parameters):
+        lines = []
+        for parameter in network.parameters:
+            words = parameter.doc or f"A parameter of type {parameter.type or 'any'}."
+            lines.append(f"    {names[parameter.name]}: " + words.replace("\n", "\n        "))
+        parts.append("\n".join(["Args:", *lines]))
+    inputs = _in_words((each.name, describe(each.spec)) for each in network.inputs)
+    outputs = _in_words((each.name, describe(each.spec)) for each in network.outputs)
+    parts.append(f"Returns:\n    A model from {inputs},\n    to {outputs}.")
+    return "\n\n".join(parts)
+
+
+def _in_words(tensors: Iterable[tuple[str, str]]) -> str:
+    words = [f"`{name}`, {spec}" for name, spec in tensors]
+    return f"{'; '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
+
+
+def _docstring(text: str, indent: int) -> str:
+    """Text to stand between triple quotes, whatever it holds, its lines indented but for the first."""
+    escaped = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    lines = [_printable(line).rstrip() for line in escaped.split("\n")]
+    if lines[0].startswith('"'):
+        lines[0] = "\\" + lines[0]
+    return "\n".join(f"{' ' * indent}{line}" if number and line else line for number, line in enumerate(lines))
+
+
+def _printable(line: str) -> str:
+    """A line of text with escapes in place of what could end the line, move the cursor or turn its direction."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in line)

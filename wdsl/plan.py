@@ -1,0 +1,175 @@
+"""The build plan: the network as the assignments of a Python function, which both backends follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wdsl import expressions as ex
+from wdsl.catalog.model import TensorSpec
+from wdsl.network import graph
+from wdsl.network.dimensions import expression_of
+from wdsl.source import Span
+from wdsl.weights.solve import Structure, Structures
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`names = value`. `span` is the statement of the file that asks for it, `doc` what is written above that."""
+
+    names: tuple[str, ...]
+    value: ex.Expression
+    span: Span
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A function of the network's parameters that returns a `keras.Model`."""
+
+    network: graph.Network
+    structures: Structures
+    steps: tuple[Step, ...]
+    result: ex.Expression
+
+
+def make_plan(network: graph.Network, structures: Structures) -> Plan:
+    """The steps in the order of the file. A weight that is shared is made as soon as there is an input to hang it on."""
+    shared = {
+        owner.name: owner
+        for owner in structures.weights
+        if owner.name == owner.owner and len(structures.sharing(owner.name)) > 1
+    }
+    taken = {name for step in network.steps for name in _names(step)} | {each.name for each in network.parameters}
+    variables: dict[graph.WeightName, str] = {}
+    for name in shared:
+        variable = _unique(f"{name.layer}_{name.weight.replace('.', '_')}", taken)
+        taken.add(variable)
+        variables[name] = variable
+    tied = {
+        layer.name: ex.Mapped(
+            tuple(
+                (each.weight.path, _view(ex.Variable(variables[each.owner]), each))
+                for each in structures.of(layer.name)
+                if each.owner in shared
+            )
+        )
+        for layer in network.layers
+        if any(each.owner in shared for each in structures.of(layer.name))
+    }
+    steps: list[Step] = []
+    waiting = [_share(owner, variables[name], network) for name, owner in shared.items()]
+    for step in network.steps:
+        if not isinstance(step, graph.Input) and steps:
+            steps += waiting
+            waiting = []
+        match step:
+            case graph.Input():
+                steps.append(Step((step.name,), _input(step), step.span, step.doc))
+            case graph.Layer():
+                construct = _construct(step, structures, shared.keys())
+                steps.append(Step((step.name or "",), construct, step.span, step.doc))
+            case graph.Binding():
+                steps.append(Step(step.names, _with_ties(step.expression, tied), step.span))
+    return Plan(network, structures, tuple(steps), _model(network))
+
+
+def _names(step: graph.Step) -> tuple[str, ...]:
+    return step.names if isinstance(step, graph.Binding) else (step.name or "",)
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    candidate, number = name, 2
+    while candidate in taken:
+        candidate, number = f"{name}_{number}", number + 1
+    return candidate
+
+
+def _input(step: graph.Input) -> ex.Expression:
+    keywords: list[tuple[str, ex.Expression]] = []
+    if step.spec.dtype != "float32":
+        keywords.append(("dtype", ex.Constant(step.spec.dtype)))
+    keywords.append(("name", ex.Constant(step.name)))
+    return ex.Call(ex.Symbol("keras.Input"), (_shape(step.spec.shape[1:]),), tuple(keywords))
+
+
+def _shape(sizes: tuple[int | None, ...]) -> ex.Expression:
+    return ex.Sequence(tuple(map(expression_of, sizes)))
+
+
+def _share(owner: Structure, variable: str, network: graph.Network) -> Step:
+    """`encode_kernel = Shared((784, code), name="encode_kernel")(image)`"""
+    arguments: list[ex.Expression] = [_shape(owner.weight.shape)]
+    if owner.equations:
+        arguments.append(ex.Sequence(owner.equations, list))
+    keywords: list[tuple[str, ex.Expression]] = []
+    for name, argument in (("initializer", owner.weight.initializer), ("regularizer", owner.weight.regularizer)):
+        if argument in owner.layer.given:
+            keywords.append((name, owner.layer.given[argument][0]))
+        elif name == "initializer" and argument and owner.layer.arguments[argument] != "glorot_uniform":
+            keywords.append((name, ex.Constant(owner.layer.arguments[argument])))
+    for name in ("trainable", "dtype"):
+        if name in owner.layer.given:
+            keywords.append((name, owner.layer.given[name][0]))
+    keywords.append(("name", ex.Constant(variable)))
+    layer = ex.Call(ex.Symbol("Shared"), tuple(arguments), tuple(keywords))
+    value = ex.Call(layer, (ex.Variable(network.inputs[0].name),))
+    return Step((variable,), value, owner.layer.span)
+
+
+def _construct(layer: graph.Layer, structures: Structures, shared: object) -> ex.Expression:
+    """The layer, in `Structured(…)` if a weight of it has structure."""
+    assert isinstance(layer.construct, ex.Call)
+    weights: list[tuple[str, ex.Expression]] = []
+    for structure in structures.of(layer.name):
+        if structure.owner in shared:  # type: ignore[operator]
+            weights.append((structure.weight.path, ex.Sequence((ex.Call(ex.Symbol("Tied")),), list)))
+        elif structure.equations:
+            weights.append((structure.weight.path, ex.Sequence(structure.equations, list)))
+    name = ("name", ex.Constant(layer.name))
+    if not weights:
+        construct = layer.construct
+        return ex.Call(construct.function, construct.arguments, (*construct.keywords, name))
+    return ex.Call(ex.Symbol("Structured"), (layer.construct, ex.Mapped(tuple(weights))), (name,))
+
+
+def _view(variable: ex.Expression, structure: Structure) -> ex.Expression:
+    return ex.Call(ex.Symbol("ops.transpose"), (variable,)) if structure.transposed else variable
+
+
+def _with_ties(expression: ex.Expression, tied: dict[str | None, ex.Mapped]) -> ex.Expression:
+    """The wiring, with the shared weights given to each call of a layer that uses them."""
+
+    def rewrite(each: ex.Expression) -> ex.Expression:
+        return _with_ties(each, tied)
+
+    match expression:
+        case ex.Call(function, arguments, keywords):
+            given = tuple((name, rewrite(value)) for name, value in keywords)
+            if isinstance(function, ex.Variable) and function.name in tied:
+                given = (*given, ("tied", tied[function.name]))
+            return ex.Call(rewrite(function), tuple(map(rewrite, arguments)), given)
+        case ex.Operation(operator, operands):
+            return ex.Operation(operator, tuple(map(rewrite, operands)))
+        case ex.Sequence(items, kind):
+            return ex.Sequence(tuple(map(rewrite, items)), kind)
+    return expression
+
+
+def _model(network: graph.Network) -> ex.Expression:
+    inputs: list[ex.Expression] = [ex.Variable(each.name) for each in network.inputs]
+    outputs = [(output.name, ex.Variable(output.variable)) for output in network.outputs]
+    return ex.Call(
+        ex.Symbol("keras.Model"),
+        (
+            inputs[0] if len(inputs) == 1 else ex.Sequence(tuple(inputs), list),
+            outputs[0][1] if len(outputs) == 1 else ex.Mapped(tuple(outputs)),
+        ),
+        (("name", ex.Constant(network.name)),),
+    )
+
+
+def describe(spec: TensorSpec) -> str:
+    """A tensor in words: `(batch, 28, 28, 1) float32`."""
+    sizes = ("batch" if at == 0 and size is None else "?" if size is None else str(int(size))
+             for at, size in enumerate(spec.shape))  # fmt: skip
+    return f"({', '.join(sizes)}) {spec.dtype}"
