@@ -43,12 +43,11 @@ class Expansion:
             return ops.reshape(theta, self.shape)
         if self.is_one_value:
             return ops.broadcast_to(theta, self.shape)
-        # Taking from a tensor made of the variable keeps its gradient dense.
         if self.has_zeros:
-            values = ops.concatenate([ops.zeros((1,), theta.dtype), theta])
-        else:
-            values = ops.reshape(theta, (-1,))
-        return ops.take(values, self.slots, axis=0)
+            theta = ops.concatenate([ops.zeros((1,), theta.dtype), theta])
+        # The gradient of `take` is sparse, which optimizers handle badly; that of
+        # `reshape` is dense.
+        return ops.take(ops.reshape(theta, (-1,)), self.slots, axis=0)
 
     def reduce(self, weight: Any, initializer: Any = None) -> Any:
         """The free parameters of a weight: the first entry of each group.
@@ -226,8 +225,9 @@ class Structured(layers.Wrapper):
         self, layer: Any, structures: Mapping[str, Sequence[Any]], **kwargs: Any
     ) -> None:
         # Keras learns from the signature of `call` what to pass and to build with.
-        self.call: Any = functools.partial(self._call)
-        self.call.__signature__ = signature_with_tied(layer.call)
+        call: Any = functools.partial(self._call)
+        call.__signature__ = signature_with_tied(layer.call)
+        self.call = call
         defaults = {
             "name": layer.name,
             "dtype": layer.dtype_policy,

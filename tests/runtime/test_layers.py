@@ -1,0 +1,197 @@
+"""Every trainable weight of Keras's layers, under a structure, against the plain layer.
+
+The plain layer is given the dense weights that the equations demand, written out here
+by hand from the free parameters; the two must then compute the same.
+"""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from wdsl.runtime import Structured
+from wdsl.structure import Equal, Flat, Symmetric, Zero
+
+CASES = {
+    "Dense": (lambda: layers.Dense(4), (4,), ["kernel", "bias"]),
+    "EinsumDense": (
+        lambda: layers.EinsumDense("abc,cd->abd", (None, 3), bias_axes="d"),
+        (3, 3),
+        ["kernel", "bias"],
+    ),
+    "Embedding": (lambda: layers.Embedding(5, 3), (4,), ["embeddings"]),
+    "Conv1D": (lambda: layers.Conv1D(3, 2), (5, 3), ["kernel", "bias"]),
+    "Conv2D": (lambda: layers.Conv2D(3, 2), (4, 4, 3), ["kernel", "bias"]),
+    "Conv3D": (lambda: layers.Conv3D(2, 2), (3, 3, 3, 2), ["kernel", "bias"]),
+    "Conv2DTranspose": (
+        lambda: layers.Conv2DTranspose(2, 2),
+        (3, 3, 2),
+        ["kernel", "bias"],
+    ),
+    "DepthwiseConv2D": (lambda: layers.DepthwiseConv2D(2), (4, 4, 2), ["kernel", "bias"]),
+    "SeparableConv2D": (
+        lambda: layers.SeparableConv2D(3, 2),
+        (4, 4, 3),
+        ["depthwise_kernel", "pointwise_kernel", "bias"],
+    ),
+    "BatchNormalization": (lambda: layers.BatchNormalization(), (4,), ["gamma", "beta"]),
+    "LayerNormalization": (lambda: layers.LayerNormalization(), (4,), ["gamma", "beta"]),
+    "SimpleRNN": (
+        lambda: layers.SimpleRNN(3),
+        (4, 3),
+        ["kernel", "recurrent_kernel", "bias"],
+    ),
+    "LSTM": (lambda: layers.LSTM(3), (4, 2), ["kernel", "recurrent_kernel", "bias"]),
+    "GRU": (lambda: layers.GRU(3), (4, 2), ["kernel", "recurrent_kernel", "bias"]),
+    "MultiHeadAttention": (
+        lambda: layers.MultiHeadAttention(2, 2),
+        [(3, 4), (5, 4)],
+        [
+            f"{part}/{weight}"
+            for part in ("query", "key", "value", "attention_output")
+            for weight in ("kernel", "bias")
+        ],
+    ),
+    "TimeDistributed": (
+        lambda: layers.TimeDistributed(layers.Dense(3)),
+        (2, 3),
+        ["kernel", "bias"],
+    ),
+    "Bidirectional": (
+        lambda: layers.Bidirectional(layers.LSTM(2, name="both")),
+        (3, 2),
+        [
+            f"{way}_both/lstm_cell/{weight}"
+            for way in ("forward", "backward")
+            for weight in ("kernel", "recurrent_kernel", "bias")
+        ],
+    ),
+}
+
+
+def batch(case, size=6):
+    random, shape = np.random.default_rng(3), CASES[case][1]
+    if case == "Embedding":
+        return [random.integers(0, 5, (size, *shape))]
+    shapes = shape if isinstance(shape, list) else [shape]
+    return [random.normal(size=(size, *s)).astype("float32") for s in shapes]
+
+
+def zero_some(shape):
+    """The first entry and every fourth after it are zero; the rest is free."""
+    live = np.arange(np.prod(shape)) % 4 != 0
+    return [Zero(Flat(slice(0, None, 4)))], live.sum(), lambda theta: place(live, theta, shape)
+
+
+def place(live, theta, shape):
+    dense = np.zeros(live.size, "float32")
+    dense[live] = theta
+    return dense.reshape(shape)
+
+
+def equal(shape):
+    return [Equal()], 1, lambda theta: np.full(shape, theta[0])
+
+
+def symmetric(shape):
+    *outer, n, m = shape
+    assert n == m
+    i, j = np.triu_indices(n)
+    leading = len(outer)
+
+    def dense(theta):
+        weight = np.zeros(shape, "float32")
+        theta = np.reshape(theta, (*outer, len(i)))
+        weight[..., i, j] = theta
+        weight[..., j, i] = theta
+        return weight
+
+    return [Symmetric(leading, leading + 1)], int(np.prod(outer)) * len(i), dense
+
+
+def weight_of(layer, path):
+    (found,) = [w for w in layer.weights if f"/{w.path}".endswith(f"/{path}")]
+    return found
+
+
+def structures_for(shape):
+    square = len(shape) > 1 and shape[-1] == shape[-2]
+    return [zero_some, equal, *([symmetric] if square else [])]
+
+
+WEIGHTS = [(case, path) for case, (_, _, paths) in CASES.items() for path in paths]
+
+
+@pytest.mark.parametrize(("case", "path"), WEIGHTS)
+def test_computes_what_the_dense_weight_would(case, path):
+    make, inputs = CASES[case][0], batch(case)
+    plain = make()
+    plain(*inputs)
+    target = weight_of(plain, path)
+    for structure in structures_for(target.shape):
+        equations, free, dense = structure(tuple(target.shape))
+        layer = Structured(make(), {path: equations})
+        layer(*inputs)
+        theta = layer.weights[0]
+        assert theta.shape == (free,)
+        assert layer.count_params() == plain.count_params() - np.prod(target.shape) + free
+        value = np.random.default_rng(1).normal(size=free).astype("float32")
+        rest = [w.numpy() for w in plain.weights if w is not target]
+        layer.set_weights([value, *rest])
+        target.assign(dense(value))
+        np.testing.assert_array_equal(layer(*inputs), plain(*inputs))
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("case", CASES)
+def test_mixed_precision_is_that_of_the_plain_layer(case, policy):
+    inputs, paths = batch(case), CASES[case][2]
+    keras.config.set_dtype_policy(policy)
+    try:
+        plain = CASES[case][0]()
+        expected = plain(*inputs)
+        layer = Structured(CASES[case][0](), {path: [] for path in paths})
+        layer(*inputs)
+        own = [weight_of(plain, path).numpy() for path in paths]
+        kept = {id(weight_of(plain, path)) for path in paths}
+        rest = [w.numpy() for w in plain.weights if id(w) not in kept]
+        layer.set_weights([*own, *rest])
+        assert {w.dtype for w in layer.trainable_weights} == {"float32"}
+        actual = layer(*inputs)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert actual.dtype == expected.dtype
+    np.testing.assert_array_equal(actual, expected)
+
+
+def structured_model(case):
+    make, shape, paths = CASES[case]
+    probe = make()
+    probe(*batch(case))
+    shapes = {path: tuple(weight_of(probe, path).shape) for path in paths}
+    structures = {
+        path: (zero_some, equal)[number % 2](shape)[0]
+        for number, (path, shape) in enumerate(shapes.items())
+    }
+    dtype = "int64" if case == "Embedding" else "float32"
+    inputs = [
+        keras.Input(s, dtype=dtype) for s in (shape if isinstance(shape, list) else [shape])
+    ]
+    layer = Structured(make(), structures)
+    return keras.Model(inputs, layer(*inputs)), layer
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("case", CASES)
+def test_trains_in_a_graph(case, jit_compile):
+    keras.utils.set_random_seed(2)
+    inputs = batch(case)
+    model, layer = structured_model(case)
+    before = [w.numpy().copy() for w in layer.trainable_weights]
+    target = np.random.default_rng(0).normal(size=model(inputs).shape)
+    model.compile(keras.optimizers.SGD(0.5), "mse", jit_compile=jit_compile)
+    model.fit(inputs, target, epochs=2, batch_size=3, verbose=0)
+    moved = [(a != b.numpy()).any() for a, b in zip(before, layer.trainable_weights)]
+    still = [w.path for w, m in zip(layer.trainable_weights, moved) if not m]
+    # A bias that is added to all keys alike changes no attention.
+    assert all("key_bias" in path for path in still)
