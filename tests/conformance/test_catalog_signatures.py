@@ -49,7 +49,7 @@ def of_row(arguments: Iterable[Argument]) -> list[tuple[str, object]]:
 def test_constructor(name: str) -> None:
     named, further = of_keras(getattr(keras.layers, name).__init__)
     row = LAYERS[name].arguments
-    # A layer's name is the one that it is declared with. Some classes name the base class's `dtype` behind it.
+    # A layer's name is the one that it is declared with. Some classes name `dtype` behind it.
     own = [(n, default) for n, default in named if n not in {"name", "dtype"}]
     assert of_row(row)[: len(own)] == own
     # What follows goes by name, to `keras.layers.Layer` where the class passes it on.

@@ -309,9 +309,12 @@ _ACTIVATION_ARGUMENTS = {
     "threshold": "threshold: float, default_value: float",
 }
 _ALONG = {"softmax": "axes", "log_softmax": "axes", "sparsemax": "axis"}
+# Keras 3.15 has these in `keras.activations` too, but they refuse symbolic tensors there. `mish`, which is
+# nowhere else, is left to `Activation("mish")`.
+_FROM_OPS = frozenset({"hard_silu", "hard_swish", "sparsemax"})
 _PLAIN = """
-exponential hard_sigmoid hard_silu hard_swish hard_tanh linear log_sigmoid mish relu6 selu sigmoid silu
-softplus softsign sparse_plus sparse_sigmoid swish tanh tanh_shrink
+exponential hard_sigmoid hard_silu hard_swish hard_tanh linear log_sigmoid relu6 selu sigmoid silu softplus
+softsign sparse_plus sparse_sigmoid swish tanh tanh_shrink
 """
 
 
@@ -321,10 +324,14 @@ def _activations() -> list[Function]:
     for name in (*_PLAIN.split(), *_ACTIVATION_ARGUMENTS):
         arguments = f"{_X}, {_ACTIVATION_ARGUMENTS.get(name, '')}"
         rule = _entrywise(_FLOATING_ACTIVATIONS.get(name, _same))
-        rows.append(Function(name, f"activations.{name}", arguments, rule))
+        rows.append(Function(name, _place(name), arguments, rule))
     for name, axis in _ALONG.items():
-        rows.append(Function(name, f"activations.{name}", f"{_X}, axis: {axis} = -1", _along))
+        rows.append(Function(name, _place(name), f"{_X}, axis: {axis} = -1", _along))
     return rows
+
+
+def _place(name: str) -> str:
+    return f"ops.{name}" if name in _FROM_OPS else f"activations.{name}"
 
 
 def _ops() -> list[Function]:

@@ -118,11 +118,11 @@ def broadcast(a: Shape, b: Shape) -> Shape:
         a, b = b, a
     result = list(a[: len(a) - len(b)])
     for m, n in zip(a[len(a) - len(b) :], b, strict=True):
-        if m is None:
-            result.append(None if n == 1 else n)
-        elif n is None or n == m or n == 1:
+        if m == 1:
+            result.append(n)
+        elif n == 1 or n is None or n == m:
             result.append(m)
-        elif m == 1:
+        elif m is None:
             result.append(n)
         else:
             raise CatalogError(

@@ -17,7 +17,7 @@ from wdsl.catalog.layers import (
 )
 from wdsl.catalog.model import Layer
 
-_FAMILIES = (core, convolution, pooling, reshaping, merging, normalization, recurrent, attention)
+FAMILIES = (core, convolution, pooling, reshaping, merging, normalization, recurrent, attention)
 
-LAYERS: Mapping[str, Layer] = MappingProxyType({row.name: row for family in _FAMILIES for row in family.ROWS})
+LAYERS: Mapping[str, Layer] = MappingProxyType({row.name: row for family in FAMILIES for row in family.ROWS})
 """The layers by the names of their classes in `keras.layers`."""

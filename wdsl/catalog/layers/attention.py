@@ -39,8 +39,8 @@ def multi_head_attention(layer: Layer, a: Values, call: Values) -> Inferred:
 def _check(layer: Layer, a: Values, query: Shape, value: Shape, key: Shape) -> None:
     if len(query) < 3 or len(value) != len(query) or len(key) != len(value):
         raise CatalogError(
-            f"`{layer.name}` needs a query, value and key with the same number of axes, at least 3 (batch, steps, "
-            f"features), not {show_shape(query)}, {show_shape(value)} and {show_shape(key)}"
+            f"`{layer.name}` needs a query, value and key with the same number of axes, at least 3 "
+            f"(batch, steps, features), not {show_shape(query)}, {show_shape(value)} and {show_shape(key)}"
         )
     if value[1:-1] != key[1:-1]:
         raise CatalogError(

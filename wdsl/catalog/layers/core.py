@@ -63,6 +63,11 @@ def unchanged(layer: Layer, a: Values, call: Values) -> Inferred:
     return Inferred(TensorSpec(x.shape, compute_dtype(a)))
 
 
+def identity(layer: Layer, a: Values, call: Values) -> Inferred:
+    """`Identity`, which leaves even whole numbers as they are."""
+    return Inferred(call["inputs"])
+
+
 _LORA = "lora_rank: optional size = None, lora_alpha: optional float = None"
 _KERNEL_AND_BIAS = (
     "kernel_initializer: initializer = 'glorot_uniform', bias_initializer: initializer = 'zeros', "
@@ -125,7 +130,7 @@ ROWS = (
     _row("GaussianDropout", f"rate: fraction, {_SEED}", _TRAINING),
     _row("GaussianNoise", f"stddev: fraction, {_SEED}", _TRAINING),
     _row("Masking", "mask_value: float = 0.0"),
-    _row("Identity", ""),
+    Layer("Identity", "", identity),
     *(
         Layer(
             f"SpatialDropout{n}D",

@@ -59,20 +59,18 @@ def concatenate(layer: Layer, a: Values, call: Values) -> Inferred:
     axis, rank = a["axis"], len(shapes[0])
     if any(len(shape) != rank for shape in shapes):
         raise CatalogError(f"`{layer.name}` needs inputs with the same number of axes, not {_shown(shapes)}")
-    axis = need_axis(axis, rank)
+    # Of one input, Keras looks at no axis that would have to be looked for behind its last.
+    axis = axis if len(shapes) == 1 and axis >= rank else need_axis(axis, rank)
     sizes = list(shapes[0])
+    for other, across in enumerate(zip(*shapes, strict=True)):
+        if other != axis and len({size for size in across if size is not None}) > 1:
+            raise CatalogError(
+                f"`{layer.name}` along axis {axis:d} needs inputs that agree in all other axes, "
+                f"not {_shown(shapes)}"
+            )
     for shape in shapes[1:]:
-        for other, size in enumerate(shape):
-            known = {s for s in (shapes[0][other], size) if s is not None}
-            if other != axis and len(known) > 1:
-                raise CatalogError(
-                    f"`{layer.name}` along axis {axis:d} needs inputs that agree in all other axes, "
-                    f"not {_shown(shapes)}"
-                )
-    first, *others = (shape[axis] for shape in shapes)
-    for size in others:
-        first = None if first is None or size is None else first + size
-    sizes[axis] = first
+        total, size = sizes[axis], shape[axis]
+        sizes[axis] = None if total is None or size is None else total + size
     return Inferred(TensorSpec(tuple(sizes), compute_dtype(a)))
 
 

@@ -1,0 +1,549 @@
+"""The catalogue against Keras itself: layers, functions and operators with arguments and inputs of all kinds.
+
+What Keras makes of a symbolic input is what the catalogue must say without it: the shapes and dtypes of the
+outputs, the weights, and whether it is taken at all.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from wdsl.catalog import (
+    FUNCTIONS,
+    LAYERS,
+    OPERATORS,
+    Argument,
+    CatalogError,
+    Inferred,
+    TensorSpec,
+    check,
+    operate,
+)
+from wdsl.catalog.argument_types import alternatives
+from wdsl.catalog.layers import FAMILIES
+
+keras = pytest.importorskip("keras")
+
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+# Arguments that the catalogue types more strictly than Keras, where what is more means nothing or fails
+# when it is run. They are drawn right only.
+STRICTER = {
+    "lora_rank",  # 0 is taken for none
+    "lora_alpha",
+    "padding",  # of ZeroPadding: negative
+    "dropout",  # of recurrent layers: anything, moved to between 0 and 1
+    "interpolation",  # looked at when it is run
+    "output_shape",
+    "target_shape",
+    "depth_multiplier",
+    "num_classes",
+    "indices_or_sections",
+}
+
+
+def examples(count: int) -> Callable[..., Any]:
+    return settings(
+        max_examples=count,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+    )
+
+
+# --- what is drawn --------------------------------------------------------------------------------
+
+SIZE = st.integers(1, 4)
+AXIS = st.integers(-3, 3)
+RIGHT: Mapping[str, st.SearchStrategy[Any]] = {
+    "size": SIZE,
+    "count": st.integers(0, 3),
+    "int": st.integers(-2, 4),
+    "axis": AXIS,
+    "float": st.sampled_from([0.0, 0.5, 1, 2.5]),
+    "nonnegative": st.sampled_from([0, 0.25, 3.0]),
+    "positive": st.sampled_from([0.25, 3.0]),
+    "fraction": st.sampled_from([0, 0.0, 0.5, 1]),
+    "bool": st.booleans(),
+    "str": st.sampled_from(["a", "b"]),
+    "activation": st.sampled_from(["relu", "softmax", "linear"]),
+    "initializer": st.sampled_from(["zeros", "glorot_uniform", "Ones"]),
+    "regularizer": st.sampled_from(["l2", "L1"]),
+    "constraint": st.sampled_from(["non_neg", "MaxNorm"]),
+    "policy": st.sampled_from(["float16", "mixed_bfloat16", "mixed_float16", "float32", "float64"]),
+    "dtype": st.sampled_from(["float16", "int32", "bool", "float32", "int64"]),
+    "axes": AXIS | st.lists(AXIS, min_size=1, max_size=2, unique=True),
+}
+WRONG: Mapping[str, list[Any]] = {
+    "size": [0, -1, "3", None],
+    "count": [-1],
+    "fraction": [-0.5, 1.5],
+    "nonnegative": [-1.0],
+    "activation": ["rleu"],
+    "initializer": ["glorot"],
+    "regularizer": ["l3"],
+    "constraint": ["positive"],
+    "choice": ["sideways"],
+    "anycase": ["sideways"],
+    "sizes": [0, [1], [1, 2, 3, 4], [0, 0], "same"],
+    "counts": [-1, [1, 1, 1, 1]],
+}
+
+
+def right(type_: str) -> st.SearchStrategy[Any]:
+    """Values of a type."""
+    strategies = [_alternative(*part) for part in alternatives(type_)]
+    return st.one_of(*strategies, *([st.none()] if type_.startswith("optional ") else []))
+
+
+def _alternative(name: str, parameters: tuple[str, ...]) -> st.SearchStrategy[Any]:
+    match name:
+        case "sizes" | "counts":
+            part = RIGHT[name.removesuffix("s")]
+            n = int(parameters[0])
+            return part | st.lists(part, min_size=n, max_size=n)
+        case "list":
+            n = int(parameters[1]) if len(parameters) > 1 else None
+            return st.lists(right(parameters[0]), min_size=n or 0, max_size=n or 3)
+        case "choice":
+            return st.sampled_from(parameters)
+        case "anycase":
+            return st.sampled_from([*parameters, parameters[0].upper()])
+    return RIGHT[name]
+
+
+def one_of(draw: Draw, argument: Argument) -> Any:
+    """A value for an argument: right as a rule, wrong at times."""
+    kinds = [name for name, _ in alternatives(argument.type)]
+    if argument.name not in STRICTER and draw(st.integers(0, 19)) == 0:
+        wrong = [
+            value for kind in kinds for value in WRONG.get(kind, []) if value is not None or argument.required
+        ]
+        if wrong:
+            return draw(st.sampled_from(wrong))
+    return draw(right(argument.type))
+
+
+DIMENSION = st.sampled_from([None, 1, 2, 3, 4, 5, 6, 8])
+DTYPE = st.sampled_from(["float32"] * 6 + ["int32", "float16", "bool", "uint8", "int64"])
+
+
+def tensor(draw: Draw, rank: int | None = None) -> TensorSpec:
+    """An input: of `rank` axes as a rule, the batch unknown as a rule."""
+    if rank is None or draw(st.integers(0, 14)) == 0:
+        rank = draw(st.integers(1, 5))
+    batch = draw(st.sampled_from([None, None, None, 2]))
+    return TensorSpec((batch, *(draw(DIMENSION) for _ in range(rank - 1))), draw(DTYPE))
+
+
+def like(draw: Draw, x: TensorSpec) -> TensorSpec:
+    """A tensor that differs from another in a size or two, or in its rank."""
+    shape = list(x.shape)
+    for axis in range(len(shape)):
+        if draw(st.integers(0, 4)) == 0:
+            shape[axis] = draw(st.sampled_from([None, 1, 2, 3]))
+    if len(shape) > 1 and draw(st.integers(0, 7)) == 0:
+        del shape[draw(st.integers(1, len(shape) - 1))]
+    return TensorSpec(tuple(shape), draw(DTYPE))
+
+
+# --- what the two make of it ----------------------------------------------------------------------
+
+
+def symbolic(value: Any) -> Any:
+    if isinstance(value, TensorSpec):
+        return keras.KerasTensor(value.shape, value.dtype)
+    if isinstance(value, tuple) and value and isinstance(value[0], TensorSpec):
+        return [symbolic(part) for part in value]
+    return value
+
+
+def real(value: Any) -> Any:
+    """Ones in place of each tensor, unknown sizes being 2."""
+    if isinstance(value, TensorSpec):
+        return keras.ops.ones([2 if size is None else size for size in value.shape], value.dtype)
+    if isinstance(value, tuple) and value and isinstance(value[0], TensorSpec):
+        return [real(part) for part in value]
+    return value
+
+
+def specs(output: Any) -> tuple[TensorSpec, ...]:
+    parts = output if isinstance(output, (list, tuple)) else [output]
+    return tuple(TensorSpec(tuple(part.shape), keras.backend.standardize_dtype(part.dtype)) for part in parts)
+
+
+def bound(arguments: tuple[Argument, ...], given: Mapping[str, Any]) -> dict[str, Any]:
+    return {argument.name: given.get(argument.name, argument.default) for argument in arguments}
+
+
+def refusal(arguments: tuple[Argument, ...], values: Mapping[str, Any]) -> str | None:
+    """What `check` has against the values."""
+    found = [message for argument in arguments if (message := check(argument, values[argument.name]))]
+    return found[0] if found else None
+
+
+def of_catalog(name: str, arguments: Mapping[str, Any], call: Mapping[str, Any]) -> Inferred | str:
+    layer = LAYERS[name]
+    values, inputs = bound(layer.arguments, arguments), bound(layer.call, call)
+    message = refusal(layer.arguments, values) or refusal(layer.call, inputs)
+    if message:
+        return message
+    try:
+        return layer.infer(values, inputs)
+    except CatalogError as error:
+        culprit, message = error.argument, error.message
+    assert culprit in {None, *values, *inputs}
+    return message
+
+
+def of_keras(
+    name: str, arguments: Mapping[str, Any], call: Mapping[str, Any], tensors: Callable[[Any], Any] = symbolic
+) -> Any:
+    """The layer and its output, or the exception."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            layer = getattr(keras.layers, name)(**arguments)
+            first, *others = (tensors(call[a.name]) for a in LAYERS[name].call if a.name in call)
+            names = [a.name for a in LAYERS[name].call if a.name in call][1:]
+            return layer, layer(first, **dict(zip(names, others, strict=True)))
+        except Exception as error:  # whatever Keras raises is a refusal
+            return error
+
+
+def stricter(name: str, arguments: Mapping[str, Any], call: Mapping[str, Any]) -> bool:
+    """Whether this is among what the catalogue may refuse and Keras not, and fails with real tensors."""
+    return name == "Dot" and isinstance(of_keras(name, arguments, call, real), Exception)
+
+
+def compare(name: str, arguments: Mapping[str, Any], call: Mapping[str, Any]) -> None:
+    ours, theirs = of_catalog(name, arguments, call), of_keras(name, arguments, call)
+    note(f"{name}({arguments})({call})\n  catalogue: {ours}\n  Keras: {theirs!r}")
+    if isinstance(ours, str):
+        assert isinstance(theirs, Exception) or stricter(name, arguments, call)
+        return
+    assert not isinstance(theirs, Exception)
+    layer, output = theirs
+    outputs = ours.output if isinstance(ours.output, tuple) else (ours.output,)
+    assert outputs == specs(output)
+    below = len(layer.path or "") + 1
+    trained = {id(w) for w in layer.trainable_weights}
+    theirs = [(w.path[below:], tuple(w.shape), id(w) in trained) for w in layer.weights]
+    assert [(w.path, w.shape, w.trainable) for w in ours.weights] == theirs
+
+
+# --- layers ---------------------------------------------------------------------------------------
+
+
+def arguments_of(draw: Draw, name: str) -> dict[str, Any]:
+    given = {}
+    for argument in LAYERS[name].arguments:
+        if argument.type == "unset" or argument.name in {"seed", "use_cudnn", "stateful"}:
+            continue
+        if argument.required or argument.name == "groups" or draw(st.integers(0, 2)) == 0:
+            given[argument.name] = one_of(draw, argument)
+    return given
+
+
+def call_of(draw: Draw, name: str) -> dict[str, Any]:
+    layer = LAYERS[name]
+    rank = layer.family.get("rank")
+    if layer.rule.__name__ not in {"unchanged"} and rank is not None:
+        rank += 2
+    if layer.rule.__name__ == "recurrent":
+        rank = 3
+    first = tensor(draw, rank)
+    if layer.call[0].type == "tensors":
+        further = st.sampled_from([1] * 8 + [0, 2] if name in {"Dot", "Subtract"} else [0, 1, 1, 2])
+        return {"inputs": (first, *(like(draw, first) for _ in range(draw(further))))}
+    return {layer.call[0].name: first}
+
+
+ORDINARY = {
+    family.__name__.rpartition(".")[2]: [row.name for row in family.ROWS if row.name != "EinsumDense"]
+    for family in FAMILIES
+}
+ORDINARY.pop("attention")
+
+
+@pytest.mark.parametrize("family", ORDINARY)
+def test_layers(family: str) -> None:
+    @examples(300)
+    @given(st.data())
+    def run(data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(ORDINARY[family]))
+        compare(name, arguments_of(data.draw, name), call_of(data.draw, name))
+
+    run()
+
+
+LETTERS = st.text("abcde", min_size=1, max_size=3)
+EQUATIONS = [
+    ("ab,bc->ac", 2, 1),
+    ("abc,cde->abde", 3, 3),
+    ("...c,cde->...de", 2, 2),
+    ("ab...,bc->ac...", 3, 1),
+    ("ab,b->a", 2, 0),
+    ("abc,bcd->abd", 3, 2),
+]
+
+
+@examples(300)
+@given(st.data())
+def test_einsum_dense(data: st.DataObject) -> None:
+    draw = data.draw
+    # Sizes that have to agree agree more often if there is little choice.
+    size = draw(st.sampled_from([st.just(2), st.sampled_from([2, 3, None])]))
+    if draw(st.integers(0, 3)):
+        equation, axes, given = draw(st.sampled_from(EQUATIONS))
+        rest = draw(st.lists(size, min_size=given, max_size=given))
+        bias = draw(st.none() | st.sampled_from(equation.rpartition(">")[2].replace(".", "")[-2:]))
+    else:
+        dots = ["{},{}->{}", "...{},{}->...{}", "{}...,{}->{}...", "{},{}{}", "{}...,{}->...{}"]
+        equation = draw(st.sampled_from(dots)).format(*(draw(LETTERS) for _ in range(3)))
+        axes, rest = draw(st.integers(1, 4)), draw(st.lists(size, max_size=3))
+        bias = draw(st.none() | LETTERS)
+    axes += "..." in equation and draw(st.integers(0, 1))
+    arguments = {"equation": equation, "output_shape": rest, "bias_axes": bias}
+    arguments["lora_rank"] = draw(st.sampled_from([None, None, 2]))
+    x = TensorSpec((None, *draw(st.lists(size, min_size=axes - 1, max_size=axes - 1))), draw(DTYPE))
+    compare("EinsumDense", arguments, {"inputs": x})
+
+
+@examples(120)
+@given(st.data())
+def test_attention(data: st.DataObject) -> None:
+    draw = data.draw
+    name = "MultiHeadAttention"
+    rank = draw(st.sampled_from([3, 3, 4]))
+    query = TensorSpec(
+        (None, *(draw(DIMENSION) for _ in range(rank - 2)), draw(st.sampled_from([4, 6, None])))
+    )
+    value = TensorSpec((None, *(draw(DIMENSION) for _ in range(rank - 2)), draw(SIZE)), draw(DTYPE))
+    key = draw(st.sampled_from([None, None, like(draw, value)]))
+    call = {"query": query, "value": value} | ({} if key is None else {"key": key})
+    for flag in ("return_attention_scores", "use_causal_mask"):
+        if draw(st.booleans()):
+            call[flag] = draw(st.booleans())
+    compare(name, arguments_of(draw, name), call)
+
+
+@examples(60)
+@given(st.data())
+def test_states(data: st.DataObject) -> None:
+    draw = data.draw
+    name = draw(st.sampled_from(["SimpleRNN", "GRU", "LSTM"]))
+    units, batch = draw(SIZE), draw(st.sampled_from([None, 3]))
+    states = (TensorSpec((batch, units)),) * (2 if name == "LSTM" else 1)
+    initial = states[0] if len(states) == 1 and draw(st.booleans()) else states
+    arguments = {"units": units, "return_state": draw(st.booleans()), "stateful": draw(st.booleans())}
+    compare(name, arguments, {"sequences": TensorSpec((batch, 5, 2)), "initial_state": initial})
+
+
+# --- functions and operators ----------------------------------------------------------------------
+
+
+def function_of_keras(name: str) -> Any:
+    module, _, function = FUNCTIONS[name].keras.partition(".")
+    return getattr(getattr(keras, module), function)
+
+
+def given_to(draw: Draw, name: str) -> dict[str, Any]:
+    """Arguments for a function, its tensors of shapes that go together as a rule."""
+    x = tensor(draw, draw(st.sampled_from([1, 2, 2, 3, 3, 4])))
+    values: dict[str, Any] = {}
+    for argument in FUNCTIONS[name].arguments:
+        kinds = {kind for kind, _ in alternatives(argument.type)}
+        if "tensors" in kinds:
+            values[argument.name] = (x, *(like(draw, x) for _ in range(draw(st.integers(0, 2)))))
+        elif argument.name == "x":
+            values["x"] = x
+        elif argument.name in ("x1", "x2"):
+            number = (
+                "float" in kinds and argument.name != draw(st.sampled_from(["x1", "x2"])) and len(values) == 0
+            )
+            values[argument.name] = draw(RIGHT["float"]) if number else like(draw, x)
+        elif "tensor" in kinds and draw(st.booleans()):
+            values[argument.name] = TensorSpec(x.shape[:2], "int32")
+        elif argument.required or draw(st.booleans()):
+            plain = Argument(argument.name, argument.type.replace(" or tensor", ""), argument.default)
+            values[argument.name] = one_of(draw, plain)
+    if "newshape" in values and draw(st.booleans()):
+        values["newshape"] = [-1, *[size for size in x.shape[1:] if size]]
+    if "axes" in values and values["axes"] is not None:
+        values["axes"] = draw(st.permutations(range(len(x.shape))))
+    return values
+
+
+def outcome(action: Callable[[], Any]) -> tuple[TensorSpec, ...] | Exception:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            output = action()
+        except Exception as error:
+            return error
+    if isinstance(output, TensorSpec) or (isinstance(output, tuple) and isinstance(output[0], TensorSpec)):
+        return output if isinstance(output, tuple) else (output,)
+    return specs(output)
+
+
+def infer(name: str, values: Mapping[str, Any]) -> Any:
+    row = FUNCTIONS[name]
+    all_values = bound(row.arguments, values)
+    message = refusal(row.arguments, all_values)
+    if message:
+        raise CatalogError(message)
+    return row.infer(all_values)
+
+
+def call_keras(name: str, values: Mapping[str, Any]) -> Any:
+    variadic = {argument.name for argument in FUNCTIONS[name].arguments if argument.variadic}
+    tensors = [part for key in variadic for part in values[key]]
+    named = {key: value for key, value in values.items() if key not in variadic}
+    if variadic:
+        return function_of_keras(name)(named.pop("subscripts"), *tensors, **named)
+    return function_of_keras(name)(**named)
+
+
+def compare_function(name: str, values: Mapping[str, Any]) -> None:
+    inputs = {key: symbolic(value) for key, value in values.items()}
+    ours, theirs = outcome(lambda: infer(name, values)), outcome(lambda: call_keras(name, inputs))
+    note(f"{name}({values})\n  catalogue: {ours!r}\n  Keras: {theirs!r}")
+    if isinstance(ours, Exception):
+        assert isinstance(ours, CatalogError)
+        assert isinstance(theirs, Exception) or stricter_function(name, values)
+    else:
+        assert ours == theirs
+
+
+def stricter_function(name: str, values: Mapping[str, Any]) -> bool:
+    """Whether it fails with real tensors, whatever Keras has said of symbolic ones."""
+    concrete = {key: real(value) for key, value in values.items()}
+    return isinstance(outcome(lambda: call_keras(name, concrete)), Exception)
+
+
+@examples(1500)
+@given(st.data())
+def test_functions(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from([name for name in FUNCTIONS if name != "einsum"]))
+    compare_function(name, given_to(data.draw, name))
+
+
+TERMS = st.sampled_from(["ij", "jk", "i...", "...j", "ii", "j", "...ij", "i...j"])
+
+
+@examples(300)
+@given(st.data())
+def test_einsum(data: st.DataObject) -> None:
+    draw = data.draw
+    count = draw(st.integers(1, 3))
+    terms = draw(st.lists(TERMS, min_size=count, max_size=count))
+    target = draw(st.sampled_from(["", "->", "->...", "->i", "->...ij", "->k"]))
+    size = draw(st.sampled_from([st.just(2), st.sampled_from([2, 2, None])]))
+    operands = []
+    for term in terms[: draw(st.sampled_from([3, 3, 3, 1]))]:
+        rank = len(term.replace("...", "")) + (draw(st.integers(0, 2)) if "..." in term else 0)
+        rank = draw(st.sampled_from([rank] * 5 + [1]))
+        operands.append(TensorSpec(tuple(draw(size) for _ in range(rank)), draw(DTYPE)))
+    compare_function("einsum", {"subscripts": ",".join(terms) + target, "operands": tuple(operands)})
+
+
+@examples(600)
+@given(st.data())
+def test_operators(data: st.DataObject) -> None:
+    draw = data.draw
+    symbol = draw(st.sampled_from(list(OPERATORS)))
+    x = tensor(draw, draw(st.integers(1, 4)))
+    if symbol == "unary -":
+        assert outcome(lambda: operate("-", x)) == outcome(lambda: -symbolic(x))
+        return
+    other = like(draw, x) if symbol == "@" else draw(st.sampled_from([like(draw, x), 2, 0.5]))
+    if symbol == "@" and draw(st.booleans()):
+        other = TensorSpec((*other.shape[:-2], *other.shape[-2:][::-1]), other.dtype)
+    pair = (x, other) if draw(st.booleans()) else (other, x)
+    ours = outcome(lambda: operate(symbol, *pair))
+    theirs = outcome(lambda: eval(f"a {symbol} b", {"a": symbolic(pair[0]), "b": symbolic(pair[1])}))
+    note(f"{pair[0]} {symbol} {pair[1]}\n  catalogue: {ours!r}\n  Keras: {theirs!r}")
+    assert (isinstance(ours, CatalogError) and isinstance(theirs, Exception)) or ours == theirs
+
+
+# --- sizes that remember where they come from -----------------------------------------------------
+
+
+class Traced(int):
+    """A whole number that carries the expression that it was computed by, as the elaborator's do."""
+
+    expression: str
+
+    def __new__(cls, value: int, expression: str) -> Traced:
+        self = super().__new__(cls, value)
+        self.expression = expression
+        return self
+
+
+def _traced(
+    operation: Callable[[int, int], int], symbol: str, swapped: bool
+) -> Callable[[Traced, int], Traced]:
+    def method(self: Traced, other: int) -> Traced:
+        a, b = (other, self) if swapped else (self, other)
+        return Traced(operation(int(a), int(b)), f"({trace(a)} {symbol} {trace(b)})")
+
+    return method
+
+
+for _name, _symbol in {"add": "+", "sub": "-", "mul": "*", "floordiv": "//", "mod": "%"}.items():
+    setattr(Traced, f"__{_name}__", _traced(getattr(int, f"__{_name}__"), _symbol, False))
+    setattr(Traced, f"__r{_name}__", _traced(getattr(int, f"__{_name}__"), _symbol, True))
+
+
+def trace(size: int | None) -> str:
+    return size.expression if isinstance(size, Traced) else str(size)
+
+
+def traced(name: str, arguments: Mapping[str, Any], *call: Any) -> Inferred:
+    layer = LAYERS[name]
+    inputs = {argument.name: value for argument, value in zip(layer.call, call, strict=False)}
+    return layer.infer(bound(layer.arguments, arguments), bound(layer.call, inputs))
+
+
+def test_sizes_keep_their_expressions() -> None:
+    h, w, c, n = Traced(6, "h"), Traced(8, "w"), Traced(4, "c"), Traced(3, "n")
+    image = TensorSpec((None, h, w, c))
+
+    convolved = traced("Conv2D", {"filters": n, "kernel_size": 3, "strides": 2, "groups": 1}, image)
+    assert [trace(size) for size in convolved.weights[0].shape] == ["3", "3", "c", "n"]
+    assert isinstance(convolved.output, TensorSpec)
+    assert [trace(size) for size in convolved.output.shape[1:]] == [
+        "(((h - 3) // 2) + 1)",
+        "(((w - 3) // 2) + 1)",
+        "n",
+    ]
+
+    flat = traced("Flatten", {}, image).output
+    assert isinstance(flat, TensorSpec)
+    dense = traced("Dense", {"units": n}, flat)
+    assert [trace(size) for size in dense.weights[0].shape] == ["((h * w) * c)", "n"]
+    assert dense.weights[0].shape == (192, 3)
+
+    recurrent = traced("LSTM", {"units": n}, TensorSpec((None, None, c)))
+    assert [[trace(size) for size in w.shape] for w in recurrent.weights] == [
+        ["c", "(n * 4)"],
+        ["n", "(n * 4)"],
+        ["(n * 4)"],
+    ]
+    embedded = traced("Embedding", {"input_dim": h, "output_dim": w}, TensorSpec((None, 5), "int32"))
+    assert [trace(size) for size in embedded.weights[0].shape] == ["h", "w"]
+
+    heads = traced("MultiHeadAttention", {"num_heads": n, "key_dim": w}, *[TensorSpec((None, 5, c))] * 2)
+    assert [trace(size) for size in heads.weights[0].shape] == ["c", "n", "w"]
+    merged = traced("Concatenate", {}, (TensorSpec((None, h)), TensorSpec((None, w)))).output
+    assert isinstance(merged, TensorSpec)
+    assert trace(merged.shape[1]) == "(h + w)"
+    assert trace(operate("@", TensorSpec((None, h)), TensorSpec((h, w))).shape[1]) == "w"
