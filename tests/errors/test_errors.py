@@ -46,18 +46,19 @@ def test_report(case: Path, update_golden: bool, same_text: Callable[[Path, str,
 
 SPEC = "network Net {\n    input x: [8]\n    output y = x -> Dense(4)\n}\n"
 
-BESIDES_TEXT: dict[str, Callable[[], object]] = {
-    "E0208": lambda: wdsl.loads(SPEC, network="Other"),
-    "E0307": lambda: wdsl.loads(SPEC, width=3),
-    "E0601": lambda: wdsl.load("gone.wnet"),
+BESIDES_TEXT: dict[str, Callable[[Path], object]] = {
+    "E0208": lambda folder: wdsl.loads(SPEC, network="Other"),
+    "E0307": lambda folder: wdsl.loads(SPEC, parameters={"width": 3}),
+    "E0601": lambda folder: wdsl.load(folder / "not_utf8.wnet"),
 }
-"""Codes about what is asked of a file rather than what it says."""
+"""Codes about what is asked of a file, or what it is, rather than what it says."""
 
 
 @pytest.mark.parametrize("code", BESIDES_TEXT)
-def test_what_is_asked_of_a_file(code: str) -> None:
+def test_what_is_asked_of_a_file(code: str, tmp_path: Path) -> None:
+    (tmp_path / "not_utf8.wnet").write_bytes(SPEC.encode() + b"\xff")
     with pytest.raises(wdsl.WdslError) as caught:
-        BESIDES_TEXT[code]()
+        BESIDES_TEXT[code](tmp_path)
     assert [one.code for one in caught.value.diagnostics] == [code]
 
 

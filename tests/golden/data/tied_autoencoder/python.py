@@ -1,0 +1,555 @@
+"""Autoencoder whose decoder is the encoder's transpose.
+
+Written by wdsl from specs/tied_autoencoder.wnet:
+
+    ## Autoencoder whose decoder is the encoder's transpose.
+    network Autoencoder(
+        ## Width of the code.
+        code: int = 16,
+    ) {
+        input image: [64]
+
+        layer encode = Dense(code, activation=relu)
+        layer decode = Dense(64, activation=sigmoid) tie(encode.kernel.T)
+
+        output copy = image -> encode -> decode
+    }
+"""
+
+import contextlib
+import functools
+import inspect
+import math
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+
+def Autoencoder(code: int = 16) -> keras.Model:
+    """Autoencoder whose decoder is the encoder's transpose.
+
+    Args:
+        code: Width of the code.
+
+    Returns:
+        A model from `image`, (batch, 64) float32,
+        to `copy`, (batch, 64) float32.
+    """
+    image = keras.Input((64,), name="image")  # line 6
+
+    encode_kernel = Shared((64, code), name="encode_kernel")(image)  # line 8
+    encode = Structured(
+        layers.Dense(code, activation="relu"), {"kernel": [Tied()]}, name="encode"
+    )  # line 8
+    decode = Structured(
+        layers.Dense(64, activation="sigmoid"), {"kernel": [Tied()]}, name="decode"
+    )  # line 9
+
+    copy = decode(
+        encode(image, tied={"kernel": encode_kernel}),
+        tied={"kernel": ops.transpose(encode_kernel)},
+    )  # line 11
+
+    return keras.Model(image, copy, name="Autoencoder")
+
+
+# What the weights need. From here on the text is the same in every module that wdsl
+# writes; `wdsl build --runtime` imports it instead.
+
+
+Shape = tuple[int, ...]
+
+
+class Term:
+    """An equation or a region: one word of what a weight's structure says."""
+
+    kinds: ClassVar[dict[str, "type[Term]"]] = {}
+
+    def __init_subclass__(cls) -> None:
+        Term.kinds[cls.__name__] = cls
+
+    @classmethod
+    def restore(cls, parts: list[Any], kinds: "Mapping[str, type[Term]]") -> "Term":
+        return cls(*(from_config(part, kinds) for part in parts))
+
+
+@dataclass(frozen=True, init=False)
+class Several(Term):
+    """A term that is made of any number of items."""
+
+    items: tuple[Any, ...]
+
+    def __init__(self, *items: Any) -> None:
+        object.__setattr__(self, "items", items)
+
+
+class Equation(Term):
+    """Something that is true of the entries of one weight."""
+
+    one_value: ClassVar[bool] = False
+    from_outside: ClassVar[bool] = False
+
+    def zeros(self, shape: Shape) -> np.ndarray:
+        """True at the entries that are zero."""
+        return np.zeros(shape, bool)
+
+    def mirrored(self, array: np.ndarray) -> np.ndarray:
+        """The array with the entries moved to those that they equal."""
+        return array
+
+
+@dataclass(frozen=True)
+class Tied(Equation):
+    """The weight is a tensor that comes from outside the layer."""
+
+    from_outside: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class IndexMap:
+    """The free parameter behind each entry; -1 where the entry is zero."""
+
+    index: np.ndarray
+    size: int
+
+
+def index_map(equations: Iterable[Equation], shape: Shape) -> IndexMap:
+    """Number the free parameters of a weight, by first entry in C order."""
+    equations = list(equations)
+    entries = np.arange(math.prod(shape))
+    first: Any = entries.reshape(shape)
+    before: Any = None
+    while before is None or (first != before).any():
+        before = first
+        for equation in equations:
+            first = np.minimum(first, equation.mirrored(first))
+    first = first.ravel()
+    dead = np.zeros(first.size, bool)
+    for equation in equations:
+        dead[first[equation.zeros(shape).ravel()]] = True
+    dead = dead[first]
+    if any(equation.one_value for equation in equations):
+        first = np.where(dead, first, np.argmin(dead)) if first.size else first
+    free = (first == entries) & ~dead
+    index = np.where(dead, -1, (np.cumsum(free) - 1)[first]).reshape(shape)
+    kind = np.int32 if index.size < 2**31 else np.int64
+    return IndexMap(index.astype(kind), int(free.sum()))
+
+
+def to_config(value: Any) -> Any:
+    """A term, or a part of one, as nested lists for JSON."""
+    if isinstance(value, Several):
+        return [type(value).__name__, *map(to_config, value.items)]
+    if isinstance(value, Term):
+        return [type(value).__name__, *map(to_config, vars(value).values())]
+    if isinstance(value, slice):
+        return ["slice", value.start, value.stop, value.step]
+    return [to_config(part) for part in value] if isinstance(value, tuple) else value
+
+
+def from_config(config: Any, kinds: Mapping[str, type[Term]] = Term.kinds) -> Any:
+    """The term that `to_config` wrote down."""
+    if not isinstance(config, list):
+        return config
+    name, *parts = config
+    if name == "slice":
+        return slice(*parts)
+    if name not in kinds:
+        raise ValueError(f"There is no equation or region {name!r} here.")
+    return kinds[name].restore(parts, kinds)
+
+
+class Expansion:
+    """The way between a weight and its free parameters."""
+
+    def __init__(self, equations: Iterable[Equation], shape: Shape) -> None:
+        solved = index_map(equations, shape)
+        self.shape, self.live = shape, solved.index >= 0
+        self.has_zeros = not self.live.all()
+        self.is_dense = solved.size == solved.index.size
+        self.is_one_value = solved.size == 1 and not self.has_zeros
+        self.theta_shape = shape if self.is_dense else (solved.size,)
+        self.slots = solved.index + 1 if self.has_zeros else solved.index
+        seen = np.maximum.accumulate(solved.index.ravel())
+        self.first = np.flatnonzero(np.diff(seen, prepend=-1))
+
+    def expand(self, theta: Any) -> Any:
+        """The weight: each entry is a copy of its free parameter, or zero."""
+        if self.is_dense:
+            return ops.reshape(theta, self.shape)
+        if self.is_one_value:
+            return ops.broadcast_to(theta, self.shape)
+        if self.has_zeros:
+            theta = ops.concatenate([ops.zeros((1,), theta.dtype), theta])
+        # The gradient of `take` is sparse, which optimizers handle badly; that of
+        # `reshape` is dense.
+        return ops.take(ops.reshape(theta, (-1,)), self.slots, axis=0)
+
+    def reduce(self, weight: Any, initializer: Any = None) -> Any:
+        """The free parameters of a weight: the first entry of each group.
+
+        Where zeros leave less than the initializer counted on, the rest is scaled
+        up, so that outputs vary as much as they would without zeros.
+        """
+        theta = ops.take(ops.reshape(weight, (-1,)), self.first, axis=0)
+        varies = isinstance(initializer, keras.initializers.VarianceScaling)
+        if varies and self.has_zeros:
+            theta = theta * math.sqrt(
+                mean_fan(np.ones_like(self.live), initializer.mode)
+                / mean_fan(self.live, initializer.mode)
+            )
+        return ops.reshape(theta, self.theta_shape)
+
+
+def mean_fan(live: np.ndarray, mode: str) -> float:
+    """How many live entries an output or an input has on average, if it has any."""
+    count = float(live.sum())
+    if live.ndim < 2 or not count:
+        return count or 1.0
+    *others, inputs, outputs = range(live.ndim)
+    fan_in = count / live.any(axis=(*others, inputs)).sum()
+    fan_out = count / live.any(axis=(*others, outputs)).sum()
+    return {"fan_in": fan_in, "fan_out": fan_out}.get(mode, (fan_in + fan_out) / 2)
+
+
+def add_free_parameters(
+    layer: Any,
+    name: str,
+    expansion: Expansion,
+    initial: Callable[[], Any],
+    regularizer: Any,
+) -> Any:
+    """Add the free parameters of a weight to a layer.
+
+    They start from the weight that `initial` gives; a regularizer sees the weight.
+    """
+    return layer.add_weight(
+        name=name,
+        shape=expansion.theta_shape,
+        initializer=lambda shape, dtype: ops.cast(initial(), dtype),
+        regularizer=regularizer and (lambda t: regularizer(expansion.expand(t))),
+        autocast=False,
+    )
+
+
+class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
+    """What a wrapped layer finds in place of a variable: the weight of this call."""
+
+    def __init__(self, shape: Shape, dtype: str) -> None:
+        self.shape, self.ndim, self.dtype = shape, len(shape), dtype
+        self.thread = threading.local()
+
+    @property
+    def value(self) -> Any:
+        if getattr(self.thread, "value", None) is None:
+            raise RuntimeError("A structured weight has a value during a call only.")
+        return self.thread.value
+
+    def __tf_tensor__(self, dtype: Any = None, name: Any = None) -> Any:
+        return ops.cast(self.value, dtype.name if dtype else self.dtype)
+
+    def __jax_array__(self) -> Any:
+        return self.value
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.value[key]
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any) -> Any:
+        tensors = (x.value if isinstance(x, StandIn) else x for x in inputs)
+        return getattr(ops, ufunc.__name__)(*tensors)
+
+
+def take_out(layer: Any, path: str) -> tuple[Any, Any, StandIn]:
+    """Put a stand-in where a layer or a layer inside it has the variable of a path.
+
+    Returns the layer that the variable belonged to, the variable and the stand-in.
+    """
+    found = [v for v in layer.weights if f"/{v.path}".endswith(f"/{path}")]
+    if len(found) != 1:
+        there = ", ".join(v.path.removeprefix(f"{layer.path}/") for v in layer.weights)
+        raise ValueError(
+            f"{len(found) or 'No'} weights of layer {layer.name!r} are {path!r}; "
+            f"there are {there or 'none'}."
+        )
+    (variable,) = found
+    holders = [
+        (holder, name)
+        for holder in layer._flatten_layers()
+        for name, value in vars(holder).items()
+        if value is variable
+    ]
+    if not holders:
+        raise ValueError(
+            f"Weight {path!r} is not an attribute of layer {layer.name!r}."
+        )
+    owner = holders[0][0]
+    dtype = owner.compute_dtype if owner.autocast else owner.variable_dtype
+    stand_in = StandIn(
+        tuple(variable.shape), dtype if variable._autocast else variable.dtype
+    )
+    for holder, name in holders:
+        # Keras forgets the variable here, TensorFlow when the attribute goes, which
+        # must not hold it then: Layer.__delattr__ would collect all garbage first.
+        holder._untrack_variable(variable)
+        setattr(holder, name, None)
+        delattr(holder, name)
+        setattr(holder, name, stand_in)
+        # Dense and some others save weights by name; save what is still tracked.
+        for method in ("save_own_variables", "load_own_variables"):
+            default = getattr(keras.Layer, method)
+            setattr(holder, method, functools.partial(default, holder))
+    return owner, variable, stand_in
+
+
+def signature_with_tied(call: Callable[..., Any]) -> inspect.Signature:
+    """The signature of a layer's call with a further argument `tied`."""
+    signature = inspect.signature(call)
+    tied = inspect.Parameter("tied", inspect.Parameter.KEYWORD_ONLY, default=None)
+    parameters = sorted([*signature.parameters.values(), tied], key=lambda p: p.kind)
+    return signature.replace(parameters=parameters)
+
+
+@dataclass(frozen=True, eq=False)
+class Weight:
+    """A weight of a wrapped layer: where it goes and what it is computed from."""
+
+    path: str
+    stand_in: StandIn
+    expansion: Expansion | None
+    theta: Any
+
+
+def register_terms(layer: type) -> type:
+    """Let Keras find the equations and regions of this module when it loads one.
+
+    A model may have been saved from another module, which had others.
+    """
+    for name, term in Term.kinds.items():
+        keras.saving.get_custom_objects()[f"wdsl.structure>{name}"] = term
+    return layer
+
+
+def terms(configs: Iterable[Any]) -> tuple[Any, ...]:
+    """Equations as they are, or as `to_config` wrote them down."""
+    known = {
+        name.removeprefix("wdsl.structure>"): term
+        for name, term in keras.saving.get_custom_objects().items()
+        if name.startswith("wdsl.structure>")
+    }
+    return tuple(from_config(config, known) for config in configs)
+
+
+@register_terms
+@keras.saving.register_keras_serializable("wdsl")
+class Structured(layers.Wrapper):
+    """Any Keras layer, with structure in some of its weights.
+
+    A structured weight is not stored. Its free parameters are, as weights of this
+    layer, and every call computes it from them once, so that what the equations say
+    holds exactly whatever the training does.
+
+    Args:
+        layer: The layer.
+        structures: For each structured weight its equations. Weights are named by
+            the end of their Keras path: "kernel", "query/kernel".
+
+    Call arguments are the layer's own and `tied`: a tensor for each weight that is
+    `Tied()`, by the same name.
+    """
+
+    def __init__(
+        self, layer: Any, structures: Mapping[str, Sequence[Any]], **kwargs: Any
+    ) -> None:
+        # Keras learns from the signature of `call` what to pass and to build with.
+        call: Any = functools.partial(self._call)
+        call.__signature__ = signature_with_tied(layer.call)
+        self.call = call
+        defaults = {
+            "name": layer.name,
+            "dtype": layer.dtype_policy,
+            "trainable": layer.trainable,
+            "autocast": layer.autocast,
+        }
+        super().__init__(layer, **(defaults | kwargs))
+        self.supports_masking = layer.supports_masking
+        self.structures = {
+            path: terms(equations) for path, equations in structures.items()
+        }
+        self.structured: tuple[Weight, ...] = ()
+
+    def __call__(self, *args: Any, tied: Any = None, **kwargs: Any) -> Any:
+        if not self.built:
+            # The layer can tell best from a call what it is to be built for.
+            example = keras.tree.map_structure(
+                lambda x: (
+                    keras.KerasTensor(x.shape, x.dtype) if hasattr(x, "shape") else x
+                ),
+                (args, kwargs),
+            )
+            self.build(example=example)
+        if tied is not None:
+            kwargs["tied"] = tied
+        return super().__call__(*args, **kwargs)
+
+    def build(self, *shapes: Any, example: Any = None, **named_shapes: Any) -> None:
+        with keras.StatelessScope():  # Variables are filled in when it ends.
+            if not self.layer.built and example:
+                args, kwargs = example
+                self.layer(*args, **kwargs)
+            elif not self.layer.built:
+                self.layer.build(*shapes, **named_shapes)
+            self.structured = tuple(
+                self._structure(path, equations)
+                for path, equations in self.structures.items()
+            )
+
+    def _structure(self, path: str, equations: Sequence[Equation]) -> Weight:
+        owner, variable, stand_in = take_out(self.layer, path)
+        is_tied = any(equation.from_outside for equation in equations)
+        if owner.trainable and not variable.trainable:
+            refused = "a structure, because the layer itself changes it"
+        elif variable.constraint is not None:
+            refused = "a constraint, because it is computed and not stored"
+        elif is_tied and variable.regularizer is not None:
+            refused = "a regularizer of its own, because it is tied"
+        elif is_tied and len(equations) > 1:
+            refused = "a structure of its own, because it is tied"
+        else:
+            refused = ""
+        if refused:
+            raise ValueError(
+                f"Weight {path!r} of layer {self.name!r} cannot have {refused}."
+            )
+        if is_tied:
+            return Weight(path, stand_in, None, None)
+        expansion = Expansion(equations, stand_in.shape)
+        initializer = variable._initializer
+        name = path.replace("/", "_")
+        theta = add_free_parameters(
+            self,
+            name,
+            expansion,
+            lambda: expansion.reduce(variable, initializer),
+            variable.regularizer,
+        )
+        setattr(self, f"free_{name}", theta)  # for TensorFlow's checkpoints
+        return Weight(path, stand_in, expansion, theta)
+
+    def _call(self, *args: Any, tied: Any = None, **kwargs: Any) -> Any:
+        with self._in_place(self.weights_of_call(tied)):
+            return self.layer(*args, **kwargs)
+
+    def compute_output_spec(self, *args: Any, tied: Any = None, **kwargs: Any) -> Any:
+        self._check(tied or {})
+        shapes = (weight.stand_in.shape for weight in self.structured)
+        with self._in_place([ops.zeros(shape) for shape in shapes]):
+            return self.layer.compute_output_spec(*args, **kwargs)
+
+    def weights_of_call(self, tied: Any = None) -> list[Any]:
+        """The structured weights, in the order of `structures`."""
+        self._check(tied or {})
+        return [
+            w.expansion.expand(w.theta) if w.expansion else tied[w.path]
+            for w in self.structured
+        ]
+
+    def _check(self, tied: Mapping[str, Any]) -> None:
+        wanted = {w.path: w.stand_in.shape for w in self.structured if not w.expansion}
+        given = {path: tuple(tensor.shape) for path, tensor in tied.items()}
+        if given != wanted:
+            raise ValueError(
+                f"Layer {self.name!r} needs tied weights of shapes {wanted}, "
+                f"and was given {given}."
+            )
+
+    @contextlib.contextmanager
+    def _in_place(self, values: Sequence[Any]) -> Iterator[None]:
+        stand_ins = [weight.stand_in for weight in self.structured]
+        for stand_in, value in zip(stand_ins, values, strict=True):
+            stand_in.thread.value = ops.cast(value, stand_in.dtype)
+        try:
+            yield
+        finally:
+            for stand_in in stand_ins:
+                stand_in.thread.value = None
+
+    def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
+        return self.layer.compute_output_shape(*args, **kwargs)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        return self.layer.compute_mask(inputs, previous_mask)
+
+    def get_build_config(self) -> None:
+        """None: the layer is built by its first call, also when it is loaded."""
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config["layer"].pop("build_config", None)
+        config["structures"] = {
+            path: [to_config(equation) for equation in equations]
+            for path, equations in self.structures.items()
+        }
+        return config
+
+
+@register_terms
+@keras.saving.register_keras_serializable("wdsl")
+class Shared(keras.Layer):
+    """A weight as a tensor of the graph, to be tied to the weights of layers.
+
+    Called on any tensor of the graph, for the sake of standing in it, it returns
+    the whole weight, without a batch axis.
+
+    Args:
+        shape: The shape of the weight.
+        equations: Its structure, if it has any.
+        initializer, regularizer: As for a weight of a layer; they see the weight.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        equations: Sequence[Any] = (),
+        initializer: Any = "glorot_uniform",
+        regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.shape = tuple(shape)
+        self.equations = terms(equations)
+        self.initializer = keras.initializers.get(initializer)
+        self.regularizer = keras.regularizers.get(regularizer)
+
+    def build(self, input_shape: Any) -> None:
+        expansion = Expansion(self.equations, self.shape)
+        draw = functools.partial(self.initializer, self.shape, self.variable_dtype)
+        self.theta = add_free_parameters(
+            self,
+            "weight",
+            expansion,
+            lambda: expansion.reduce(draw(), self.initializer),
+            self.regularizer,
+        )
+        self.expand = expansion.expand
+
+    def call(self, inputs: Any) -> Any:
+        return self.expand(self.theta)
+
+    def compute_output_spec(self, inputs: Any) -> Any:
+        return keras.KerasTensor(self.shape, self.variable_dtype)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
+        """None: a mask belongs to the tensor that the weight only stands beside."""
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "shape": self.shape,
+            "equations": [to_config(equation) for equation in self.equations],
+            "initializer": keras.initializers.serialize(self.initializer),
+            "regularizer": keras.regularizers.serialize(self.regularizer),
+        }
