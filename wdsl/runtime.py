@@ -256,7 +256,10 @@ class Structured(layers.Wrapper):
         return super().__call__(*args, **kwargs)
 
     def build(self, *shapes: Any, example: Any = None, **named_shapes: Any) -> None:
-        with keras.StatelessScope():  # Variables are filled in when it ends.
+        # Variables get their values when the scope ends, and know until then where
+        # from. The states of a stateful RNN are values that it would refuse.
+        is_stateful = getattr(self.layer, "stateful", False)
+        with contextlib.nullcontext() if is_stateful else keras.StatelessScope():
             if not self.layer.built and example:
                 args, kwargs = example
                 self.layer(*args, **kwargs)
