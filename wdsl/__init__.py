@@ -1,16 +1,15 @@
 """wdsl compiles `.wnet` files, neural networks with weight structure, to Keras.
 
-    net = wdsl.load("net.wnet", code=64)      # checked; Keras is not imported
-    net.to_python()                           # the source of a module that needs Keras alone
-    model = net.to_keras()                    # a live `keras.Model`
-    model = wdsl.compile("net.wnet", code=64) # the same in one step
+net = wdsl.load("net.wnet", code=64)      # checked; Keras is not imported
+net.to_python()                           # the source of a module that needs Keras alone
+model = net.to_keras()                    # a live `keras.Model`
+model = wdsl.compile("net.wnet", code=64) # the same in one step
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from wdsl.emit import STAGES
 from wdsl.network import graph
 from wdsl.network.elaborate import elaborate
 from wdsl.plan import Plan, make_plan
+from wdsl.record import Record
 from wdsl.source import Source, Span
 from wdsl.syntax import nodes
 from wdsl.syntax.parser import parse
@@ -45,8 +45,7 @@ class WdslError(Exception):
         return "\n" + reports.text(self.diagnostics)
 
 
-@dataclass(frozen=True)
-class Net:
+class Net(Record):
     """A network that has been checked: what `load` gives.
 
     `diagnostics` are the warnings. `inputs` and `outputs` have a `name` and a `spec` with `shape` (batch included) and
@@ -98,14 +97,14 @@ class Net:
 
         It needs Keras alone. With `standalone=False` it imports the classes for its weights from wdsl.
         """
-        from wdsl.backends import python
+        from wdsl.backends import python  # noqa: TID251
 
         return python.write(self.plan, standalone)
 
     def to_keras(self) -> keras.Model:
         """A live model: the same weights, outputs and gradients as the generated module gives with the same seed."""
         try:
-            from wdsl.backends import keras as backend
+            from wdsl.backends import keras as backend  # noqa: TID251
         except ImportError as error:
             raise ImportError("live models need Keras and TensorFlow: pip install 'wdsl[tensorflow]'") from error
         return backend.build(self.plan)
@@ -209,7 +208,9 @@ def _choose(file: nodes.File, name: str | None) -> tuple[nodes.Network | None, t
         return None, (Diagnostic("E0208", "the file has no network", whole, hint="write `network Name { … }`"),)
     if name is None and len(names) > 1:
         hint = f"choose one of {listed(names)} with `--network` or `network=`"
-        return None, (Diagnostic("E0208", f"the file has {len(names)} networks", file.networks[1].name.span, hint=hint),)
+        return None, (
+            Diagnostic("E0208", f"the file has {len(names)} networks", file.networks[1].name.span, hint=hint),
+        )
     for network in file.networks:
         if name in (None, network.name.id):
             return network, ()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
+from wdsl.record import Record
 from wdsl.source import Span
 
 CODES: dict[str, str] = {
@@ -61,24 +61,21 @@ CODES: dict[str, str] = {
 """The title of every diagnostic code. `E…` are errors, `W…` warnings."""
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(Record):
     """A further place that a diagnostic involves, and what is there."""
 
     span: Span
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(Record):
     """An edit that mends the problem: put `replacement` in place of `span`."""
 
     span: Span
     replacement: str
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(Record):
     """One problem: what is wrong (`message`), where (`span`), and why there (`label`).
 
     `labels` are the other places involved, `hint` is a sentence on what to do, `fix` an edit that does it.

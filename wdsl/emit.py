@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from wdsl import expressions as ex
@@ -11,6 +10,7 @@ from wdsl.catalog import show_shape
 from wdsl.diagnostics import by
 from wdsl.network import graph
 from wdsl.plan import Plan, describe
+from wdsl.record import Record
 from wdsl.source import Source
 from wdsl.weights.solve import Structures
 
@@ -87,7 +87,7 @@ class _OwnNames(dict[str, str]):
 
 
 def _code(expression: ex.Expression) -> str:
-    from wdsl.backends.code import flat  # noqa: TID251
+    from wdsl.code import flat
 
     return flat(expression, _OwnNames())
 
@@ -95,15 +95,13 @@ def _code(expression: ex.Expression) -> str:
 # Pictures
 
 
-@dataclass(frozen=True, slots=True)
-class _Node:
+class _Node(Record):
     id: str
     text: str
     shape: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Edge:
+class _Edge(Record):
     start: str
     end: str
     text: str
@@ -164,7 +162,13 @@ def _diagram(network: graph.Network) -> tuple[list[_Node], list[_Edge]]:
                 node = visit(expression)
                 tensors.update((name, node) for name in names if node)
     for output in network.outputs:
-        edges.append(_Edge(tensors[output.variable], add(f"{output.name}\n{show_shape(output.spec.shape[1:])}", "output"), ""))
+        edges.append(
+            _Edge(
+                tensors[output.variable],
+                add(f"{output.name}\n{show_shape(output.spec.shape[1:])}", "output"),
+                "",
+            )
+        )
     for tie in network.ties:
         if tie.weight.layer in first_use and tie.reference.layer in first_use:
             text = f"{tie.weight.weight} = {tie.reference}{'.T' if tie.transposed else ''}"
@@ -182,7 +186,9 @@ def mermaid(network: graph.Network) -> str:
         text = node.text.replace("\n", "<br/>")
         lines.append(f'    {node.id}{opening}"{text}"{closing}')
     for edge in edges:
-        lines.append(f'    {edge.start} -. "{edge.text}" .-> {edge.end}' if edge.tie else f"    {edge.start} --> {edge.end}")
+        lines.append(
+            f'    {edge.start} -. "{edge.text}" .-> {edge.end}' if edge.tie else f"    {edge.start} --> {edge.end}"
+        )
     return _lines(lines)
 
 

@@ -9,65 +9,57 @@ from __future__ import annotations
 import inspect
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from wdsl.record import Record
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+
+class Constant(Record):
     value: int | float | str | bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(Record):
     """A local name: a parameter, a layer, a tensor."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Symbol:
+class Symbol(Record):
     """A name of the library that the code uses: `layers.Dense`, `ops.matmul`, `Structured`."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Record):
     """A unary or binary operator, or `if` with (then, test, otherwise)."""
 
     operator: str
     operands: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(Record):
     items: tuple[Expression, ...]
     kind: type[list[Any]] | type[tuple[Any, ...]] = tuple
 
 
-@dataclass(frozen=True, slots=True)
-class Mapped:
+class Mapped(Record):
     """A dictionary with strings as keys."""
 
     items: tuple[tuple[str, Expression], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Subscript:
+class Subscript(Record):
     value: Expression
     index: Expression
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Record):
     function: Expression
     arguments: tuple[Expression, ...] = ()
     keywords: tuple[tuple[str, Expression], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Lambda:
+class Lambda(Record):
     parameters: tuple[str, ...]
     body: Expression
 

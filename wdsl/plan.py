@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from wdsl import expressions as ex
 from wdsl.catalog.model import TensorSpec
 from wdsl.network import graph
 from wdsl.network.dimensions import expression_of
+from wdsl.record import Record
 from wdsl.source import Span
 from wdsl.weights.solve import Structure, Structures
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Record):
     """`names = value`. `span` is the statement of the file that asks for it, `doc` what is written above that."""
 
     names: tuple[str, ...]
@@ -22,8 +20,7 @@ class Step:
     doc: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Record):
     """A function of the network's parameters that returns a `keras.Model`."""
 
     network: graph.Network
@@ -33,7 +30,7 @@ class Plan:
 
 
 def make_plan(network: graph.Network, structures: Structures) -> Plan:
-    """The steps in the order of the file. A weight that is shared is made as soon as there is an input to hang it on."""
+    """The steps in the order of the file. A shared weight is made as soon as there is an input to hang it on."""
     shared = {
         owner.name: owner
         for owner in structures.weights
@@ -102,7 +99,10 @@ def _share(owner: Structure, variable: str, network: graph.Network) -> Step:
     if owner.equations:
         arguments.append(ex.Sequence(owner.equations, list))
     keywords: list[tuple[str, ex.Expression]] = []
-    for name, argument in (("initializer", owner.weight.initializer), ("regularizer", owner.weight.regularizer)):
+    for name, argument in (
+        ("initializer", owner.weight.initializer),
+        ("regularizer", owner.weight.regularizer),
+    ):
         if argument in owner.layer.given:
             keywords.append((name, owner.layer.given[argument][0]))
         elif name == "initializer" and argument and owner.layer.arguments[argument] != "glorot_uniform":

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
 from functools import cached_property
 
+from wdsl.record import Record
 
-@dataclass(frozen=True, eq=False)
+
 class Source:
     """The text of one file, with the name that reports show for it."""
 
-    name: str
-    text: str = field(repr=False)
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.text = text
+
+    def __repr__(self) -> str:
+        return f"Source({self.name!r})"
 
     @cached_property
     def _line_starts(self) -> list[int]:
@@ -36,8 +40,7 @@ class Source:
         return self.text[starts[number - 1] : end].removesuffix("\r")
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Record):
     """A piece of a source: the characters from offset `start` up to, not including, `end`."""
 
     source: Source

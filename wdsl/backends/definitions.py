@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+
+from wdsl.record import Record
 
 SOURCES = ("structure", "runtime")
 """The modules whose definitions may be carried along, those that others build on first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(Record):
     """A top-level class, function or constant: its text with what stands above it, and the names it refers to."""
 
     module: str
@@ -26,8 +26,7 @@ class Definition:
     refers_to: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
+class Import(Record):
     """`import module as name`, or `from module import name`."""
 
     module: str

@@ -26,9 +26,9 @@ def build(plan: Plan) -> keras.Model:
 
 def _library(path: str) -> Any:
     """What the plan's expressions refer to: Keras, the runtime, NumPy, and a few of Python's own functions."""
-    import keras  # noqa: TID251
     import numpy
 
+    import keras  # noqa: TID251
     from wdsl import runtime, structure
 
     first, *rest = path.split(".")

@@ -11,8 +11,8 @@ from functools import cache
 from typing import Any
 
 from wdsl import expressions as ex
-from wdsl.backends.code import flat, layout
 from wdsl.backends.definitions import Import, needed
+from wdsl.code import flat, layout
 from wdsl.plan import Plan, Step, describe
 
 KERAS_MODULES = ("activations", "constraints", "initializers", "layers", "ops", "regularizers")
@@ -23,13 +23,12 @@ RESERVED = frozenset((*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "ker
 def write(plan: Plan, standalone: bool = True) -> str:
     """The source of a module with a function of the network's name.
 
-    It imports Keras and NumPy alone; with `standalone=False` it imports the classes for its weights from wdsl instead of
-    holding their text.
+    It imports Keras and NumPy alone. With `standalone=False` it imports the classes for its weights from wdsl, instead
+    of holding their text.
     """
     names = _names(plan)
     symbols = {path for step in plan.steps for path in _symbols(step.value)} | set(_symbols(plan.result))
     own = sorted(path for path in symbols if "." not in path and not hasattr(builtins, path))
-    imports = [Import(path.split(".")[0], "", "") for path in symbols if path.startswith("keras.")]
     modules = {path.split(".")[0] for path in symbols if "." in path}
     imports = [Import("keras", "", "keras")]
     imports += [Import("keras", module, module) for module in KERAS_MODULES if module in modules]
@@ -56,7 +55,7 @@ def write(plan: Plan, standalone: bool = True) -> str:
 
 @cache
 def _template() -> Any:
-    import jinja2
+    import jinja2  # noqa: TID251
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("wdsl.backends"),
@@ -204,4 +203,6 @@ def _docstring(text: str, indent: int) -> str:
 
 def _printable(line: str) -> str:
     """A line of text with escapes in place of what could end the line, move the cursor or turn its direction."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in line)
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in line
+    )

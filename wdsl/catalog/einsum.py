@@ -11,12 +11,12 @@ from wdsl.catalog.shapes import broadcast
 
 # Matched at the beginning only, as Keras does: what follows is ignored here and refused when it runs.
 _FORMS = (
-    re.compile(r"()([a-zA-Z]+),([a-zA-Z]+)->([a-zA-Z]+)"),
-    re.compile(r"(0)([a-zA-Z]+),([a-zA-Z]+)->0([a-zA-Z]+)"),
-    re.compile(r"()([a-zA-Z]{2,})0,([a-zA-Z]+)->([a-zA-Z]+)0"),
+    r"()([a-zA-Z]+),([a-zA-Z]+)->([a-zA-Z]+)",
+    r"(0)([a-zA-Z]+),([a-zA-Z]+)->0([a-zA-Z]+)",
+    r"()([a-zA-Z]{2,})0,([a-zA-Z]+)->([a-zA-Z]+)0",
 )
 _TERM = r"[a-z]*(\.\.\.)?[a-z]*"
-_TERMS = re.compile(rf"{_TERM}(,{_TERM})*(->{_TERM})?")
+_TERMS = rf"{_TERM}(,{_TERM})*(->{_TERM})?"
 
 
 def dense_shapes(
@@ -24,7 +24,7 @@ def dense_shapes(
 ) -> tuple[Shape, Shape | None, Shape]:
     """The shapes of the kernel, the bias (if there is one) and the output of an `EinsumDense`."""
     plain = equation.replace("...", "0")
-    match = next((found for form in _FORMS if (found := form.match(plain))), None)
+    match = next((found for form in _FORMS if (found := re.match(form, plain))), None)
     if match is None:
         raise CatalogError(
             f'"{equation}" is no equation for `EinsumDense`: write one like "ab,bc->ac", "...b,bc->...c" '
@@ -44,8 +44,7 @@ def dense_shapes(
     offset = elided if left else 0
     if offset + len(outputs) > len(output):
         raise CatalogError(
-            f"`output_shape` gives {len(output_shape)} sizes, too few for "
-            f'"{outputs}" in the equation "{equation}"',
+            f'`output_shape` gives {len(output_shape)} sizes, too few for "{outputs}" in the equation "{equation}"',
             "output_shape",
         )
     input_sizes = {letter: input_shape[offset + i] for i, letter in enumerate(inputs)}
@@ -60,9 +59,7 @@ def dense_shapes(
             )
     for letter in outputs:
         if letter not in inputs and letter not in kernel:
-            raise CatalogError(
-                f'"{letter}" stands in the output of "{equation}" and nowhere before it', "equation"
-            )
+            raise CatalogError(f'"{letter}" stands in the output of "{equation}" and nowhere before it', "equation")
     kernel_shape = []
     for letter in kernel:
         if letter not in output_sizes and letter not in input_sizes:
@@ -75,9 +72,7 @@ def dense_shapes(
     if bias_axes is not None:
         for letter in bias_axes:
             if letter not in outputs:
-                raise CatalogError(
-                    f'"{letter}" of the bias is not in the output of "{equation}"', "bias_axes"
-                )
+                raise CatalogError(f'"{letter}" of the bias is not in the output of "{equation}"', "bias_axes")
         if not bias_axes:
             raise CatalogError("`bias_axes` names no axis; leave it out for no bias", "bias_axes")
         first = min(outputs.find(letter) for letter in bias_axes)
@@ -90,10 +85,8 @@ def einsum_shape(subscripts: str, shapes: Sequence[Shape]) -> Shape:
     """What `keras.ops.einsum` gives. Sizes of a letter agree; what `...` stands for is broadcast."""
     left, arrow, right = subscripts.partition("->")
     terms = left.split(",")
-    if not _TERMS.fullmatch(subscripts):
-        raise CatalogError(
-            f'"{subscripts}" is no equation such as "ij,jk->ik" or "...i,ij->...j"', "subscripts"
-        )
+    if not re.fullmatch(_TERMS, subscripts):
+        raise CatalogError(f'"{subscripts}" is no equation such as "ij,jk->ik" or "...i,ij->...j"', "subscripts")
     if len(terms) != len(shapes):
         raise CatalogError(f'"{subscripts}" is for {len(terms)} tensors, not {len(shapes)}', "subscripts")
     sizes: dict[str, int | None] = {}
@@ -102,17 +95,13 @@ def einsum_shape(subscripts: str, shapes: Sequence[Shape]) -> Shape:
         before, dots, after = term.partition("...")
         named = len(before) + len(after)
         if len(shape) < named or (not dots and len(shape) != named):
-            raise CatalogError(
-                f'"{term}" of "{subscripts}" does not fit a tensor of shape {show_shape(shape)}'
-            )
+            raise CatalogError(f'"{term}" of "{subscripts}" does not fit a tensor of shape {show_shape(shape)}')
         end = len(shape) - len(after)
         rest = broadcast(rest, shape[len(before) : end] if dots else ())
         for letter, size in zip(before + after, shape[: len(before)] + shape[end:], strict=True):
             known = sizes.get(letter)
             if known is not None and size is not None and known != size:
-                raise CatalogError(
-                    f'"{letter}" of "{subscripts}" is {known:d} in one place and {size:d} in another'
-                )
+                raise CatalogError(f'"{letter}" of "{subscripts}" is {known:d} in one place and {size:d} in another')
             sizes[letter] = size if known is None else known
     if not arrow:
         letters = left.replace(",", "").replace(".", "")
@@ -120,9 +109,7 @@ def einsum_shape(subscripts: str, shapes: Sequence[Shape]) -> Shape:
     before, dots, after = right.partition("...")
     strangers = sorted(set(before + after) - set(sizes))
     if strangers:
-        raise CatalogError(
-            f'"{strangers[0]}" of the output is nowhere before it in "{subscripts}"', "subscripts"
-        )
+        raise CatalogError(f'"{strangers[0]}" of the output is nowhere before it in "{subscripts}"', "subscripts")
     return (*(sizes[k] for k in before), *(rest if dots else ()), *(sizes[k] for k in after))
 
 

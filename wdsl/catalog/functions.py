@@ -116,8 +116,7 @@ def _stack(function: Function, call: Values) -> TensorSpec:
     for shape in shapes[1:]:
         if not _agree(shapes[0], shape):
             raise CatalogError(
-                f"`{function.name}` needs tensors of one shape, not {show_shape(shapes[0])} "
-                f"and {show_shape(shape)}"
+                f"`{function.name}` needs tensors of one shape, not {show_shape(shapes[0])} and {show_shape(shape)}"
             )
     shape = (*shapes[0][:axis], len(tensors), *shapes[0][axis:])
     return TensorSpec(shape, promote(*(x.dtype for x in tensors)))
@@ -207,7 +206,9 @@ def _dot(function: Function, call: Values) -> TensorSpec:
     if not left or not right:
         return TensorSpec(left or right, dtype)
     depth = right[0] if len(right) == 1 else right[-2]
-    if left[-1] != depth and (len(right) == 1 or (left[-1] is not None and depth is not None)):
+    known = left[-1] is not None and depth is not None
+    # A size that is unknown fits, but not where a tensor of several axes meets one of a single axis.
+    if left[-1] != depth and (known or len(left) > len(right) == 1):
         raise CatalogError(f"`dot` of {show_shape(left)} and {show_shape(right)}: their axes do not match")
     return TensorSpec((*left[:-1], *right[:-2], *(right[-1:] if len(right) > 1 else ())), dtype)
 
@@ -259,9 +260,7 @@ def _squeeze(function: Function, call: Values) -> TensorSpec:
     axes = need_axes(call["axis"], len(x.shape))
     for axis in axes:
         if x.shape[axis] != 1:
-            raise CatalogError(
-                f"axis {axis:d} of {show_shape(x.shape)} is not 1 and cannot be left out", "axis"
-            )
+            raise CatalogError(f"axis {axis:d} of {show_shape(x.shape)} is not 1 and cannot be left out", "axis")
     return TensorSpec(tuple(size for axis, size in enumerate(x.shape) if axis not in axes), x.dtype)
 
 
@@ -345,14 +344,8 @@ def _ops() -> list[Function]:
         row("square", _X, _entrywise(_number)),
         row("sum", _REDUCE, _reduction(_summed)),
         row("mean", _REDUCE, _reduction(_averaged)),
-        *(
-            row(name, f"{_REDUCE}, initial: optional float = None", _reduction(_same))
-            for name in ("max", "min")
-        ),
-        *(
-            row(name, "xs: tensors, axis: axis = 0", _concatenate, "concatenate")
-            for name in ("concat", "concatenate")
-        ),
+        *(row(name, f"{_REDUCE}, initial: optional float = None", _reduction(_same)) for name in ("max", "min")),
+        *(row(name, "xs: tensors, axis: axis = 0", _concatenate, "concatenate") for name in ("concat", "concatenate")),
         row("stack", "x: tensors, axis: axis = 0", _stack),
         row("split", f"{_X}, indices_or_sections: size or list(count), axis: axis = 0", _split),
         row("reshape", f"{_X}, newshape: int or list(int)", _reshape),

@@ -107,7 +107,7 @@ LayerRule = Callable[["Layer", Values, Values], Inferred]
 FunctionRule = Callable[["Function", Values], TensorSpec | tuple[TensorSpec, ...]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layer:
     """One row: a layer class of Keras."""
 
@@ -149,7 +149,7 @@ class Layer:
         return replace(inferred, weights=tuple(replace(w, trainable=False) for w in inferred.weights))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Function:
     """One row: a function that wiring may call. `keras` is where it is, such as `ops.concatenate`."""
 
@@ -170,7 +170,7 @@ class Function:
         return self.rule(self, call)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Class:
     """One row: an initializer, regularizer or constraint class."""
 

@@ -19,9 +19,7 @@ ACTIVATIONS = frozenset(_NAMES.split())
 
 def _classes(kind: Kind, signatures: Mapping[str, str], names: str) -> Mapping[str, Class]:
     """The classes by their own names, and by the lowercase names that `names` gives as `name=Class`."""
-    classes = {
-        name: Class(name, kind, signature, name != "Constant") for name, signature in signatures.items()
-    }
+    classes = {name: Class(name, kind, signature, name != "Constant") for name, signature in signatures.items()}
     aliases = (alias.split("=") for alias in names.split())
     return MappingProxyType(classes | {alias: classes[name] for alias, name in aliases})
 
@@ -50,8 +48,7 @@ INITIALIZERS: Mapping[str, Class] = _classes(
         "scaling: optional choice(density|spectrum) = 'density', periodic: bool = False",
         "TruncatedNormal": f"mean: float = 0.0, stddev: float = 0.05, {_SEED}",
         "VarianceScaling": "scale: positive = 1.0, mode: choice(fan_in|fan_out|fan_avg) = 'fan_in', "
-        "distribution: anycase(truncated_normal|untruncated_normal|uniform|normal) = 'truncated_normal', "
-        + _FAN,
+        "distribution: anycase(truncated_normal|untruncated_normal|uniform|normal) = 'truncated_normal', " + _FAN,
         "Zeros": "",
     },
     "constant=Constant glorot_normal=GlorotNormal glorot_uniform=GlorotUniform he_normal=HeNormal "

@@ -73,9 +73,7 @@ def _rank_message(shape: Shape, needed: str, layer: str, names: str) -> str:
 def need_axis(axis: int, rank: int, argument: str = "axis") -> int:
     """The axis counted from the front. Refuses one that a tensor of this rank does not have."""
     if not -rank <= axis < rank:
-        raise CatalogError(
-            f"there is no axis {axis:d}: the input has {axes_phrase(rank)}, batch included", argument
-        )
+        raise CatalogError(f"there is no axis {axis:d}: the input has {axes_phrase(rank)}, batch included", argument)
     return axis % rank
 
 
@@ -171,9 +169,7 @@ def weight(
     """
     sizes = tuple(size for size in shape if size is not None)
     if len(sizes) != len(shape):
-        raise CatalogError(
-            f"{needs} must have a known size, since the shape of the weight `{name}` depends on it"
-        )
+        raise CatalogError(f"{needs} must have a known size, since the shape of the weight `{name}` depends on it")
 
     def argument(what: str) -> str | None:
         return f"{role}_{what}" if role and f"{role}_{what}" in arguments else None

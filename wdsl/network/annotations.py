@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from wdsl import catalog
@@ -13,6 +12,7 @@ from wdsl.catalog import Weight
 from wdsl.diagnostics import Diagnostic, Fix, Label, by, listed, nearest
 from wdsl.network.constants import Value, type_name
 from wdsl.network.graph import Equation, Tie, WeightName
+from wdsl.record import Record
 from wdsl.source import Span
 from wdsl.syntax import nodes
 from wdsl.syntax.printer import print_expression
@@ -33,8 +33,7 @@ LATER_REGIONS = ("mask", "rows", "columns", "diagonals", "antidiagonals")
 NOT_YET = "is not compiled by this version of wdsl"
 
 
-@dataclass(frozen=True, slots=True)
-class AnnotatedLayer:
+class AnnotatedLayer(Record):
     """A declared layer with all that its annotations need. `weights` is None if it was never applied."""
 
     statement: nodes.Layer
@@ -102,9 +101,7 @@ class _Reader:
             hint=f"name the weight: `{{ {names[0]}: … }}`" if names else None,
         )
 
-    def weight(
-        self, layer: AnnotatedLayer, name: str, span: Span, annotations: Sequence[nodes.Annotation]
-    ) -> None:
+    def weight(self, layer: AnnotatedLayer, name: str, span: Span, annotations: Sequence[nodes.Annotation]) -> None:
         if layer.weights is None:
             if not any(problem.severity == "error" for problem in self.problems):
                 self.error(
@@ -185,7 +182,13 @@ class _Reader:
         else:
             near = nearest(via.id, MECHANISMS)
             fix = Fix(via.span, near) if near else None
-            self.error("E0507", f"there is no mechanism `{via.id}`", via.span, f"they are {listed(MECHANISMS)}", fix=fix)
+            self.error(
+                "E0507",
+                f"there is no mechanism `{via.id}`",
+                via.span,
+                f"they are {listed(MECHANISMS)}",
+                fix=fix,
+            )
         return False
 
     def symmetric(self, weight: Weight, name: WeightName, annotation: nodes.Annotation) -> ex.Expression | None:
@@ -240,7 +243,12 @@ class _Reader:
     def zero(self, weight: Weight, name: WeightName, annotation: nodes.Annotation) -> ex.Expression | None:
         if annotation.arguments is not None:
             fix = annotation.span.text.replace("zero(", "zero[", 1)
-            self.error("E0510", "the regions of `zero` stand in brackets: `zero[…]`", annotation.span, f"not {fix[:4]}(…)")
+            self.error(
+                "E0510",
+                "the regions of `zero` stand in brackets: `zero[…]`",
+                annotation.span,
+                f"not {fix[:4]}(…)",
+            )
             return None
         regions = [self.region(weight, name, node) for node in annotation.regions or ()]
         if any(region is None for region in regions):
@@ -424,12 +432,11 @@ class _Reader:
             if step is not None and step.value == 0:
                 self.error("E0503", "the step of a slice is not 0", node.span)
                 return None
-            if bounds[0] is None and step is None:
-                shown = bounds[1:2]
-            else:
-                shown = bounds if step is not None else bounds[:2]
+            # As Python's own `slice` is called: the stop alone, start and stop, or all three.
+            shown = bounds if step else bounds[:2] if bounds[0] else bounds[1:2]
             return ex.Call(
-                ex.Symbol("slice"), tuple(ex.Constant(None) if each is None else each.expression for each in shown)
+                ex.Symbol("slice"),
+                tuple(ex.Constant(None) if each is None else each.expression for each in shown),
             )
         value = self.whole(node)
         if value is None:

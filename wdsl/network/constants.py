@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from wdsl import expressions as ex
+from wdsl.record import Record
 
 MAX_INTEGER = 2**63 - 1
 MAX_ITEMS = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Record):
     """A constant: int, float, str, bool, None, or a list of Values, with the expression that gave it."""
 
     value: Any
@@ -100,7 +99,8 @@ def item(container: Value, index: Value) -> Value:
         raise ConstantError(f"index {index.value} is outside: there are {size} items")
     found = container.value[index.value]
     return Value(
-        found.value if isinstance(found, Value) else found, ex.Subscript(container.expression, index.expression)
+        found.value if isinstance(found, Value) else found,
+        ex.Subscript(container.expression, index.expression),
     )
 
 

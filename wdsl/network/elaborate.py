@@ -4,71 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from wdsl import catalog
 from wdsl import expressions as ex
-from wdsl.catalog import CatalogError, Constructed, TensorSpec, show_shape
-from wdsl.catalog.names import keras_name, words
+from wdsl.catalog import CatalogError, Constructed, TensorSpec
+from wdsl.catalog.names import keras_name
 from wdsl.diagnostics import Diagnostic, Fix, Label, by, in_order, listed, nearest
 from wdsl.network import constants, graph
 from wdsl.network.annotations import AnnotatedLayer, read_annotations
+from wdsl.network.arguments import Bound, bind
 from wdsl.network.constants import ConstantError, Value
+from wdsl.network.objects import (
+    BROKEN,
+    Broken,
+    ConstructedObject,
+    Group,
+    LayerObject,
+    Result,
+    Tensor,
+    Tensors,
+    kind_of,
+    shape_of,
+    shapes_of,
+)
 from wdsl.source import Span
 from wdsl.syntax import nodes
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    spec: TensorSpec
-    expression: ex.Expression
-
-
-@dataclass(frozen=True, slots=True)
-class Tensors:
-    """What a call with several outputs gives."""
-
-    specs: tuple[TensorSpec, ...]
-    expression: ex.Expression
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """`(a, b)` or `[a, b]` with tensors in it."""
-
-    items: tuple[Tensor, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ConstructedObject:
-    """An initializer, regularizer or constraint."""
-
-    object: Constructed
-    expression: ex.Expression
-
-
-@dataclass(slots=True)
-class LayerObject:
-    """A constructed layer. `name` is None for one that stands in the wiring."""
-
-    row: catalog.Layer
-    arguments: Mapping[str, Any]
-    given: Mapping[str, tuple[ex.Expression, Span]]
-    expression: ex.Expression
-    span: Span
-    name: str | None = None
-    doc: str = ""
-    first_use: tuple[Span, tuple[catalog.Weight, ...], str, str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """Stands for what an error was reported for, so that it is not reported again."""
-
-
-BROKEN = Broken()
-Result: TypeAlias = Value | Tensor | Tensors | Group | ConstructedObject | LayerObject | Broken
 
 PARAMETER_TYPES: Mapping[str, tuple[type, ...]] = {
     "int": (int,),
@@ -92,19 +53,17 @@ def elaborate(
     return (None if any(problem.severity == "error" for problem in problems) else checked), problems
 
 
-@dataclass
 class _Elaborator:
-    network: nodes.Network
-    problems: list[Diagnostic] = field(default_factory=list)
-    names: dict[str, Result] = field(default_factory=dict)
-    declared: dict[str, Span] = field(default_factory=dict)
-    used: set[str] = field(default_factory=set)
-    variables: set[str] = field(default_factory=set)
-    steps: list[graph.Input | LayerObject | graph.Binding] = field(default_factory=list)
-    outputs: list[graph.Output] = field(default_factory=list)
-    unnamed: list[LayerObject] = field(default_factory=list)
-    operations: dict[str, tuple[Span, str]] = field(default_factory=dict)
-    """Names that Keras itself gives in this network, by where it gives them and to what."""
+    def __init__(self, network: nodes.Network) -> None:
+        self.network = network
+        self.problems: list[Diagnostic] = []
+        self.names: dict[str, Result] = {}
+        self.declared: dict[str, Span] = {}
+        self.steps: list[graph.Input | LayerObject | graph.Binding] = []
+        self.outputs: list[graph.Output] = []
+        self.unnamed: list[LayerObject] = []
+        # Names that Keras gives by itself in this network, with where it gives them and to what.
+        self.operations: dict[str, tuple[Span, str]] = {}
 
     def error(self, code: str, message: str, span: Span, label: str = "", **more: Any) -> Broken:
         self.problems.append(Diagnostic(code, message, span, label, **more))
@@ -132,11 +91,20 @@ class _Elaborator:
         if not self.outputs and not any(isinstance(statement, nodes.Output) for statement in network.body):
             self.error("E0211", f"`{network.name.id}` has no output", network.name.span, hint="add `output NAME`")
         if not any(isinstance(statement, nodes.Input) for statement in network.body):
-            self.error("E0211", f"`{network.name.id}` has no input", network.name.span, hint="add `input NAME: [SIZE]`")
+            self.error(
+                "E0211",
+                f"`{network.name.id}` has no input",
+                network.name.span,
+                hint="add `input NAME: [SIZE]`",
+            )
         self.check_keras_names()
         annotated = [
             AnnotatedLayer(
-                statement, layer.row, layer.arguments, layer.given, layer.first_use[1] if layer.first_use else None
+                statement,
+                layer.row,
+                layer.arguments,
+                layer.given,
+                layer.first_use[1] if layer.first_use else None,
             )
             for layer, statement in layers
         ]
@@ -145,7 +113,11 @@ class _Elaborator:
         kept = {step.name for step in steps if isinstance(step, graph.Layer)}
         for tie in ties:
             if tie.weight.layer in kept and tie.reference.layer not in kept:
-                self.error("E0512", f"`{tie.reference.layer}` is on no path to an output: nothing to tie to", tie.span)
+                self.error(
+                    "E0512",
+                    f"`{tie.reference.layer}` is on no path to an output: nothing to tie to",
+                    tie.span,
+                )
         return graph.Network(
             network.name.id,
             network.doc,
@@ -213,7 +185,6 @@ class _Elaborator:
             self.error("E0308", f"`{name}` is {constants.type_name(value)}, not of type `{type_}`", where, label)
             return None
         self.names[name] = Value(value, ex.Variable(name))
-        self.variables.add(name)
         plain = Value(value, ex.Constant(None)).plain()
         return graph.Parameter(
             name, type_, default.expression if default else None, plain, parameter.doc, parameter.span
@@ -265,10 +236,9 @@ class _Elaborator:
             return
         spec = TensorSpec((None, *sizes), dtype)  # type: ignore[arg-type]
         self.names[name] = Tensor(spec, ex.Variable(name))
-        self.variables.add(name)
         self.steps.append(graph.Input(name, spec, statement.doc, statement.span))
 
-    def size(self, node: nodes.Expression) -> int | None | Broken:
+    def size(self, node: nodes.Expression) -> int | Broken | None:
         if isinstance(node, nodes.Unknown):
             return None
         value = self.evaluate(node)
@@ -276,9 +246,7 @@ class _Elaborator:
             return value
         if not isinstance(value, Value) or not isinstance(value.plain(), int) or value.value is True or value.value < 1:
             shown = f", not {catalog.show(value.value)}" if isinstance(value, Value) else ""
-            return self.error(
-                "E0304", f"a size is a whole number of at least 1, or `?`{shown}", node.span
-            )
+            return self.error("E0304", f"a size is a whole number of at least 1, or `?`{shown}", node.span)
         return value.plain()  # type: ignore[no-any-return]
 
     def layer(self, statement: nodes.Layer) -> LayerObject | None:
@@ -295,7 +263,7 @@ class _Elaborator:
             )
             value = BROKEN
         elif not isinstance(value, (LayerObject, Broken)):
-            self.error("E0205", "this does not construct a layer", statement.value.span, f"it is {_kind(value)}")
+            self.error("E0205", "this does not construct a layer", statement.value.span, f"it is {kind_of(value)}")
             value = BROKEN
         if not fresh:
             return None
@@ -303,7 +271,6 @@ class _Elaborator:
         if not isinstance(value, LayerObject):
             return None
         value.name, value.doc, value.span = name, statement.doc, statement.span
-        self.variables.add(name)
         self.steps.append(value)
         return value
 
@@ -330,9 +297,9 @@ class _Elaborator:
                 pass
             case Value():
                 hint = "give it as a parameter of the network"
-                self.error("E0205", "a constant is not a tensor", statement.value.span, _kind(value), hint=hint)
+                self.error("E0205", "a constant is not a tensor", statement.value.span, kind_of(value), hint=hint)
             case _:
-                self.error("E0205", f"this is {_kind(value)}, not a tensor", statement.value.span)
+                self.error("E0205", f"this is {kind_of(value)}, not a tensor", statement.value.span)
         variables = []
         for position, name in enumerate(statement.names):
             if not self.declare(name, "a tensor", again=True):
@@ -353,7 +320,6 @@ class _Elaborator:
         variable, number = name, 2
         while variable in taken:
             variable, number = f"{name}_{number}", number + 1
-        self.variables.add(variable)
         return variable
 
     def output(self, statement: nodes.Output) -> None:
@@ -364,7 +330,7 @@ class _Elaborator:
                 self.names[statement.name.id] = BROKEN
             return
         if not isinstance(value, Tensor):
-            self.error("E0205", f"an output is a tensor, not {_kind(value)}", statement.value.span)
+            self.error("E0205", f"an output is a tensor, not {kind_of(value)}", statement.value.span)
             return
         if name is None:
             self.error(
@@ -431,14 +397,16 @@ class _Elaborator:
                 return self.error("E0205", "only lists have items, one at a time", node.span)
             case nodes.Attribute(value, name):
                 return self.error(
-                    "E0205", f"`.{name.id}` stands in a `tie` only", node.span, "weights are not tensors of the wiring"
+                    "E0205",
+                    f"`.{name.id}` stands in a `tie` only",
+                    node.span,
+                    "weights are not tensors of the wiring",
                 )
             case nodes.Slice() | nodes.Where() | nodes.Unknown():
                 return self.error("E0205", "this stands in the brackets of an annotation only", node.span)
 
     def name(self, node: nodes.Name) -> Result:
         if node.id in self.names:
-            self.used.add(node.id)
             return self.names[node.id]
         if node.id in catalog.LAYERS:
             fix = Fix(node.span, f"{node.id}()")
@@ -467,7 +435,7 @@ class _Elaborator:
             return constants.sequence(values, kind)  # type: ignore[arg-type]
         for node, value in zip(items, values, strict=True):
             if not isinstance(value, Tensor):
-                self.error("E0205", f"this is {_kind(value)}, and stands among tensors", node.span)
+                self.error("E0205", f"this is {kind_of(value)}, and stands among tensors", node.span)
                 return BROKEN
         return Group(tuple(values))  # type: ignore[arg-type]
 
@@ -478,7 +446,10 @@ class _Elaborator:
         first, second = values
         if not isinstance(first, Value) or not isinstance(second, Value):
             return self.error(
-                "E0205", f"{_kind(first)} has no items", span, hint="`take` and `split` give parts of a tensor"
+                "E0205",
+                f"{kind_of(first)} has no items",
+                span,
+                hint="`take` and `split` give parts of a tensor",
             )
         try:
             return constants.item(first, second)
@@ -510,7 +481,7 @@ class _Elaborator:
                 return self.error("E0310", str(error), span)
         for node, value in zip(operands, values, strict=True):
             if not isinstance(value, Tensor) and not (isinstance(value, Value) and _is_number(value.value)):
-                return self.error("E0205", f"`{sign}` does not take {_kind(value)}", node.span)
+                return self.error("E0205", f"`{sign}` does not take {kind_of(value)}", node.span)
         operator = catalog.OPERATORS.get(sign if len(values) == 2 else f"unary {sign}")
         if operator is None:
             return self.error("E0205", f"`{sign}` is for constants, not for tensors", span)
@@ -520,7 +491,7 @@ class _Elaborator:
             spec = operator.infer(dict(zip(names, given, strict=True)))
         except CatalogError as error:
             labels = tuple(
-                Label(node.span, f"this is {_shape(value.spec)}")
+                Label(node.span, f"this is {shape_of(value.spec)}")
                 for node, value in zip(operands, values, strict=True)
                 if isinstance(value, Tensor)
             )
@@ -575,7 +546,7 @@ class _Elaborator:
         found = self.evaluate(node)
         if isinstance(found, (LayerObject, Broken)):
             return found if isinstance(found, LayerObject) else None
-        self.error("E0205", f"this is {_kind(found)}, and cannot be applied", node.span)
+        self.error("E0205", f"this is {kind_of(found)}, and cannot be applied", node.span)
         return None
 
     def call(self, node: nodes.Call) -> Result:
@@ -611,7 +582,7 @@ class _Elaborator:
         """`Dense(64)`, `HeNormal(seed=1)`."""
         if name.id in catalog.LAYERS:
             row = catalog.LAYERS[name.id]
-            bound = self.bind(row.name, row.arguments, [], node.arguments, node.span)
+            bound = bind(self, row.name, row.arguments, [], node.arguments, node.span)
             if bound is None:
                 return BROKEN
             call = ex.Call(ex.Symbol(f"layers.{row.name}"), bound.positional, bound.keywords)
@@ -619,7 +590,7 @@ class _Elaborator:
         registries = (catalog.INITIALIZERS, catalog.REGULARIZERS, catalog.CONSTRAINTS)
         kind = next((registry[name.id] for registry in registries if name.id in registry), None)
         if kind is not None:
-            bound = self.bind(kind.name, kind.arguments, [], node.arguments, node.span)
+            bound = bind(self, kind.name, kind.arguments, [], node.arguments, node.span)
             if bound is None:
                 return BROKEN
             call = ex.Call(ex.Symbol(f"{kind.kind}s.{kind.name}"), bound.positional, bound.keywords)
@@ -640,7 +611,7 @@ class _Elaborator:
         arguments: Sequence[nodes.Argument],
         node: nodes.Expression,
     ) -> Result:
-        bound = self.bind(row.name, row.arguments, first, arguments, node.span)
+        bound = bind(self, row.name, row.arguments, first, arguments, node.span)
         if bound is None:
             return BROKEN
         try:
@@ -658,14 +629,14 @@ class _Elaborator:
         arguments: Sequence[nodes.Argument],
         node: nodes.Expression,
     ) -> Result:
-        bound = self.bind(layer.name or layer.row.name, layer.row.call, first, arguments, node.span)
+        bound = bind(self, layer.name or layer.row.name, layer.row.call, first, arguments, node.span)
         if bound is None:
             return BROKEN
         try:
             inferred = layer.row.infer(layer.arguments, bound.values)
         except CatalogError as error:
             return self.refused(error, bound, layer.name or layer.row.name, node.span, layer)
-        shapes = _shapes(bound.values.values()), _shapes([inferred.output])
+        shapes = shapes_of(bound.values.values()), shapes_of([inferred.output])
         if layer.first_use is None:
             layer.first_use = (node.span, inferred.weights, *shapes)
             if layer.name is None:
@@ -687,7 +658,7 @@ class _Elaborator:
         return Tensors(inferred.output, expression)
 
     def refused(
-        self, error: CatalogError, bound: _Bound, name: str, span: Span, layer: LayerObject | None = None
+        self, error: CatalogError, bound: Bound, name: str, span: Span, layer: LayerObject | None = None
     ) -> Broken:
         """Report what the catalogue says that Keras would refuse, at the argument that is to blame."""
         labels = [Label(where, f"this is {text}") for where, text in bound.tensors]
@@ -699,162 +670,6 @@ class _Elaborator:
         if layer and layer.name:
             labels.append(Label(layer.span, f"`{name}` is constructed here"))
         return self.error("E0401", error.message, span, labels=tuple(labels))
-
-    # Arguments
-
-    def bind(
-        self,
-        callee: str,
-        arguments: Sequence[catalog.Argument],
-        first: Sequence[tuple[Result, nodes.Expression]],
-        given: Sequence[nodes.Argument],
-        span: Span,
-    ) -> _Bound | None:
-        """Bind what is given, `first` ahead of all, to a row's arguments, as Python would. None after an error."""
-        by_name = {argument.name: argument for argument in arguments}
-        by_position = [argument for argument in arguments if not argument.keyword]
-        values: dict[str, Any] = {}
-        places: dict[str, tuple[ex.Expression, Span]] = {}
-        tensors: list[tuple[Span, str]] = []
-        positional: list[ex.Expression] = []
-        keywords: list[tuple[str, ex.Expression]] = []
-        ok = True
-        queue: list[tuple[nodes.Name | None, nodes.Expression, Result | None]] = []
-        for value, node in first:
-            spread = isinstance(value, Group) and not (by_position and "tensors" in by_position[0].type)
-            if isinstance(value, Group) and spread and len(value.items) <= len(by_position):
-                queue.extend((None, node, item) for item in value.items)
-            else:
-                queue.append((None, node, value))
-        queue.extend((argument.name, argument.value, None) for argument in given)
-        for name, node, known in queue:
-            if name is None:
-                if len(positional) >= len(by_position):
-                    self.error("E0305", f"`{callee}` takes {_number_of_arguments(by_position)}", node.span, "one too many")
-                    return None
-                if keywords:
-                    self.error("E0305", "arguments by position come before those by name", node.span)
-                    return None
-                argument = by_position[len(positional)]
-            elif name.id in by_name:
-                argument = by_name[name.id]
-            else:
-                if name.id == "name":
-                    self.error(
-                        "E0302",
-                        "`name` is not an argument: a layer's name is the one that it is declared with",
-                        name.span,
-                        hint="write `layer NAME = …`",
-                    )
-                else:
-                    near = nearest(name.id, by_name)
-                    self.error(
-                        "E0302",
-                        f"`{callee}` has no argument `{name.id}`",
-                        name.span,
-                        f"did you mean `{near}`?" if near else f"it has {listed(by_name) or 'none'}",
-                        fix=Fix(name.span, near) if near else None,
-                    )
-                self.evaluate(node)
-                ok = False
-                continue
-            read = self.argument(argument, node, known)
-            if argument.name in values:
-                self.error(
-                    "E0306",
-                    f"`{argument.name}` is given twice",
-                    node.span,
-                    labels=(Label(places[argument.name][1], "first here"),) if argument.name in places else (),
-                )
-                ok = False
-            values[argument.name] = None
-            if read is None:
-                ok = False
-                positional.append(ex.Constant(None))
-                continue
-            value, expression = read
-            values[argument.name] = value
-            places[argument.name] = (expression, node.span)
-            if isinstance(value, TensorSpec):
-                tensors.append((node.span, _shape(value)))
-            elif argument.type.endswith("tensors") and isinstance(value, tuple):
-                tensors.append((node.span, ", ".join(map(_shape, value))))
-            if name is None:
-                positional.append(expression)
-            else:
-                keywords.append((argument.name, expression))
-        missing = [argument.name for argument in arguments if argument.required and argument.name not in values]
-        if missing and ok:
-            plural = "arguments" if len(missing) > 1 else "the argument"
-            self.error("E0303", f"`{callee}` needs {plural} {listed(missing)}", span)
-            ok = False
-        if not ok:
-            return None
-        for argument in arguments:
-            values.setdefault(argument.name, argument.default)
-        return _Bound(values, places, tuple(positional), tuple(keywords), tuple(tensors))
-
-    def argument(
-        self, argument: catalog.Argument, node: nodes.Expression, known: Result | None
-    ) -> tuple[Any, ex.Expression] | None:
-        """The plain value and the expression of an argument; None after an error."""
-        if known is None and isinstance(node, nodes.Name) and node.id not in self.names:
-            word = self.word(argument, node)
-            if word is not None:
-                return word
-            if isinstance(self.problems[-1] if self.problems else None, Diagnostic) and self.problems[-1].span == node.span:
-                return None
-        value = self.evaluate(node) if known is None else known
-        plain: Any
-        expression: ex.Expression
-        match value:
-            case Broken():
-                return None
-            case Value():
-                plain, expression = value.plain(), value.expression
-            case Tensor(spec, expression):
-                plain = spec
-            case Tensors(specs, expression):
-                plain = specs
-            case Group(items):
-                plain = tuple(item.spec for item in items)
-                expression = ex.Sequence(tuple(item.expression for item in items), list)
-            case ConstructedObject(plain, expression):
-                pass
-            case LayerObject():
-                self.error(
-                    "E0206",
-                    f"`{argument.name}` takes {catalog.describe(argument.type)}, and this is a layer",
-                    node.span,
-                    hint=f"apply it first: `x -> {node.span.text}`" if len(node.span.text) < 40 else None,
-                )
-                return None
-        problem = catalog.check(argument, plain)
-        if problem:
-            code = "E0401" if "tensor" in argument.type else "E0304"
-            if isinstance(value, Tensors):
-                problem = f"{problem}: name them first, as in `a, b = …`"
-            self.error(code, problem, node.span)
-            return None
-        return plain, expression
-
-    def word(self, argument: catalog.Argument, node: nodes.Name) -> tuple[Any, ex.Expression] | None:
-        """A bare word where Keras takes a name: `activation=relu`."""
-        if argument.type.removeprefix("optional ") == "str":
-            return None
-        if catalog.check(argument, node.id) is None:
-            return node.id, ex.Constant(node.id)
-        known = words(argument.type)
-        if known and node.id[0].islower():
-            near = nearest(node.id, known)
-            self.error(
-                "E0304",
-                f"`{node.id}` is not one of the values of `{argument.name}`",
-                node.span,
-                f"did you mean `{near}`?" if near else f"it takes {catalog.describe(argument.type)}",
-                fix=Fix(node.span, near) if near else None,
-            )
-        return None
 
     # At the end
 
@@ -900,21 +715,19 @@ class _Elaborator:
             self.problems.append(Diagnostic("W0201", f"{what} is on no path to an output", span))
 
 
-@dataclass(frozen=True, slots=True)
-class _Bound:
-    """Arguments that were bound: all plain values by name, and of those given the expression and place."""
-
-    values: dict[str, Any]
-    given: dict[str, tuple[ex.Expression, Span]]
-    positional: tuple[ex.Expression, ...]
-    keywords: tuple[tuple[str, ex.Expression], ...]
-    tensors: tuple[tuple[Span, str], ...]
-
-
 def _frozen(layer: LayerObject) -> graph.Layer:
     _, weights, before, after = layer.first_use or (None, (), "", "")
     return graph.Layer(
-        layer.name, layer.row, layer.expression, layer.arguments, layer.given, weights, before, after, layer.doc, layer.span
+        layer.name,
+        layer.row,
+        layer.expression,
+        layer.arguments,
+        layer.given,
+        weights,
+        before,
+        after,
+        layer.doc,
+        layer.span,
     )
 
 
@@ -963,41 +776,3 @@ def _is_of(value: Any, type_: str) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _kind(result: Result) -> str:
-    match result:
-        case Value(value):
-            return constants.type_name(value)
-        case Tensor():
-            return "a tensor"
-        case Tensors(specs):
-            return f"{len(specs)} tensors"
-        case Group():
-            return "several tensors"
-        case LayerObject():
-            return "a layer"
-        case ConstructedObject(constructed):
-            return f"a {constructed.kind}"
-    return "broken"
-
-
-def _shape(spec: TensorSpec) -> str:
-    """A tensor's shape as the language writes it, without the batch."""
-    return show_shape(spec.shape[1:]) if spec.shape else "a scalar"
-
-
-def _shapes(values: Iterable[Any]) -> str:
-    shapes = []
-    for value in values:
-        if isinstance(value, TensorSpec):
-            shapes.append(_shape(value))
-        elif isinstance(value, tuple) and value and all(isinstance(each, TensorSpec) for each in value):
-            shapes.extend(map(_shape, value))
-    return ", ".join(shapes)
-
-
-
-def _number_of_arguments(arguments: Sequence[catalog.Argument]) -> str:
-    count = len(arguments)
-    return "no arguments by position" if not count else f"at most {count} argument{'s' if count > 1 else ''} by position"

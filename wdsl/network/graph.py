@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from wdsl.catalog.model import Layer as CatalogLayer
 from wdsl.catalog.model import TensorSpec, Weight
 from wdsl.expressions import Expression
+from wdsl.record import Record
 from wdsl.source import Source, Span
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Record):
     """A parameter of a network. `default` is None where the file gives none; `value` is what it has now."""
 
     name: str
@@ -24,16 +23,14 @@ class Parameter:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(Record):
     name: str
     spec: TensorSpec
     doc: str
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Record):
     """A layer that has a name, or stands in the wiring without one (`name` is then None).
 
     `arguments` are all of the row's, with those bound that the file gives. `weights` are known once it was applied.
@@ -51,8 +48,7 @@ class Layer:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(Record):
     """Tensors that get names. `reads` are the names that the expression refers to."""
 
     names: tuple[str, ...]
@@ -61,8 +57,7 @@ class Binding:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Record):
     name: str
     variable: str
     spec: TensorSpec
@@ -70,8 +65,7 @@ class Output:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class WeightName:
+class WeightName(Record):
     """A weight of a layer, as in `encode.kernel`."""
 
     layer: str
@@ -81,8 +75,7 @@ class WeightName:
         return f"{self.layer}.{self.weight}"
 
 
-@dataclass(frozen=True, slots=True)
-class Equation:
+class Equation(Record):
     """An annotation of one weight, but a tie: its name, and the expression that constructs it for the runtime."""
 
     weight: WeightName
@@ -91,8 +84,7 @@ class Equation:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Tie:
+class Tie(Record):
     """`weight` equals `reference`, or its transpose, entry by entry."""
 
     weight: WeightName
@@ -104,8 +96,7 @@ class Tie:
 Step: TypeAlias = Input | Layer | Binding
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(Record):
     """A network in which every name, argument and shape has been checked.
 
     `steps` are in the order of the file. Layers and bindings that no output needs are left out.

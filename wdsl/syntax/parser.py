@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from lark import Lark, Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark import Lark, Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken  # noqa: TID251
 
 from wdsl.diagnostics import Diagnostic, Fix, Label, in_order, nearest
 from wdsl.source import Source, Span
@@ -69,8 +69,7 @@ def tokens(source: Source) -> Iterator[Token]:
     parser = _lark()
     interactive = parser.parse_interactive(source.text)
     try:
-        for token in interactive.iter_parse():
-            yield token
+        yield from interactive.iter_parse()
     except UnexpectedInput:
         return
 
@@ -101,9 +100,9 @@ class _Lines:
         # For each open bracket, how many operators stand in its present item: together they bound the tree's depth.
         operators = [0]
         ended = True
-        token = None
-        for token in stream:
-            type_ = token.type
+        token: Token | None = None
+        for read in stream:
+            token, type_ = read, read.type
             if type_ in ("_NEWLINE", "_SEMICOLON"):
                 if ended or (len(operators) > 1 and type_ == "_NEWLINE"):
                     continue
@@ -119,7 +118,7 @@ class _Lines:
                 yield Token.new_borrow_pos("_END", "}", token)
             if type_ in ("COMMA", "ARROW") or token.type == "_END":
                 operators[-1] = 0
-            elif operators[-1] > MAX_NESTING or len(operators) > 1 and sum(operators) > MAX_NESTING:
+            elif operators[-1] > MAX_NESTING or (len(operators) > 1 and sum(operators) > MAX_NESTING):
                 raise _Refused(
                     "E0105",
                     "the expression nests too deeply",
@@ -175,7 +174,11 @@ class _Build:
     def network(self, children: list[Any]) -> nodes.Network:
         keyword, name, parameters, _, *body, brace = children
         return nodes.Network(
-            self._identifier(name), parameters or (), tuple(body), span=self.at(keyword, brace), doc=self._doc(keyword)
+            self._identifier(name),
+            parameters or (),
+            tuple(body),
+            span=self.at(keyword, brace),
+            doc=self._doc(keyword),
         )
 
     def parameters(self, children: list[Any]) -> tuple[nodes.Parameter, ...]:
@@ -184,13 +187,23 @@ class _Build:
     def parameter(self, children: list[Any]) -> nodes.Parameter:
         name, type_, default = children
         last = default or type_ or name
-        return nodes.Parameter(self._identifier(name), self._identifier(type_), default, span=self.at(name, last), doc=self._doc(name))
+        return nodes.Parameter(
+            self._identifier(name),
+            self._identifier(type_),
+            default,
+            span=self.at(name, last),
+            doc=self._doc(name),
+        )
 
     def input(self, children: list[Any]) -> nodes.Input:
         keyword, name, dtype, _, *dimensions, bracket = children
         sizes = tuple(each for each in dimensions if each is not None)
         return nodes.Input(
-            self._identifier(name), self._identifier(dtype), sizes, span=self.at(keyword, bracket), doc=self._doc(keyword)
+            self._identifier(name),
+            self._identifier(dtype),
+            sizes,
+            span=self.at(keyword, bracket),
+            doc=self._doc(keyword),
         )
 
     def unknown(self, children: list[Any]) -> nodes.Unknown:
@@ -204,7 +217,12 @@ class _Build:
         if weights:
             weights, last = weights
         return nodes.Layer(
-            self._identifier(name), value, annotations or (), weights or (), span=self.at(keyword, last), doc=self._doc(keyword)
+            self._identifier(name),
+            value,
+            annotations or (),
+            weights or (),
+            span=self.at(keyword, last),
+            doc=self._doc(keyword),
         )
 
     def binding(self, children: list[Any]) -> nodes.Binding:
@@ -213,9 +231,7 @@ class _Build:
 
     def output(self, children: list[Any]) -> nodes.Output:
         keyword, name, value = children
-        return nodes.Output(
-            self._identifier(name), value, span=self.at(keyword, value), doc=self._doc(keyword)
-        )
+        return nodes.Output(self._identifier(name), value, span=self.at(keyword, value), doc=self._doc(keyword))
 
     def annotations(self, children: list[Any]) -> tuple[nodes.Annotation, ...]:
         return tuple(children)
@@ -439,7 +455,10 @@ def _explain(source: Source, text: str, error: UnexpectedInput) -> Diagnostic:
         if text[at] == '"':
             end = text.find("\n", at)
             return Diagnostic(
-                "E0103", "a string is not closed", Span(source, at, len(text) if end < 0 else end), 'no `"` on this line'
+                "E0103",
+                "a string is not closed",
+                Span(source, at, len(text) if end < 0 else end),
+                'no `"` on this line',
             )
         shown = text[at] if text[at].isprintable() else f"U+{ord(text[at]):04X}"
         return Diagnostic("E0101", f"`{shown}` is not a character of wnet", Span(source, at, at + 1))
@@ -458,7 +477,10 @@ def _explain(source: Source, text: str, error: UnexpectedInput) -> Diagnostic:
     if not opened and token.type == "$END":
         opened = _open_braces(text)
     if opened and (ends or (opened[-1] < word_at and _starts_statement(text, word_at))):
-        bracket, here = opened[-1], Span(source, start, end) if ends else Span(source, word_at, word_at + len(word))
+        bracket, here = (
+            opened[-1],
+            Span(source, start, end) if ends else Span(source, word_at, word_at + len(word)),
+        )
         return Diagnostic(
             "E0102",
             f"`{text[bracket]}` is never closed",
@@ -473,10 +495,15 @@ def _explain(source: Source, text: str, error: UnexpectedInput) -> Diagnostic:
         near = nearest(word, STATEMENTS)
         if near and start > word_at:
             fix = Fix(where, near)
-            return Diagnostic("E0101", f"`{word}` does not begin a statement", where, f"did you mean `{near}`?", fix=fix)
+            return Diagnostic(
+                "E0101", f"`{word}` does not begin a statement", where, f"did you mean `{near}`?", fix=fix
+            )
     expected = _expected(error.accepts or error.expected)
     return Diagnostic(
-        "E0101", f"{_shown(token)} does not fit here", Span(source, start, end), expected and f"expected {expected}"
+        "E0101",
+        f"{_shown(token)} does not fit here",
+        Span(source, start, end),
+        expected and f"expected {expected}",
     )
 
 

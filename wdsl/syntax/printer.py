@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from wdsl.syntax import nodes
 
 _CHAIN, _CONDITIONAL, _OR, _AND, _NOT, _COMPARE, _SUM, _TERM, _SIGN, _POWER, _PRIMARY = range(11)
-_LEVELS = {"or": _OR, "and": _AND, "+": _SUM, "-": _SUM, "**": _POWER} | dict.fromkeys(("*", "/", "//", "%", "@"), _TERM)
+_LEVELS = {"or": _OR, "and": _AND, "+": _SUM, "-": _SUM, "**": _POWER} | dict.fromkeys(
+    ("*", "/", "//", "%", "@"), _TERM
+)
 
 
 def print_file(file: nodes.File) -> str:

@@ -186,6 +186,26 @@ def check(
 
 
 @main.command()
+@click.argument("spec", metavar="NET.WNET")
+@chosen
+def summary(spec: str, network: str | None, settings: Sequence[tuple[str, Any]]) -> None:
+    """Lists layers, shapes, parameters and annotations.
+
+    \b
+    Examples:
+      wdsl summary net.wnet
+      wdsl summary net.wnet --set code=64
+    """
+    net = load(spec, network, settings)
+    if net is None:
+        sys.exit(PROBLEMS)
+    report(net.diagnostics)
+    from wdsl.tools.summary import table
+
+    click.echo(table(net))
+
+
+@main.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Prints a script that completes wdsl in a shell.
@@ -202,14 +222,14 @@ def completion(shell: str) -> None:
     click.echo(kind(main, {}, "wdsl", "_WDSL_COMPLETE").source())
 
 
-def read(path: str, network: str | None, settings: Iterable[tuple[str, Any]]) -> Any:
+def read(path: str, network: str | None, settings: Iterable[tuple[str, Any]]) -> wdsl.Net:
     try:
         return wdsl.load(path, network=network, **dict(settings))
     except OSError as error:
         refuse("read", path, error)
 
 
-def load(path: str, network: str | None, settings: Iterable[tuple[str, Any]]) -> Any:
+def load(path: str, network: str | None, settings: Iterable[tuple[str, Any]]) -> wdsl.Net | None:
     """The network, or None after its errors are reported."""
     try:
         return read(path, network, settings)

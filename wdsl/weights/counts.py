@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from wdsl.expressions import Call, Constant, Expression, Operation, Symbol
+from wdsl.record import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Record):
     """How many parameters are free, and how many entries are not zero."""
 
     free: int

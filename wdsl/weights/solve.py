@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wdsl import expressions as ex
 from wdsl.catalog.model import Weight
 from wdsl.diagnostics import Diagnostic, Label, in_order
 from wdsl.network.graph import Equation, Layer, Network, Tie, WeightName
+from wdsl.record import Record
 from wdsl.weights.counts import Counts, closed_form
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ MAX_ENTRIES = 100_000_000
 """The largest weight that is solved entry by entry."""
 
 
-@dataclass(frozen=True, slots=True)
-class Structure:
+class Structure(Record):
     """A weight of a named layer, with what was found out about it.
 
     `owner` is the weight whose free parameters it is computed from: itself, unless it is tied to another one.
@@ -44,8 +43,7 @@ class Structure:
         return math.prod(self.weight.shape)
 
 
-@dataclass(frozen=True, slots=True)
-class Structures:
+class Structures(Record):
     """The structure of every weight of a network's named layers, and how many parameters the network has."""
 
     weights: tuple[Structure, ...]
@@ -86,8 +84,7 @@ def _trainable(weight: Weight) -> int:
     return math.prod(weight.shape) if weight.trainable else 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Component:
+class _Component(Record):
     """Weights that ties join. For each member whether it is the owner transposed; `symmetric` if a cycle says so."""
 
     owner: WeightName
@@ -247,7 +244,10 @@ def _entry_by_entry(
 
 
 def _spread(
-    component: _Component, own: Mapping[WeightName, list[Equation]], name: WeightName, spread: np.ndarray[Any, Any]
+    component: _Component,
+    own: Mapping[WeightName, list[Equation]],
+    name: WeightName,
+    spread: np.ndarray[Any, Any],
 ) -> Diagnostic:
     """A warning: these entries of a weight are zero, and its own annotations name none of them."""
     import numpy as np

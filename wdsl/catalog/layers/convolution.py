@@ -50,9 +50,7 @@ def _window(layer: Layer, a: Values, x: TensorSpec, spatial: Shape) -> tuple[Siz
 
 def _window_phrase(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> str:
     phrase = f"window of {' × '.join(map(int.__repr__, kernel))}"
-    return (
-        phrase if max(dilation) == 1 else f"{phrase}, dilated by {' × '.join(map(int.__repr__, dilation))},"
-    )
+    return phrase if max(dilation) == 1 else f"{phrase}, dilated by {' × '.join(map(int.__repr__, dilation))},"
 
 
 def _not_both(a: Values, n: int) -> None:
@@ -66,13 +64,9 @@ def convolution(layer: Layer, a: Values, call: Values) -> Inferred:
     filters, groups = a["filters"], a["groups"]
     _not_both(a, len(spatial))
     if filters % groups:
-        raise CatalogError(
-            f"`filters` must be a multiple of `groups`: {filters:d} is none of {groups:d}", "groups"
-        )
+        raise CatalogError(f"`filters` must be a multiple of `groups`: {filters:d} is none of {groups:d}", "groups")
     if channels % groups:
-        raise CatalogError(
-            f"the input's {channels:d} channels cannot be divided into {groups:d} groups", "groups"
-        )
+        raise CatalogError(f"the input's {channels:d} channels cannot be divided into {groups:d} groups", "groups")
     depth = channels if groups == 1 else channels // groups
     kernel = weight(a, "kernel", (*each(a["kernel_size"], len(spatial)), depth, filters), "kernel")
     bias = (weight(a, "bias", (filters,), "bias"),) if a["use_bias"] else ()
@@ -92,9 +86,7 @@ def transposed(layer: Layer, a: Values, call: Values) -> Inferred:
                 f"`output_padding` must be less than `strides`: {more:d} is not less than {stride:d}",
                 "output_padding",
             )
-    windows = zip(
-        spatial, each(a["kernel_size"], n), strides, extra, each(a["dilation_rate"], n), strict=True
-    )
+    windows = zip(spatial, each(a["kernel_size"], n), strides, extra, each(a["dilation_rate"], n), strict=True)
     padding = a["padding"].lower()
     sizes = tuple(_transposed_length(*window, padding) for window in windows)
     kernel = weight(a, "kernel", (*each(a["kernel_size"], n), filters, channels), "kernel")
@@ -102,9 +94,7 @@ def transposed(layer: Layer, a: Values, call: Values) -> Inferred:
     return Inferred(_output(a, x, sizes, filters), (kernel, *bias))
 
 
-def _transposed_length(
-    size: Size, window: int, stride: int, extra: int | None, dilation: int, padding: str
-) -> Size:
+def _transposed_length(size: Size, window: int, stride: int, extra: int | None, dilation: int, padding: str) -> Size:
     if size is None:
         return None
     reach = (window - 1) * dilation + 1

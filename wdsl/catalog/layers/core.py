@@ -115,8 +115,7 @@ ROWS = (
     _row("Activation", "activation: optional activation"),
     _row(
         "ReLU",
-        "max_value: optional nonnegative = None, negative_slope: nonnegative = 0.0, "
-        "threshold: nonnegative = 0.0",
+        "max_value: optional nonnegative = None, negative_slope: nonnegative = 0.0, threshold: nonnegative = 0.0",
     ),
     _row("LeakyReLU", "negative_slope: nonnegative = 0.3"),
     _row("ELU", "alpha: float = 1.0"),

@@ -65,8 +65,7 @@ def concatenate(layer: Layer, a: Values, call: Values) -> Inferred:
     for other, across in enumerate(zip(*shapes, strict=True)):
         if other != axis and len({size for size in across if size is not None}) > 1:
             raise CatalogError(
-                f"`{layer.name}` along axis {axis:d} needs inputs that agree in all other axes, "
-                f"not {_shown(shapes)}"
+                f"`{layer.name}` along axis {axis:d} needs inputs that agree in all other axes, not {_shown(shapes)}"
             )
     for shape in shapes[1:]:
         total, size = sizes[axis], shape[axis]
@@ -99,7 +98,5 @@ ROWS = (
     ),
     Layer("Subtract", "", entrywise, call_signature="inputs: tensors", family={"inputs": 2}),
     Layer("Concatenate", "axis: axis = -1", concatenate, call_signature="inputs: tensors"),
-    Layer(
-        "Dot", "axes: axis or list(axis, 2), normalize: bool = False", dot, call_signature="inputs: tensors"
-    ),
+    Layer("Dot", "axes: axis or list(axis, 2), normalize: bool = False", dot, call_signature="inputs: tensors"),
 )

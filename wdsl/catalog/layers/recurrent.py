@@ -74,9 +74,7 @@ _FLAGS = (
     "stateful: bool = False, unroll: bool = False"
 )
 _UNITS = "units: size, activation: optional activation = 'tanh'"
-_GATED = (
-    f"{_UNITS}, recurrent_activation: optional activation = 'sigmoid', use_bias: bool = True, {_variables()}"
-)
+_GATED = f"{_UNITS}, recurrent_activation: optional activation = 'sigmoid', use_bias: bool = True, {_variables()}"
 _SEED = "seed: optional int = None"
 _CUDNN = "use_cudnn: bool or choice(auto) = 'auto'"
 _CALL = (

@@ -9,8 +9,16 @@ from wdsl import expressions as ex
 WIDTH = 88
 _TERNARY, _OR, _AND, _NOT, _COMPARE, _BIT_OR, _BIT_AND, _SUM, _TERM, _SIGN, _POWER, _PRIMARY = range(1, 13)
 _LEVELS = {
-    "if": _TERNARY, "or": _OR, "and": _AND, "|": _BIT_OR, "&": _BIT_AND, "+": _SUM, "-": _SUM, "**": _POWER,
-} | dict.fromkeys(("==", "!=", "<", "<=", ">", ">="), _COMPARE) | dict.fromkeys(("*", "/", "//", "%", "@"), _TERM)  # fmt: skip
+    "if": _TERNARY,
+    "or": _OR,
+    "and": _AND,
+    **dict.fromkeys(("==", "!=", "<", "<=", ">", ">="), _COMPARE),
+    "|": _BIT_OR,
+    "&": _BIT_AND,
+    **dict.fromkeys(("+", "-"), _SUM),
+    **dict.fromkeys(("*", "/", "//", "%", "@"), _TERM),
+    "**": _POWER,
+}
 
 Names = Mapping[str, str]
 """The Python identifier of each variable."""
@@ -52,7 +60,10 @@ def _flat(expression: ex.Expression, names: Names) -> tuple[str, int]:
             return f"{flat(value, names, _PRIMARY)}[{flat(index, names)}]", _PRIMARY
         case ex.Call(function):
             opening, items, closing = _brackets(expression, names)
-            return f"{flat(function, names, _PRIMARY)}{opening}{', '.join(each(0) for each in items)}{closing}", _PRIMARY
+            return (
+                f"{flat(function, names, _PRIMARY)}{opening}{', '.join(each(0) for each in items)}{closing}",
+                _PRIMARY,
+            )
         case ex.Sequence(items, kind) if kind is tuple and len(items) == 1:
             return f"({flat(items[0], names)},)", _PRIMARY
     opening, parts, closing = _brackets(expression, names)
@@ -103,7 +114,12 @@ def _brackets(expression: ex.Expression, names: Names) -> tuple[str, list[Item],
 
 
 def layout(
-    expression: ex.Expression, names: Names, indent: int, before: str = "", after: str = "", statement: bool = False
+    expression: ex.Expression,
+    names: Names,
+    indent: int,
+    before: str = "",
+    after: str = "",
+    statement: bool = False,
 ) -> str:
     """The expression with what stands before and after it, on as many lines as it needs.
 
@@ -159,8 +175,10 @@ def _operation(expression: ex.Expression, names: Names, indent: int) -> str:
         return text
     level = _LEVELS[expression.operator]
     parts: list[str] = []
-    while isinstance(expression, ex.Operation) and len(expression.operands) == 2 and (
-        _LEVELS[expression.operator] == level
+    while (
+        isinstance(expression, ex.Operation)
+        and len(expression.operands) == 2
+        and (_LEVELS[expression.operator] == level)
     ):
         left, right = expression.operands
         parts.insert(0, f"{expression.operator} {flat(right, names, level + 1)}")

@@ -1,0 +1,218 @@
+"""Arguments of layers, calls and functions: bound as Python would, checked against the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from wdsl import catalog
+from wdsl import expressions as ex
+from wdsl.catalog import TensorSpec
+from wdsl.catalog.names import words
+from wdsl.diagnostics import Diagnostic, Fix, Label, listed, nearest
+from wdsl.network.constants import Value
+from wdsl.network.objects import (
+    Broken,
+    ConstructedObject,
+    Group,
+    LayerObject,
+    Result,
+    Tensor,
+    Tensors,
+    shape_of,
+)
+from wdsl.record import Record
+from wdsl.source import Span
+from wdsl.syntax import nodes
+
+
+class Scope(Protocol):
+    """Where arguments are read: what names stand for, what expressions are worth, where errors go."""
+
+    names: Mapping[str, Result]
+    problems: list[Diagnostic]
+
+    def evaluate(self, node: nodes.Expression) -> Result: ...
+    def error(self, code: str, message: str, span: Span, label: str = "", **more: Any) -> Broken: ...
+
+
+class Bound(Record):
+    """Arguments that were bound: all plain values by name, and of those given the expression and place."""
+
+    values: dict[str, Any]
+    given: dict[str, tuple[ex.Expression, Span]]
+    positional: tuple[ex.Expression, ...]
+    keywords: tuple[tuple[str, ex.Expression], ...]
+    tensors: tuple[tuple[Span, str], ...]
+
+
+def bind(
+    scope: Scope,
+    callee: str,
+    arguments: Sequence[catalog.Argument],
+    first: Sequence[tuple[Result, nodes.Expression]],
+    given: Sequence[nodes.Argument],
+    span: Span,
+) -> Bound | None:
+    """Bind what is given, `first` ahead of all, to a row's arguments, as Python would. None after an error."""
+    by_name = {argument.name: argument for argument in arguments}
+    by_position = [argument for argument in arguments if not argument.keyword]
+    values: dict[str, Any] = {}
+    places: dict[str, tuple[ex.Expression, Span]] = {}
+    tensors: list[tuple[Span, str]] = []
+    positional: list[ex.Expression] = []
+    keywords: list[tuple[str, ex.Expression]] = []
+    ok = True
+    queue: list[tuple[nodes.Name | None, nodes.Expression, Result | None]] = []
+    for value, node in first:
+        spread = isinstance(value, Group) and not (by_position and "tensors" in by_position[0].type)
+        if isinstance(value, Group) and spread and len(value.items) <= len(by_position):
+            queue.extend((None, node, item) for item in value.items)
+        else:
+            queue.append((None, node, value))
+    queue.extend((argument.name, argument.value, None) for argument in given)
+    for name, node, known in queue:
+        if name is None:
+            if len(positional) >= len(by_position):
+                scope.error(
+                    "E0305",
+                    f"`{callee}` takes {_number_of_arguments(by_position)}",
+                    node.span,
+                    "one too many",
+                )
+                return None
+            if keywords:
+                scope.error("E0305", "arguments by position come before those by name", node.span)
+                return None
+            argument = by_position[len(positional)]
+        elif name.id in by_name:
+            argument = by_name[name.id]
+        else:
+            if name.id == "name":
+                scope.error(
+                    "E0302",
+                    "`name` is not an argument: a layer's name is the one that it is declared with",
+                    name.span,
+                    hint="write `layer NAME = …`",
+                )
+            else:
+                near = nearest(name.id, by_name)
+                scope.error(
+                    "E0302",
+                    f"`{callee}` has no argument `{name.id}`",
+                    name.span,
+                    f"did you mean `{near}`?" if near else f"it has {listed(by_name) or 'none'}",
+                    fix=Fix(name.span, near) if near else None,
+                )
+            scope.evaluate(node)
+            ok = False
+            continue
+        read = _argument(scope, argument, node, known)
+        if argument.name in values:
+            scope.error(
+                "E0306",
+                f"`{argument.name}` is given twice",
+                node.span,
+                labels=(Label(places[argument.name][1], "first here"),) if argument.name in places else (),
+            )
+            ok = False
+        values[argument.name] = None
+        if read is None:
+            ok = False
+            positional.append(ex.Constant(None))
+            continue
+        value, expression = read
+        values[argument.name] = value
+        places[argument.name] = (expression, node.span)
+        if isinstance(value, TensorSpec):
+            tensors.append((node.span, shape_of(value)))
+        elif argument.type.endswith("tensors") and isinstance(value, tuple):
+            tensors.append((node.span, ", ".join(map(shape_of, value))))
+        if name is None:
+            positional.append(expression)
+        else:
+            keywords.append((argument.name, expression))
+    missing = [argument.name for argument in arguments if argument.required and argument.name not in values]
+    if missing and ok:
+        plural = "arguments" if len(missing) > 1 else "the argument"
+        scope.error("E0303", f"`{callee}` needs {plural} {listed(missing)}", span)
+        ok = False
+    if not ok:
+        return None
+    for argument in arguments:
+        values.setdefault(argument.name, argument.default)
+    return Bound(values, places, tuple(positional), tuple(keywords), tuple(tensors))
+
+
+def _argument(
+    scope: Scope, argument: catalog.Argument, node: nodes.Expression, known: Result | None
+) -> tuple[Any, ex.Expression] | None:
+    """The plain value and the expression of an argument; None after an error."""
+    if known is None and isinstance(node, nodes.Name) and node.id not in scope.names:
+        word = _word(scope, argument, node)
+        if word is not None:
+            return word
+        if (
+            isinstance(scope.problems[-1] if scope.problems else None, Diagnostic)
+            and scope.problems[-1].span == node.span
+        ):
+            return None
+    value = scope.evaluate(node) if known is None else known
+    plain: Any
+    expression: ex.Expression
+    match value:
+        case Broken():
+            return None
+        case Value():
+            plain, expression = value.plain(), value.expression
+        case Tensor(spec, expression):
+            plain = spec
+        case Tensors(specs, expression):
+            plain = specs
+        case Group(items):
+            plain = tuple(item.spec for item in items)
+            expression = ex.Sequence(tuple(item.expression for item in items), list)
+        case ConstructedObject(plain, expression):
+            pass
+        case LayerObject():
+            scope.error(
+                "E0206",
+                f"`{argument.name}` takes {catalog.describe(argument.type)}, and this is a layer",
+                node.span,
+                hint=f"apply it first: `x -> {node.span.text}`" if len(node.span.text) < 40 else None,
+            )
+            return None
+    problem = catalog.check(argument, plain)
+    if problem:
+        code = "E0401" if "tensor" in argument.type else "E0304"
+        if isinstance(value, Tensors):
+            problem = f"{problem}: name them first, as in `a, b = …`"
+        scope.error(code, problem, node.span)
+        return None
+    return plain, expression
+
+
+def _word(scope: Scope, argument: catalog.Argument, node: nodes.Name) -> tuple[Any, ex.Expression] | None:
+    """A bare word where Keras takes a name: `activation=relu`."""
+    if argument.type.removeprefix("optional ") == "str":
+        return None
+    if catalog.check(argument, node.id) is None:
+        return node.id, ex.Constant(node.id)
+    known = words(argument.type)
+    if known and node.id[0].islower():
+        near = nearest(node.id, known)
+        scope.error(
+            "E0304",
+            f"`{node.id}` is not one of the values of `{argument.name}`",
+            node.span,
+            f"did you mean `{near}`?" if near else f"it takes {catalog.describe(argument.type)}",
+            fix=Fix(node.span, near) if near else None,
+        )
+    return None
+
+
+def _number_of_arguments(arguments: Sequence[catalog.Argument]) -> str:
+    count = len(arguments)
+    return (
+        "no arguments by position" if not count else f"at most {count} argument{'s' if count > 1 else ''} by position"
+    )
