@@ -31,9 +31,7 @@ class Setting(click.ParamType[tuple[str, Any], tuple[str, Any]]):
 
     name = "name=value"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, Any]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Any]:
         name, equals, words = value.partition("=")
         if not equals or not name.isidentifier():
             self.fail(f"{value!r} is not of the form name=value", param, ctx)
@@ -62,9 +60,7 @@ def constant(words: str) -> Any:
 
 def chosen(command: Callable[..., None]) -> Callable[..., None]:
     """The options that say which network, and with which parameters."""
-    command = click.option("--network", metavar="NAME", help="The network to take, of several in the file.")(
-        command
-    )
+    command = click.option("--network", metavar="NAME", help="The network to take, of several in the file.")(command)
     return click.option(
         "--set", "settings", type=Setting(), multiple=True, help="A parameter's value; may be repeated."
     )(command)
@@ -86,17 +82,11 @@ def main() -> None:
 
 @main.command()
 @click.argument("spec", metavar="NET.WNET")
-@click.option(
-    "-o", "--output", metavar="FILE", help="Where to write; - is standard output. Default: NET.py beside it."
-)
+@click.option("-o", "--output", metavar="FILE", help="Where to write; - is standard output. Default: NET.py beside it.")
 @chosen
-@click.option(
-    "--runtime", is_flag=True, help="Import what the weights need from wdsl, instead of carrying it along."
-)
+@click.option("--runtime", is_flag=True, help="Import what the weights need from wdsl, instead of carrying it along.")
 @click.option("--emit", metavar="STAGE", help=f"Print a stage instead: {', '.join(wdsl.STAGES)}.")
-@click.option(
-    "--check", is_flag=True, help="Write nothing; fail with a diff if the file is not what the spec gives."
-)
+@click.option("--check", is_flag=True, help="Write nothing; fail with a diff if the file is not what the spec gives.")
 @click.option("--watch", is_flag=True, help="Build again whenever a .wnet file beside the spec changes.")
 def build(
     spec: str,
@@ -150,9 +140,7 @@ def build(
 @main.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @chosen
-@click.option(
-    "--format", "form", type=click.Choice(["text", "json", "sarif"]), default="text", show_default=True
-)
+@click.option("--format", "form", type=click.Choice(["text", "json", "sarif"]), default="text", show_default=True)
 @click.option("--strict", is_flag=True, help="Fail on warnings too.")
 def check(
     paths: Sequence[str], network: str | None, settings: Sequence[tuple[str, Any]], form: str, strict: bool
@@ -299,16 +287,12 @@ def same(output: str, text: str, spec: str) -> bool:
         now = f"{name} (what {click.format_filename(spec)} gives)"
         lines = unified_diff(old.splitlines(), text.splitlines(), name, now, lineterm="")
         click.echo("\n".join(lines))
-        click.echo(
-            f"{name} is not what {click.format_filename(spec)} gives; `wdsl build` writes it", err=True
-        )
+        click.echo(f"{name} is not what {click.format_filename(spec)} gives; `wdsl build` writes it", err=True)
     return old == text
 
 
 def refuse(action: str, path: str, error: OSError) -> NoReturn:
-    raise click.ClickException(
-        f"cannot {action} {click.format_filename(path)}: {error.strerror or error}"
-    ) from None
+    raise click.ClickException(f"cannot {action} {click.format_filename(path)}: {error.strerror or error}") from None
 
 
 def keep(once: Callable[[], bool], spec: str) -> NoReturn:

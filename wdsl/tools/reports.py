@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from textwrap import dedent
 from typing import Any
 
 from wdsl.diagnostics import CODES, Diagnostic, Fix, Label
+from wdsl.record import Record
 from wdsl.source import Source, Span
 
 WINDOW = 120
@@ -63,8 +63,7 @@ def tally(diagnostics: Iterable[Diagnostic]) -> str:
 Row = list[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
+class _Mark(Record):
     """Columns of one line that a label is about, `start` up to, not including, `end`."""
 
     start: int
