@@ -133,9 +133,11 @@ def evaluate(expression: Expression, variables: Mapping[str, Any], library: Call
 def _function(parameters: tuple[str, ...], body: Callable[[dict[str, Any]], Any]) -> Callable[..., Any]:
     """A function that shows the given parameter names to whoever inspects it, as a `lambda` would."""
 
-    def function(*given: Any) -> Any:
-        return body(dict(zip(parameters, given, strict=True)))
-
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    function.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in parameters])  # type: ignore[attr-defined]
+    signature = inspect.Signature([inspect.Parameter(name, kind) for name in parameters])
+
+    def function(*given: Any, **named: Any) -> Any:
+        return body(signature.bind(*given, **named).arguments)
+
+    function.__signature__ = signature  # type: ignore[attr-defined]
     return function

@@ -29,6 +29,10 @@ class Term:
     def __init_subclass__(cls) -> None:
         Term.kinds[cls.__name__] = cls
 
+    def parts(self) -> tuple[Any, ...]:
+        """What the term is made of, to be written down."""
+        return tuple(vars(self).values())
+
     @classmethod
     def restore(cls, parts: list[Any], kinds: "Mapping[str, type[Term]]") -> "Term":
         return cls(*(from_config(part, kinds) for part in parts))
@@ -115,6 +119,9 @@ class Several(Term):
 
     def __init__(self, *items: Any) -> None:
         object.__setattr__(self, "items", items)
+
+    def parts(self) -> tuple[Any, ...]:
+        return self.items
 
 
 class Flat(Several, Region):
@@ -358,10 +365,8 @@ def index_map(equations: Iterable[Equation], shape: Shape) -> IndexMap:
 
 def to_config(value: Any) -> Any:
     """A term, or a part of one, as nested lists for JSON."""
-    if isinstance(value, Several):
-        return [type(value).__name__, *map(to_config, value.items)]
-    if isinstance(value, Term):
-        return [type(value).__name__, *map(to_config, vars(value).values())]
+    if hasattr(value, "parts"):
+        return [type(value).__name__, *map(to_config, value.parts())]
     if isinstance(value, slice):
         return ["slice", value.start, value.stop, value.step]
     return [to_config(part) for part in value] if isinstance(value, tuple) else value
