@@ -21,7 +21,7 @@ from rich.table import Table
 
 ROOT = Path(__file__).parents[2]
 SPEC = "specs/tied_autoencoder.wnet"
-PAIRS = 21
+PAIRS = 15
 
 BASE = ("-c", "import lark, jinja2")
 COMMANDS = {
