@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from wdsl.record import Record
@@ -67,6 +67,35 @@ class Lambda(Record):
 Expression: TypeAlias = (
     Constant | Variable | Symbol | Operation | Sequence | Mapped | Subscript | Call | Lambda
 )  # fmt: skip
+
+
+def parts(expression: Expression) -> tuple[Expression, ...]:
+    """The expressions directly inside an expression."""
+    match expression:
+        case Operation(_, inside) | Sequence(inside):
+            return inside
+        case Mapped(items):
+            return tuple(item for _, item in items)
+        case Subscript(value, index):
+            return value, index
+        case Lambda(_, body):
+            return (body,)
+        case Call(function, arguments, keywords):
+            return function, *arguments, *(value for _, value in keywords)
+    return ()
+
+
+def walk(expression: Expression) -> Iterator[Expression]:
+    """An expression and all that are inside it."""
+    yield expression
+    for part in parts(expression):
+        yield from walk(part)
+
+
+def variables(expression: Expression) -> frozenset[str]:
+    """The names of the variables in an expression."""
+    return frozenset(each.name for each in walk(expression) if isinstance(each, Variable))
+
 
 BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,

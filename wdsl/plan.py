@@ -66,8 +66,30 @@ def make_plan(network: graph.Network, structures: Structures) -> Plan:
                 construct = _construct(step, structures, shared.keys())
                 steps.append(Step((step.name or "",), construct, step.span, step.doc))
             case graph.Binding():
-                steps.append(Step(step.names, _with_ties(step.expression, tied), step.span))
+                steps += _bind(step, _with_ties(step.expression, tied))
     return Plan(network, structures, tuple(steps), _model(network))
+
+
+MAX_NESTED_CALLS = 3
+
+
+def _bind(step: graph.Binding, value: ex.Expression) -> list[Step]:
+    """The binding; a long chain as a statement for each of its calls, which go from one to the next under one name."""
+    calls: list[ex.Call] = []
+    inner = value
+    while isinstance(inner, ex.Call) and inner.arguments:
+        calls.insert(0, inner)
+        inner = inner.arguments[0]
+    name = step.names[0]
+    others = (part for call in calls for part in (*call.arguments[1:], *(each for _, each in call.keywords)))
+    if len(calls) <= MAX_NESTED_CALLS or any(name in ex.variables(part) for part in others):
+        return [Step(step.names, value, step.span)]
+    steps = []
+    for call in calls:
+        names = step.names if call is calls[-1] else (name,)
+        steps.append(Step(names, ex.Call(call.function, (inner, *call.arguments[1:]), call.keywords), step.span))
+        inner = ex.Variable(name)
+    return steps
 
 
 def _names(step: graph.Step) -> tuple[str, ...]:

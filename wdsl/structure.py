@@ -173,6 +173,16 @@ class Not(Region):
         return ~self.region.mask(shape)
 
 
+@dataclass(frozen=True)
+class Transposed(Region):
+    """The entries that a region names in the transposed matrix."""
+
+    region: Region
+
+    def mask(self, shape: Shape) -> np.ndarray:
+        return self.region.mask(shape[::-1]).T
+
+
 class Index(np.lib.mixins.NDArrayOperatorsMixin):
     """An index while a predicate is traced: operators on it write down a tree.
 

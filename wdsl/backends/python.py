@@ -12,8 +12,10 @@ from typing import Any
 
 from wdsl import expressions as ex
 from wdsl.backends.definitions import Import, needed
+from wdsl.catalog.model import TensorSpec
 from wdsl.code import flat, layout
-from wdsl.plan import Plan, Step, describe
+from wdsl.network.dimensions import expression_of
+from wdsl.plan import Plan, Step
 
 KERAS_MODULES = ("activations", "constraints", "initializers", "layers", "ops", "regularizers")
 RESERVED = frozenset((*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "keras", "np", *KERAS_MODULES))
@@ -27,7 +29,8 @@ def write(plan: Plan, standalone: bool = True) -> str:
     of holding their text.
     """
     names = _names(plan)
-    symbols = {path for step in plan.steps for path in _symbols(step.value)} | set(_symbols(plan.result))
+    expressions = [*(step.value for step in plan.steps), plan.result]
+    symbols = {part.path for each in expressions for part in ex.walk(each) if isinstance(part, ex.Symbol)}
     own = sorted(path for path in symbols if "." not in path and not hasattr(builtins, path))
     modules = {path.split(".")[0] for path in symbols if "." in path}
     imports = [Import("keras", "", "keras")]
@@ -83,27 +86,6 @@ def _names(plan: Plan) -> dict[str, str]:
     return names
 
 
-def _symbols(expression: ex.Expression) -> Iterable[str]:
-    match expression:
-        case ex.Symbol(path):
-            yield path
-        case ex.Operation(_, parts) | ex.Sequence(parts):
-            for part in parts:
-                yield from _symbols(part)
-        case ex.Mapped(pairs):
-            for _, part in pairs:
-                yield from _symbols(part)
-        case ex.Subscript(value, index):
-            yield from _symbols(value)
-            yield from _symbols(index)
-        case ex.Lambda(_, body):
-            yield from _symbols(body)
-        case ex.Call(function, arguments, keywords):
-            yield from _symbols(function)
-            for part in (*arguments, *(value for _, value in keywords)):
-                yield from _symbols(part)
-
-
 def _import_lines(imports: Iterable[Import]) -> list[list[str]]:
     """The import statements, sorted as isort would: the standard library, then the rest, then wdsl."""
     groups: dict[int, dict[tuple[bool, str], list[str]]] = {0: {}, 1: {}, 2: {}}
@@ -150,7 +132,8 @@ def _parameters(plan: Plan, names: dict[str, str]) -> str:
 
 def _step(step: Step, before: Step | None, names: dict[str, str]) -> dict[str, Any]:
     targets = ", ".join(names[name] for name in step.names)
-    code = layout(step.value, names, 4, f"{targets} = ", f"  # line {step.span.line}", statement=True)
+    origin = "" if before and before.span == step.span else f"  # line {step.span.line}"
+    code = layout(step.value, names, 4, f"{targets} = ", origin, statement=True)
     comment = [_printable(line) for line in step.doc.splitlines()]
     return {"gap": before is not None and _gap(before, step), "comment": comment, "code": f"    {code}"}
 
@@ -181,10 +164,16 @@ def _function_docstring(plan: Plan, names: dict[str, str]) -> str:
             words = parameter.doc or f"A parameter of type {parameter.type or 'any'}."
             lines.append(f"    {names[parameter.name]}: " + words.replace("\n", "\n        "))
         parts.append("\n".join(["Args:", *lines]))
-    inputs = _in_words((each.name, describe(each.spec)) for each in network.inputs)
-    outputs = _in_words((each.name, describe(each.spec)) for each in network.outputs)
+    inputs = _in_words((each.name, _shape(each.spec, names)) for each in network.inputs)
+    outputs = _in_words((each.name, _shape(each.spec, names)) for each in network.outputs)
     parts.append(f"Returns:\n    A model from {inputs},\n    to {outputs}.")
     return "\n\n".join(parts)
+
+
+def _shape(spec: TensorSpec, names: dict[str, str]) -> str:
+    """A tensor's shape in terms of the function's arguments: `(batch, 28, 28, classes) float32`."""
+    sizes = ["?" if size is None else flat(expression_of(size), names) for size in spec.shape[1:]]
+    return f"({', '.join(['batch', *sizes])}) {spec.dtype}"
 
 
 def _in_words(tensors: Iterable[tuple[str, str]]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache
 
 from wdsl.catalog.model import CatalogError, TensorSpec, Values
@@ -59,7 +58,7 @@ def cast_inputs(arguments: Values, call: Values) -> dict[str, object]:
 
     def cast(value: object) -> object:
         if isinstance(value, TensorSpec):
-            return replace(value, dtype=dtype) if is_float(value.dtype) else value
+            return value.replace(dtype=dtype) if is_float(value.dtype) else value
         return tuple(map(cast, value)) if isinstance(value, (list, tuple)) else value
 
     return {name: cast(value) for name, value in call.items()}

@@ -14,9 +14,11 @@ The type language is in `argument_types.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Final, Literal
+
+from wdsl.record import Record, field
 
 Shape = tuple[int | None, ...]
 Kind = Literal["initializer", "regularizer", "constraint", "layer"]
@@ -33,16 +35,14 @@ REQUIRED: Final = _Required()
 """Stands where an argument's default would, if it has none."""
 
 
-@dataclass(frozen=True, slots=True)
-class TensorSpec:
+class TensorSpec(Record):
     """What is known of a tensor: its shape, batch included (`None` is an unknown size), and its dtype."""
 
     shape: Shape
     dtype: str = "float32"
 
 
-@dataclass(frozen=True, slots=True)
-class Constructed:
+class Constructed(Record):
     """An initializer, regularizer, constraint or layer that a file constructs as an argument."""
 
     kind: Kind
@@ -50,8 +50,7 @@ class Constructed:
     arguments: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(Record):
     """One argument: its name, its type (see `argument_types.py`), its default.
 
     `keyword`: it goes by name only. `variadic`: it is Python's `*operands`, a list written without brackets.
@@ -69,8 +68,7 @@ class Argument:
         return self.default is REQUIRED
 
 
-@dataclass(frozen=True, slots=True)
-class Weight:
+class Weight(Record):
     """One weight of a layer, and which of the layer's arguments initialize, regularize and constrain it."""
 
     name: str
@@ -82,8 +80,7 @@ class Weight:
     constraint: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Inferred:
+class Inferred(Record):
     """What a layer gives: its output or outputs, and its weights in Keras's order."""
 
     output: TensorSpec | tuple[TensorSpec, ...]
@@ -107,8 +104,7 @@ LayerRule = Callable[["Layer", Values, Values], Inferred]
 FunctionRule = Callable[["Function", Values], TensorSpec | tuple[TensorSpec, ...]]
 
 
-@dataclass(frozen=True, eq=False)
-class Layer:
+class Layer(Record):
     """One row: a layer class of Keras."""
 
     name: str
@@ -117,7 +113,7 @@ class Layer:
     main_weight: str | None = None
     call_signature: str = "inputs: tensor"
     keywords: str = "activity_regularizer, trainable, dtype, autocast"
-    family: Mapping[str, Any] = field(default_factory=dict)
+    family: Mapping[str, Any] = field(default=MappingProxyType({}), compare=False)
     """What tells this row from the others that share its rule: the number of spatial axes, a cell's path."""
 
     @cached_property
@@ -146,11 +142,10 @@ class Layer:
         inferred = self.rule(self, arguments, cast_inputs(arguments, call))
         if arguments.get("trainable", True):
             return inferred
-        return replace(inferred, weights=tuple(replace(w, trainable=False) for w in inferred.weights))
+        return inferred.replace(weights=tuple(w.replace(trainable=False) for w in inferred.weights))
 
 
-@dataclass(frozen=True, eq=False)
-class Function:
+class Function(Record):
     """One row: a function that wiring may call. `keras` is where it is, such as `ops.concatenate`."""
 
     name: str
@@ -170,8 +165,7 @@ class Function:
         return self.rule(self, call)
 
 
-@dataclass(frozen=True, eq=False)
-class Class:
+class Class(Record):
     """One row: an initializer, regularizer or constraint class."""
 
     name: str

@@ -15,7 +15,7 @@ from wdsl.network.graph import Equation, Tie, WeightName
 from wdsl.record import Record
 from wdsl.source import Span
 from wdsl.syntax import nodes
-from wdsl.syntax.printer import print_expression
+from wdsl.syntax.printer import print_annotation, print_expression
 
 INDICES = "ijklm"
 ANNOTATIONS = ("symmetric", "equal", "zero", "tie")
@@ -171,7 +171,7 @@ class _Reader:
             return
         expression = getattr(self, kind)(weight, name, annotation)
         if expression is not None:
-            self.equations.append(Equation(name, kind, expression, annotation.span))
+            self.equations.append(Equation(name, kind, expression, print_annotation(annotation), annotation.span))
 
     def mechanism(self, annotation: nodes.Annotation) -> bool:
         via = annotation.via
@@ -290,6 +290,15 @@ class _Reader:
         if transposed and len(shape) > 2:
             self.error("E0505", f"`.T` of a weight with more than two axes {NOT_YET}", node.span)
             return
+        if reference.name == "bias" and owner.arguments.get("unit_forget_bias"):
+            self.error(
+                "E0508",
+                f"`unit_forget_bias` sets parts of `{other}` apart at the start, which a tied bias cannot do",
+                annotation.span,
+                labels=(Label(owner.statement.value.span, "true here"),),
+                hint="give `unit_forget_bias=false`",
+            )
+            return
         for argument in (weight.initializer, weight.regularizer):
             if argument in layer.given and name != other:
                 self.error(
@@ -300,7 +309,8 @@ class _Reader:
                     labels=(Label(annotation.span, "tied here"),),
                 )
                 return
-        self.ties.append(Tie(name, other, transposed and len(shape) == 2, annotation.span))
+        turned = transposed and len(shape) == 2
+        self.ties.append(Tie(name, other, turned, print_annotation(annotation), annotation.span))
 
     def reference(self, layer: AnnotatedLayer, node: nodes.Expression) -> tuple[AnnotatedLayer, Weight, bool] | None:
         """The weight that a reference names, of another layer or of this one, and whether it is transposed."""

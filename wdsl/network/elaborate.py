@@ -700,7 +700,7 @@ class _Elaborator:
                     self.unused(step.span, f"`{', '.join(step.names)}`")
                     continue
                 wanted -= set(step.names)
-                wanted |= set(_variables(step.expression))
+                wanted |= set(ex.variables(step.expression))
                 kept.append(step)
             elif step.name in wanted:
                 kept.append(step if isinstance(step, graph.Input) else _frozen(step))
@@ -737,22 +737,6 @@ def _declared_names(network: nodes.Network) -> Iterable[nodes.Name]:
             yield from statement.names
         elif statement.name is not None:
             yield statement.name
-
-
-def _variables(expression: ex.Expression) -> Iterable[str]:
-    match expression:
-        case ex.Variable(name):
-            yield name
-        case ex.Operation(_, parts) | ex.Sequence(parts):
-            for part in parts:
-                yield from _variables(part)
-        case ex.Subscript(value, index):
-            yield from _variables(value)
-            yield from _variables(index)
-        case ex.Call(function, arguments, keywords):
-            yield from _variables(function)
-            for part in (*arguments, *(value for _, value in keywords)):
-                yield from _variables(part)
 
 
 def _changed(

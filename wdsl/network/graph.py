@@ -76,11 +76,12 @@ class WeightName(Record):
 
 
 class Equation(Record):
-    """An annotation of one weight, but a tie: its name, and the expression that constructs it for the runtime."""
+    """An annotation of one weight, but a tie: its name, the expression that constructs it for the runtime, its text."""
 
     weight: WeightName
     kind: str
     expression: Expression
+    text: str
     span: Span
 
 
@@ -90,6 +91,7 @@ class Tie(Record):
     weight: WeightName
     reference: WeightName
     transposed: bool
+    text: str
     span: Span
 
 

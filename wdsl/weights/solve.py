@@ -162,9 +162,9 @@ def _solve(
         problems.append(
             Diagnostic("W0502", f"`{component.owner}` has nothing left to train", where, "every entry is zero")
         )
-    annotated = {name: [equation.span for equation in equations] for name, equations in own.items()}
+    annotated: dict[WeightName, list[Equation | Tie]] = {name: [*equations] for name, equations in own.items()}
     for tie in component.ties:
-        annotated[tie.weight].append(tie.span)
+        annotated[tie.weight].append(tie)
     return [
         Structure(
             name,
@@ -174,7 +174,7 @@ def _solve(
             tuple(equations),
             counts.free if name == component.owner else 0,
             counts.nonzero,
-            ", ".join(" ".join(span.text.split()) for span in sorted(annotated[name], key=lambda span: span.start)),
+            ", ".join(each.text for each in sorted(annotated[name], key=lambda each: each.span.start)),
         )
         for name, transposed in component.members.items()
     ]

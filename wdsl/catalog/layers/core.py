@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from wdsl.catalog.dtypes import compute_dtype
@@ -18,10 +17,10 @@ def with_lora(a: Values, main: Weight, others: tuple[Weight, ...], prefix: str) 
         return (main, *others)
     if a[main.constraint or ""] is not None:
         raise CatalogError(f"`lora_rank` cannot be combined with `{main.constraint}`", "lora_rank")
-    factor = replace(main, trainable=True, initializer=None, constraint=None)
-    first = replace(factor, name=f"{prefix}_a", path=f"{prefix}_a", shape=(*main.shape[:-1], rank))
-    second = replace(factor, name=f"{prefix}_b", path=f"{prefix}_b", shape=(rank, main.shape[-1]))
-    return (replace(main, trainable=False), *others, first, second)
+    factor = main.replace(trainable=True, initializer=None, constraint=None)
+    first = factor.replace(name=f"{prefix}_a", path=f"{prefix}_a", shape=(*main.shape[:-1], rank))
+    second = factor.replace(name=f"{prefix}_b", path=f"{prefix}_b", shape=(rank, main.shape[-1]))
+    return (main.replace(trainable=False), *others, first, second)
 
 
 def dense(layer: Layer, a: Values, call: Values) -> Inferred:
@@ -56,10 +55,11 @@ def embedding(layer: Layer, a: Values, call: Values) -> Inferred:
 
 
 def unchanged(layer: Layer, a: Values, call: Values) -> Inferred:
-    """Layers that change no shape. `family`: `rank`, the only one that they take."""
+    """Layers that change no shape. `family`: `rank`, the only one that they take; `least`, the least."""
     x: TensorSpec = call["inputs"]
     if rank := layer.family.get("rank"):
         need_rank(x.shape, rank, layer.name)
+    need_rank_from(x.shape, layer.family.get("least", 0), layer.name)
     return Inferred(TensorSpec(x.shape, compute_dtype(a)))
 
 
@@ -128,7 +128,7 @@ ROWS = (
     ),
     _row("GaussianDropout", f"rate: fraction, {_SEED}", _TRAINING),
     _row("GaussianNoise", f"stddev: fraction, {_SEED}", _TRAINING),
-    _row("Masking", "mask_value: float = 0.0"),
+    _row("Masking", "mask_value: float = 0.0", least=1),
     Layer("Identity", "", identity),
     *(
         Layer(

@@ -60,7 +60,7 @@ def concatenate(layer: Layer, a: Values, call: Values) -> Inferred:
     if any(len(shape) != rank for shape in shapes):
         raise CatalogError(f"`{layer.name}` needs inputs with the same number of axes, not {_shown(shapes)}")
     # Of one input, Keras looks at no axis that would have to be looked for behind its last.
-    axis = axis if len(shapes) == 1 and axis >= rank else need_axis(axis, rank)
+    axis = axis if len(shapes) == 1 and axis >= rank > 0 else need_axis(axis, rank)
     sizes = list(shapes[0])
     for other, across in enumerate(zip(*shapes, strict=True)):
         if other != axis and len({size for size in across if size is not None}) > 1:
