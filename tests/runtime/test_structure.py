@@ -75,11 +75,7 @@ def by_union_find(equations, shape):
 def systems(draw):
     sizes = draw(st.lists(st.sampled_from([1, 2, 3]), min_size=1, max_size=4))
     shape, flat = tuple(sizes), st.integers(0, int(np.prod(sizes)) - 1)
-    pairs = [
-        (a, b)
-        for a, b in itertools.product(range(len(shape)), repeat=2)
-        if shape[a] == shape[b]
-    ]
+    pairs = [(a, b) for a, b in itertools.product(range(len(shape)), repeat=2) if shape[a] == shape[b]]
     symmetric = st.builds(lambda ab: Symmetric(*ab), st.sampled_from(pairs))
     region = st.builds(lambda items: Flat(*items), st.lists(flat, max_size=3))
     zero = st.builds(lambda regions: Zero(*regions), st.lists(region, max_size=2))

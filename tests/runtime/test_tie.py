@@ -17,15 +17,9 @@ from wdsl.structure import Diagonal, Equal, Symmetric, Tied, Zero
 def autoencoder():
     image = keras.Input((12,), name="image")
     kernel = Shared((12, 8), name="encode_kernel")(image)
-    encode = Structured(
-        layers.Dense(8, activation="tanh"), {"kernel": [Tied()]}, name="encode"
-    )
-    mix = Structured(
-        layers.Dense(8), {"kernel": [Symmetric(), Zero(Diagonal())]}, name="mix"
-    )
-    decode = Structured(
-        layers.Dense(12), {"kernel": [Tied()], "bias": [Equal()]}, name="decode"
-    )
+    encode = Structured(layers.Dense(8, activation="tanh"), {"kernel": [Tied()]}, name="encode")
+    mix = Structured(layers.Dense(8), {"kernel": [Symmetric(), Zero(Diagonal())]}, name="mix")
+    decode = Structured(layers.Dense(12), {"kernel": [Tied()], "bias": [Equal()]}, name="decode")
     h = mix(encode(image, tied={"kernel": kernel}))
     return keras.Model(image, decode(h, tied={"kernel": ops.transpose(kernel)}))
 
@@ -262,7 +256,5 @@ assert_tied(model)
 print("both replicas trained", model.count_params())
 """
     root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, cwd=root, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=root, check=False)
     assert "both replicas trained 141" in done.stdout, done.stderr[-3000:]
