@@ -138,7 +138,9 @@ DTYPE = st.sampled_from(["float32"] * 6 + ["int32", "float16", "bool", "uint8", 
 def tensor(draw: Draw, rank: int | None = None) -> TensorSpec:
     """An input: of `rank` axes as a rule, the batch unknown as a rule."""
     if rank is None or draw(st.integers(0, 14)) == 0:
-        rank = draw(st.integers(1, 5))
+        rank = draw(st.integers(0, 5))
+    if rank == 0:
+        return TensorSpec((), draw(DTYPE))
     batch = draw(st.sampled_from([None, None, None, 2]))
     return TensorSpec((batch, *(draw(DIMENSION) for _ in range(rank - 1))), draw(DTYPE))
 
