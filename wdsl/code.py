@@ -40,8 +40,8 @@ def _flat(expression: ex.Expression, names: Names) -> tuple[str, int]:
         case ex.Symbol(path):
             return path, _PRIMARY
         case ex.Operation("if", (then, test, otherwise)):
-            parts = flat(then, names, _OR), flat(test, names, _OR), flat(otherwise, names, _TERNARY)
-            return "{} if {} else {}".format(*parts), _TERNARY
+            test_ = flat(test, names, _OR)
+            return f"{flat(then, names, _OR)} if {test_} else {flat(otherwise, names, _TERNARY)}", _TERNARY
         case ex.Operation("not", (operand,)):
             return f"not {flat(operand, names, _NOT)}", _NOT
         case ex.Operation(sign, (operand,)):
@@ -87,8 +87,6 @@ def _literal(value: float | str | bool | None) -> str:
         if text[0] == "'" and '"' not in value:
             return '"' + text[1:-1].replace("\\'", "'") + '"'
         return text
-    if isinstance(value, int) and not isinstance(value, bool):
-        return int.__repr__(value)
     return repr(value)
 
 

@@ -125,7 +125,7 @@ def _share(owner: Structure, variable: str, network: graph.Network) -> Step:
         ("initializer", owner.weight.initializer),
         ("regularizer", owner.weight.regularizer),
     ):
-        if argument in owner.layer.given:
+        if argument and argument in owner.layer.given:
             keywords.append((name, owner.layer.given[argument][0]))
         elif name == "initializer" and argument and owner.layer.arguments[argument] != "glorot_uniform":
             keywords.append((name, ex.Constant(owner.layer.arguments[argument])))

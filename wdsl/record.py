@@ -60,7 +60,7 @@ class Record:
         cls._fields = (*own, *(name for name in cls._fields if name not in own))
         cls._compared = tuple(name for name in cls._fields if name not in hidden)
         cls._defaults = defaults
-        cls.__match_args__ = tuple(own)  # type: ignore[attr-defined]
+        cls.__match_args__ = tuple(own)  # type: ignore[misc]
 
     def __init__(self, *values: Any, **named: Any) -> None:
         fields = self._fields
@@ -93,7 +93,7 @@ class Record:
     def __eq__(self, other: object) -> bool:
         if other.__class__ is not self.__class__:
             return NotImplemented
-        return self._key() == other._key()  # type: ignore[attr-defined, no-any-return]
+        return self._key() == other._key()
 
     def __hash__(self) -> int:
         return hash((self.__class__, self._key()))

@@ -73,9 +73,19 @@ class Expansion:
             name=name,
             shape=self.shape if self.is_dense else (self.size,),
             initializer=lambda shape, dtype: ops.cast(self.reduce(*draw()), dtype),
-            regularizer=regularizer and (lambda theta: regularizer(self.expand(theta))),
+            regularizer=regularizer and OnWeight(regularizer, self),
             autocast=False,
         )
+
+
+class OnWeight(keras.regularizers.Regularizer):
+    """A regularizer of a weight, given the weight's free parameters."""
+
+    def __init__(self, regularizer: Any, expansion: Expansion) -> None:
+        self.regularizer, self.expansion = regularizer, expansion
+
+    def __call__(self, theta: Any) -> Any:
+        return self.regularizer(self.expansion.expand(theta))
 
 
 def mean_fan(live: np.ndarray, mode: str) -> float:

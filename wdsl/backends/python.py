@@ -95,9 +95,9 @@ def _import_lines(imports: Iterable[Import]) -> list[list[str]]:
         names = groups[group].setdefault((bool(each.name), each.module), [])
         names.append(each.name or each.statement)
     lines = []
-    for group in groups.values():
+    for members in groups.values():
         found = []
-        for (is_from, module), names in sorted(group.items()):
+        for (is_from, module), names in sorted(members.items()):
             if not is_from:
                 found.append(names[0])
                 continue

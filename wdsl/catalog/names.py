@@ -26,15 +26,24 @@ def words(argument_type: str) -> frozenset[str]:
     return frozenset(found)
 
 
-_OPERATIONS = {"abs": "absolute"}
-"""Operations of `keras.ops` whose class has another name than the function."""
+_OPERATIONS = {
+    "activations.exponential": "exp",
+    "activations.hard_swish": "hard_silu",
+    "activations.relu": "ReLU",
+    "activations.swish": "silu",
+    "ops.abs": "absolute",
+    "ops.hard_swish": "hard_silu",
+    "ops.swish": "silu",
+}
+"""Functions whose operation has another name than they."""
 
 
-def keras_name(operation: str) -> str:
-    """The name that Keras gives to an unnamed layer of a class, or to the result of an operation.
+def keras_name(path: str) -> str:
+    """The name that Keras gives to an unnamed layer of a class, or to the result of a function.
 
-    As `keras.src.utils.naming.to_snake_case` makes it; further ones get `_1`, `_2`, and so on behind it.
+    `path` is the class, or the function's place below `keras.`. The name is made as
+    `keras.src.utils.naming.to_snake_case` does; further ones get `_1`, `_2`, and so on behind it.
     """
-    name = _OPERATIONS.get(operation, operation)
+    name = _OPERATIONS.get(path, path.rsplit(".", 1)[-1])
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

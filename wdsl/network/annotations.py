@@ -119,7 +119,7 @@ class _Reader:
             self.error("E0508", f"`{layer.name}.{name}` is not trained: the layer sets it itself", span)
             return
         for argument in (weight.constraint, "lora_rank"):
-            if argument in layer.given and layer.arguments[argument] is not None:
+            if argument and argument in layer.given and layer.arguments[argument] is not None:
                 self.error(
                     "E0508",
                     f"`{argument}` would break what the annotation says of `{layer.name}.{name}`",
@@ -202,7 +202,7 @@ class _Reader:
             values = [self.constant(argument.value) for argument in annotation.arguments]
             if any(value is None for value in values):
                 return None
-            axes = tuple(value.value for value in values if value)  # type: ignore[assignment]
+            axes = tuple(value.value for value in values if value)
             named = any(argument.name for argument in annotation.arguments)
             if named or len(axes) != 2 or not all(isinstance(axis, int) for axis in axes) or axes[0] == axes[1]:
                 self.error("E0510", "`symmetric` takes two different axes", annotation.span)
@@ -300,7 +300,7 @@ class _Reader:
             )
             return
         for argument in (weight.initializer, weight.regularizer):
-            if argument in layer.given and name != other:
+            if argument and argument in layer.given and name != other:
                 self.error(
                     "E0508",
                     f"`{argument}` of `{layer.name}` has nothing to work on: `{name}` is `{other}`",
@@ -553,19 +553,19 @@ class _Predicate:
                 return ex.Subscript(ex.Variable("shape"), axis.expression), False
             case nodes.Unary(sign, operand):
                 inner = self.operands((operand,), sign == "not", sign)
-                return inner and (ex.Operation("~" if sign == "not" else sign, inner), sign == "not")
+                return (ex.Operation("~" if sign == "not" else sign, inner), sign == "not") if inner else None
             case nodes.Binary("and" | "or" as sign, left, right):
                 inner = self.operands((left, right), True, sign)
-                return inner and (ex.Operation("&" if sign == "and" else "|", inner), True)
+                return (ex.Operation("&" if sign == "and" else "|", inner), True) if inner else None
             case nodes.Binary(sign, left, right) if sign in ex.BINARY and sign != "@":
                 inner = self.operands((left, right), False, sign)
-                return inner and (ex.Operation(sign, inner), sign in ("==", "!=", "<", "<=", ">", ">="))
+                return (ex.Operation(sign, inner), sign in ("==", "!=", "<", "<=", ">", ">=")) if inner else None
             case nodes.Call(nodes.Name("abs"), (argument,)) if argument.name is None:
                 inner = self.operands((argument.value,), False, "abs")
-                return inner and (ex.Call(ex.Symbol("abs"), inner), False)
+                return (ex.Call(ex.Symbol("abs"), inner), False) if inner else None
             case nodes.Call(nodes.Name("min" | "max" as function), (first, second)) if not (first.name or second.name):
                 inner = self.operands((first.value, second.value), False, function)
-                return inner and (ex.Call(ex.Symbol(f"np.{function}imum"), inner), False)
+                return (ex.Call(ex.Symbol(f"np.{function}imum"), inner), False) if inner else None
         self.error("this has no place in a predicate", node.span)
         return None
 

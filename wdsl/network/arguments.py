@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from wdsl import catalog
@@ -29,7 +29,7 @@ from wdsl.syntax import nodes
 class Scope(Protocol):
     """Where arguments are read: what names stand for, what expressions are worth, where errors go."""
 
-    names: Mapping[str, Result]
+    names: dict[str, Result]
     problems: list[Diagnostic]
 
     def evaluate(self, node: nodes.Expression) -> Result: ...

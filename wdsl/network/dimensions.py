@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wdsl.expressions import BINARY, UNARY, Constant, Expression, Operation
+from wdsl.expressions import BINARY, Constant, Expression, Operation
 
 
 class Dim(int):
@@ -20,6 +20,9 @@ class Dim(int):
         dim = super().__new__(cls, value)
         dim.expression = expression
         return dim
+
+    def __neg__(self) -> Dim:
+        return Dim(-int(self), Operation("-", (self.expression,)))
 
 
 def dim(value: int, expression: Expression) -> int:
@@ -55,10 +58,3 @@ def _binary(sign: str, reflected: bool) -> Any:
 for _sign, _name in {"+": "add", "-": "sub", "*": "mul", "//": "floordiv", "%": "mod"}.items():
     setattr(Dim, f"__{_name}__", _binary(_sign, reflected=False))
     setattr(Dim, f"__r{_name}__", _binary(_sign, reflected=True))
-
-
-def _negative(self: Dim) -> Dim:
-    return Dim(UNARY["-"](int(self)), Operation("-", (self.expression,)))
-
-
-Dim.__neg__ = _negative  # type: ignore[method-assign]

@@ -39,6 +39,14 @@ PARAMETER_TYPES: Mapping[str, tuple[type, ...]] = {
     "list": (list,),
 }
 
+MODULE_NAMES = frozenset({
+    *("Any", "Callable", "ClassVar", "False", "Iterable", "Iterator", "Mapping", "None", "Sequence", "True"),
+    *("At", "Band", "Blocks", "Diagonal", "Equal", "Equation", "Flat", "Index", "IndexMap", "Indices", "Lower", "Not"),
+    *("Region", "Several", "Shape", "Sizes", "Symmetric", "Term", "Tied", "Transposed", "Upper", "Where", "Zero"),
+    *("Expansion", "Shared", "StandIn", "Structured", "Weight"),
+})  # fmt: skip
+"""What a network cannot be called: the capital names of the runtime, whose text stands beside the network's function."""
+
 
 def elaborate(
     network: nodes.Network, source_parameters: Mapping[str, Any]
@@ -75,6 +83,10 @@ class _Elaborator:
         network = self.network
         if not network.name.id[0].isupper():
             self.wrong_case(network.name, "a network", capital=True)
+        if network.name.id in MODULE_NAMES:
+            self.error(
+                "E0207", f"`{network.name.id}` is a name that the generated module needs itself", network.name.span
+            )
         parameters = self.parameters(given)
         layers: list[tuple[LayerObject, nodes.Layer]] = []
         for statement in network.body:
@@ -496,7 +508,7 @@ class _Elaborator:
                 if isinstance(value, Tensor)
             )
             return self.error("E0401", error.message, span, labels=labels)
-        self.operations.setdefault(operator.keras.rsplit(".", 1)[-1], (span, f"the result of `{sign}`"))
+        self.operations.setdefault(operator.keras, (span, f"the result of `{sign}`"))
         return Tensor(spec, ex.Operation(sign, tuple(value.expression for value in values)))  # type: ignore[arg-type, union-attr]
 
     # Wiring
@@ -618,7 +630,7 @@ class _Elaborator:
             spec = row.infer(bound.values)
         except CatalogError as error:
             return self.refused(error, bound, row.name, node.span)
-        self.operations.setdefault(row.keras.rsplit(".", 1)[-1], (node.span, f"the result of `{row.name}`"))
+        self.operations.setdefault(row.keras, (node.span, f"the result of `{row.name}`"))
         expression = ex.Call(ex.Symbol(row.keras), bound.positional, bound.keywords)
         return Tensor(spec, expression) if isinstance(spec, TensorSpec) else Tensors(spec, expression)
 
@@ -663,7 +675,7 @@ class _Elaborator:
         """Report what the catalogue says that Keras would refuse, at the argument that is to blame."""
         labels = [Label(where, f"this is {text}") for where, text in bound.tensors]
         for given in (bound.given, layer.given if layer else {}):
-            if error.argument in given:
+            if error.argument and error.argument in given:
                 where = given[error.argument][1]
                 labels = [label for label in labels if label.span != where]
                 return self.error("E0304", error.message, where, labels=tuple(labels))

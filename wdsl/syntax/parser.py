@@ -151,8 +151,8 @@ class _Build:
 
     def at(self, first: Any, last: Any = None) -> Span:
         last = first if last is None else last
-        start = first.start_pos if isinstance(first, Token) else first.span.start
-        end = last.end_pos if isinstance(last, Token) else last.span.end
+        start: int = first.start_pos if isinstance(first, Token) else first.span.start  # type: ignore[assignment]
+        end: int = last.end_pos if isinstance(last, Token) else last.span.end  # type: ignore[assignment]
         return Span(self.source, start, end)
 
     # Statements
@@ -287,7 +287,7 @@ class _Build:
         return nodes.Unary(operator.value, operand, span=self.at(operator, operand))
 
     def name(self, children: list[Any]) -> nodes.Name:
-        return self._identifier(children[0])  # type: ignore[return-value]
+        return self._identifier(children[0])  # type: ignore[no-any-return]
 
     def integer(self, children: list[Any]) -> nodes.Literal:
         (token,) = children
@@ -295,7 +295,7 @@ class _Build:
             raise _Refused("E0103", f"a number of {len(token)} digits is too long", self.at(token))
         return nodes.Literal(int(self._digits(token)), span=self.at(token))
 
-    def float(self, children: list[Any]) -> nodes.Literal:
+    def floating(self, children: list[Any]) -> nodes.Literal:
         (token,) = children
         value = float(self._digits(token))
         if value == float("inf"):
@@ -307,7 +307,7 @@ class _Build:
             raise _Refused("E0103", f"`{token}` is not a number", self.at(token), "`_` stands between digits only")
         return token.replace("_", "")
 
-    def string(self, children: list[Any]) -> nodes.Literal:
+    def text(self, children: list[Any]) -> nodes.Literal:
         (token,) = children
 
         def unescape(match: re.Match[str]) -> str:
@@ -328,7 +328,7 @@ class _Build:
         (token,) = children
         return nodes.Literal({"true": True, "false": False, "none": None}[token.value], span=self.at(token))
 
-    def list(self, children: list[Any]) -> nodes.List:
+    def sequence(self, children: list[Any]) -> nodes.List:
         first, items, last = children
         return nodes.List(tuple(items[0]) if items else (), span=self.at(first, last))
 
@@ -344,7 +344,7 @@ class _Build:
 
     def attribute(self, children: list[Any]) -> nodes.Attribute:
         value, name = children
-        return nodes.Attribute(value, self._identifier(name), span=self.at(value, name))  # type: ignore[arg-type]
+        return nodes.Attribute(value, self._identifier(name), span=self.at(value, name))
 
     def subscript(self, children: list[Any]) -> nodes.Subscript:
         value, _, (items, _), last = children
@@ -399,8 +399,8 @@ def _lark() -> Lark:
         parser="lalr",
         lexer="contextual",
         start="file",
-        postlex=_Lines(),  # type: ignore[arg-type]
-        transformer=_build,  # type: ignore[arg-type]
+        postlex=_Lines(),
+        transformer=_build,
         maybe_placeholders=True,
         cache=_cache_path(),
     )
@@ -451,7 +451,7 @@ _OPERATORS = {"POWER", "COMPARE", "TIMES", "SIGN", "IF", "OR", "AND", "DOT", "QU
 
 def _explain(source: Source, text: str, error: UnexpectedInput) -> Diagnostic:
     if isinstance(error, UnexpectedCharacters):
-        at = error.pos_in_stream
+        at = error.pos_in_stream or 0
         if text[at] == '"':
             end = text.find("\n", at)
             return Diagnostic(

@@ -157,7 +157,7 @@ def _solve(
             counts = Counts(0, 0)
         else:
             counts = _entry_by_entry(component, network, own, equations, shape, problems)
-    if counts.nonzero == 0 and math.prod(shape) and about_owner:
+    if counts.nonzero == 0 and about_owner:
         where = about_owner[0][0].span
         problems.append(
             Diagnostic("W0502", f"`{component.owner}` has nothing left to train", where, "every entry is zero")

@@ -1,0 +1,177 @@
+"""Pictures of weights: what is free, what is shared, what is zero.
+
+`structures(net)` draws every weight that has structure. Each free parameter has a colour of its own, so entries of
+one colour are one number, within a weight and across ties; white is zero. matplotlib is imported when first used.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import wdsl
+from wdsl import expressions, structure
+from wdsl.diagnostics import by
+from wdsl.weights.solve import Structure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Array = np.ndarray[Any, Any]
+
+COLUMNS = 4
+"""Panels side by side, at most."""
+
+GRID = 900
+"""Weights with more entries than this are drawn without lines between them."""
+
+
+def structures(*nets: wdsl.Net) -> Figure:
+    """A figure with a panel for each weight that has structure; for a network without any, for each weight.
+
+    Save it with `figure.savefig("structure.png")`.
+    """
+    from matplotlib.figure import Figure
+
+    panels = [(net, weight) for net in nets for weight in worth_drawing(net)]
+    columns = min(COLUMNS, max(1, len(panels)))
+    rows = math.ceil(len(panels) / columns)
+    figure = Figure(figsize=(3.2 * columns, 0.3 + 3.5 * rows), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr]
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_axis_off()
+    for axes, (net, weight) in zip(grid.flat, panels, strict=False):
+        draw(axes, net, weight)
+    return figure
+
+
+def worth_drawing(net: wdsl.Net) -> list[Structure]:
+    """The weights that an annotation says something of: their own, or a tie to them."""
+    return [each for each in net.weights if each.text or len(net.structures.sharing(each.name)) > 1] or [*net.weights]
+
+
+def draw(axes: Axes, net: wdsl.Net, weight: Structure) -> None:
+    """One weight as an image, with what is known of it as title and caption."""
+    image = colours(net, weight)
+    rows, columns = image.shape[:2]
+    axes.imshow(image, interpolation="nearest")
+    axes.set_title(str(weight.name), fontsize=12, fontweight="bold", family="monospace", pad=22)
+    axes.text(0.5, 1.02, count(weight), transform=axes.transAxes, ha="center", va="bottom", fontsize=9.5)
+    axes.set_xlabel(caption(net, weight), fontsize=8.5, family="monospace", color="#444444")
+    tile_rows, tile_columns = tile(weight.weight.shape)
+    axes.set_xticks(np.arange(0, columns + 1, tile_columns) - 0.5, labels=[])
+    axes.set_yticks(np.arange(0, rows + 1, tile_rows) - 0.5, labels=[])
+    axes.tick_params(length=0)
+    axes.spines[:].set_color("#bbbbbb")
+    if rows * columns // (tile_rows * tile_columns) <= GRID:
+        axes.grid(color="#dddddd", linewidth=0.6)
+
+
+def count(weight: Structure) -> str:
+    """`64 × 64 · 2016 of 4096 free`"""
+    shape = by(weight.weight.shape)
+    if weight.owner != weight.name:
+        return f"{shape} · none of {weight.size} free"
+    return f"{shape} · {weight.free} of {weight.size} free"
+
+
+def caption(net: wdsl.Net, weight: Structure) -> str:
+    annotations = shorten(weight.text, 34, placeholder=" …") if weight.text else ""
+    return f"{annotations}\n{net.name}"
+
+
+def colours(net: wdsl.Net, weight: Structure) -> Array:
+    """The image of a weight, as rows of RGB: an entry's colour is that of its free parameter."""
+    owner = next(each for each in net.weights if each.name == weight.owner)
+    first = first_entries(owner, net)
+    # The colour says where in its owner a parameter comes first: hue for the row, lightness for the column.
+    row, column = coordinates(owner.weight.shape)
+    rows, columns = row.max() + 1, column.max() + 1
+    at = np.where(first < 0, 0, first)
+    image = painted(row.flat[at] / rows, column.flat[at] / columns)
+    image[first < 0] = 1.0
+    if weight.transposed:
+        image = image.swapaxes(0, 1)
+    return flattened(image, weight.weight.shape)
+
+
+def index_map(owner: Structure, net: wdsl.Net) -> Array:
+    """The number of the free parameter behind each entry of a weight that owns its parameters; -1 is zero."""
+    terms = [expressions.evaluate(each, net.network.values, library) for each in owner.equations]
+    return structure.index_map(terms, owner.weight.shape).index
+
+
+def library(path: str) -> Any:
+    """What the expressions of annotations refer to."""
+    if path.startswith("np."):
+        return getattr(np, path.removeprefix("np."))
+    return getattr(structure, path, None) or getattr(builtins, path)
+
+
+def first_entries(owner: Structure, net: wdsl.Net) -> Array:
+    """For each entry the flat index of the first one that is the same parameter; -1 is zero."""
+    index = index_map(owner, net)
+    numbers, first = np.unique(index, return_index=True)
+    return np.where(index < 0, -1, first[np.searchsorted(numbers, index)])
+
+
+def tile(shape: tuple[int, ...]) -> tuple[int, int]:
+    """The height and width of what one pair of indices on the last two axes becomes in a picture."""
+    return math.prod(shape[:-2:2]), math.prod(shape[1:-2:2])
+
+
+def coordinates(shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """Row and column of each entry in the picture of a weight.
+
+    A vector is a row. A kernel of a convolution, say 5 × 5 × 6 × 16, is a table of 6 × 16 tiles of 5 × 5.
+    """
+    *outer, rows, columns = np.indices((1,) * (2 - len(shape)) + tuple(shape))
+    *sizes, _, _ = shape if len(shape) > 1 else (1, *shape)
+    row, column = rows, columns
+    for axis, (index, size) in enumerate(zip(outer, sizes, strict=True)):
+        if axis % 2 == 0:
+            row = row * size + index
+        else:
+            column = column * size + index
+    return row, column
+
+
+def flattened(image: Array, shape: tuple[int, ...]) -> Array:
+    """The colours of all entries, put where `coordinates` has them."""
+    row, column = coordinates(shape)
+    flat = np.empty((row.max() + 1, column.max() + 1, 3))
+    flat[row, column] = image.reshape(*row.shape, 3)
+    return flat
+
+
+def painted(hue: Array, tone: Array) -> Array:
+    """RGB for hues and tones from 0 to 1. Through OKLCH, where all hues of one lightness look equally light."""
+    lightness, chroma = 0.50 + 0.33 * tone, 0.13
+    angle = np.radians(20 + 300 * hue)
+    a, b = chroma * np.cos(angle), chroma * np.sin(angle)
+    cone = np.stack([lightness, a, b], axis=-1) @ FROM_OKLAB
+    linear = np.clip(cone**3 @ FROM_CONES, 0, 1)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+FROM_OKLAB = np.array(
+    [
+        [1.0, 1.0, 1.0],
+        [0.3963377774, -0.1055613458, -0.0894841775],
+        [0.2158037573, -0.0638541728, -1.2914855480],
+    ]
+)
+FROM_CONES = np.array(
+    [
+        [4.0767416621, -1.2684380046, -0.0041960863],
+        [-3.3077115913, 2.6097574011, -0.7034186147],
+        [0.2309699292, -0.3413193965, 1.7076147010],
+    ]
+)
+"""Björn Ottosson's matrices between Oklab, the cones of the eye and linear sRGB, transposed."""
