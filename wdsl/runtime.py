@@ -11,6 +11,7 @@ import contextlib
 import functools
 import inspect
 import math
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -137,6 +138,9 @@ def take_out(layer: Any, path: str) -> tuple[Any, Any, Weight]:
     Returns the layer that the variable belonged to, the variable, and the weight.
     """
     found = [v for v in layer.weights if f"/{v.path}".endswith(f"/{path}")]
+    if not found:  # Keras may have numbered the names of inner layers: "lstm_2"
+        unnumbered = [(v, re.sub(r"_\d+/", "/", f"/{v.path}")) for v in layer.weights]
+        found = [v for v, name in unnumbered if name.endswith(f"/{path}")]
     holders = [
         (holder, name)
         for holder in layer._flatten_layers()

@@ -1,5 +1,6 @@
 """What Keras looks at in a layer is what it would see in the layer that is wrapped."""
 
+import gc
 import inspect
 import threading
 import weakref
@@ -190,8 +191,6 @@ def test_dense_weights_are_not_kept():
         layer = Structured(Remembering(5), {"kernel": equations})
         layer.build((None, 5))
         layer(normal(2, 5))
-    import gc
-
     gc.collect()
     assert len(kernels) == 2
     assert all(kernel() is None for kernel in kernels)
@@ -292,6 +291,17 @@ def test_errors_say_what_is_wrong(layer, structures, said):
     assert said in str(error.value)
 
 
+def test_numbers_that_keras_gives_to_inner_layers_do_not_matter():
+    for _ in range(2):
+        layer = layers.Bidirectional(layers.GRU(2))
+        layer = Structured(layer, {"forward_gru/gru_cell/kernel": [Equal()]})
+        layer(normal(2, 3, 4))
+        assert layer.weights[0].shape == (1,)
+    cells = layers.RNN([layers.GRUCell(2), layers.GRUCell(2)])
+    with pytest.raises(ValueError, match="gru_cell_"):
+        Structured(cells, {"gru_cell_99/kernel": [Equal()]})(normal(2, 3, 4))
+
+
 def test_tied_weights_are_checked():
     layer = Structured(layers.Dense(3), {"kernel": [Tied()]})
     x = normal(2, 4)
@@ -310,7 +320,7 @@ def test_a_weight_outside_a_call_is_an_error_and_not_an_old_value():
 
 
 PASTED = """
-import contextlib, functools, inspect, math, operator, threading
+import contextlib, functools, inspect, math, operator, re, threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
