@@ -60,7 +60,7 @@ class Record:
         cls._fields = (*own, *(name for name in cls._fields if name not in own))
         cls._compared = tuple(name for name in cls._fields if name not in hidden)
         cls._defaults = defaults
-        cls.__match_args__ = tuple(own)  # type: ignore[misc]
+        cls.__match_args__ = tuple(own)  # type: ignore
 
     def __init__(self, *values: Any, **named: Any) -> None:
         fields = self._fields

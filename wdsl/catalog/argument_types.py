@@ -34,7 +34,6 @@ from wdsl.catalog.registries import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGU
 from wdsl.catalog.signatures import split
 
 _ALIASES = {
-    "axis": "int",
     "data_format": "anycase(channels_last|channels_first)",
 }
 _WORDS = {
@@ -115,7 +114,7 @@ def _fits(name: str, parameters: tuple[str, ...], value: object) -> bool:
             return _whole(value) and value >= 1  # type: ignore[operator]
         case "count":
             return _whole(value) and value >= 0  # type: ignore[operator]
-        case "int":
+        case "int" | "axis":
             return _whole(value)
         case "float":
             return _number(value)
@@ -156,6 +155,8 @@ def _fits(name: str, parameters: tuple[str, ...], value: object) -> bool:
             return isinstance(value, TensorSpec)
         case "tensors":
             return _list("tensor", value)
+        case "unset":
+            return False
     raise ValueError(f"the type language has no {name!r}")
 
 
@@ -176,22 +177,24 @@ def _list(type_: str, value: object, length: int | None = None) -> bool:
 def describe(argument_type: str) -> str:
     """What a value of this type is, to stand after "must be": "a whole number of at least 1"."""
     optional, either = _read(argument_type)
-    words = [_describe(name, parameters) for name, parameters in either]
-    if argument_type.removeprefix("optional ") in _WORDS:
-        words = [_WORDS[argument_type.removeprefix("optional ")]]
-    return " or ".join([*words, *(["none"] if optional else [])])
+    plain = argument_type.removeprefix("optional ")
+    words = [word for part in either for word in _describe(*part)] if plain not in _WORDS else [_WORDS[plain]]
+    *words, last = [*words, *(["none"] if optional else [])]
+    return f"{', '.join(words)} or {last}" if words else last
 
 
-def _describe(name: str, parameters: tuple[str, ...]) -> str:
+def _describe(name: str, parameters: tuple[str, ...]) -> tuple[str, ...]:
     match name:
         case "sizes" | "counts":
-            return f"{_WORDS[name.removesuffix('s')]} or a list of {parameters[0]} of them"
+            return _WORDS[name.removesuffix("s")], f"a list of {parameters[0]} of them"
         case "list":
             many = _PLURALS.get(parameters[0], f"({describe(parameters[0])})")
-            return f"a list of {' '.join((*parameters[1:], many))}"
+            return (f"a list of {' '.join((*parameters[1:], many))}",)
         case "choice" | "anycase":
-            return " or ".join(f'"{word}"' for word in parameters)
-    return _WORDS[name]
+            return tuple(f'"{word}"' for word in parameters)
+        case "bool":
+            return "true", "false"
+    return (_WORDS[name],)
 
 
 def show(value: object) -> str:

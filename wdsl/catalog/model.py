@@ -137,9 +137,13 @@ class Layer(Record):
 
         Raises CatalogError for what Keras would refuse.
         """
-        from wdsl.catalog.dtypes import cast_inputs
+        from wdsl.catalog.dtypes import cast_inputs, compute_dtype, is_float
 
         inferred = self.rule(self, arguments, cast_inputs(arguments, call))
+        dtype = compute_dtype(arguments)
+        if inferred.weights and not is_float(dtype):
+            # Keras refuses to draw such weights, and can train none.
+            raise CatalogError(f"`{self.name}` has weights, so its `dtype` must be floating, not {dtype}", "dtype")
         if arguments.get("trainable", True):
             return inferred
         return inferred.replace(weights=tuple(w.replace(trainable=False) for w in inferred.weights))

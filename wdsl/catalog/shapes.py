@@ -45,6 +45,11 @@ def axes_phrase(n: int) -> str:
     return f"{n} axis" if n == 1 else f"{n} axes"
 
 
+def entries_phrase(n: int) -> str:
+    """`1 entry`, `2 entries`."""
+    return "1 entry" if n == 1 else f"{n:d} entries"
+
+
 _SPATIAL = {1: "steps", 2: "height, width", 3: "depth, height, width"}
 
 
@@ -142,7 +147,7 @@ def reshaped(shape: Shape, target: Sequence[int], argument: str) -> Shape:
     fits = known and entries % known == 0 if -1 in target else entries == known
     if not fits:
         raise CatalogError(
-            f"{show_shape(shape)} has {entries:d} entries, which cannot be arranged as {show(target)}",
+            f"{show_shape(shape)} has {entries_phrase(entries)}, which cannot be arranged as {show(target)}",
             argument,
         )
     return tuple(entries // known if size == -1 else size for size in target)

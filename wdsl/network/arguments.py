@@ -104,7 +104,8 @@ def bind(
                     f"did you mean `{near}`?" if near else f"it has {listed(by_name) or 'none'}",
                     fix=Fix(name.span, near) if near else None,
                 )
-            scope.evaluate(node)
+            if not isinstance(node, nodes.Name):  # a bare word may be right for the argument that was meant
+                scope.evaluate(node)
             ok = False
             continue
         read = _argument(scope, argument, node, known)

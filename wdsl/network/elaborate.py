@@ -45,7 +45,7 @@ MODULE_NAMES = frozenset({
     *("Region", "Several", "Shape", "Sizes", "Symmetric", "Term", "Tied", "Transposed", "Upper", "Where", "Zero"),
     *("Expansion", "Shared", "StandIn", "Structured", "Weight"),
 })  # fmt: skip
-"""What a network cannot be called: the capital names of the runtime, whose text stands beside the network's function."""
+"""What a network cannot be called: the capital names of the runtime, whose text stands beside its function."""
 
 
 def elaborate(

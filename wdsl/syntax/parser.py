@@ -2,7 +2,7 @@
 
 Lark reads `grammar/wnet.lark`; its callbacks build the nodes as the parser reduces, so there is no parse tree in
 between. After a syntax error the broken statement is blanked out and the text is read again: what is left keeps its
-offsets, and each mistake is reported once.
+offsets, and each mistake is reported once. The tokens come from `lexer.py`.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from lark import Lark, Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken  # noqa: TID251
+from lark import Lark, Token, UnexpectedToken  # noqa: TID251
 
 from wdsl.diagnostics import Diagnostic, Fix, Label, in_order, nearest
 from wdsl.source import Source, Span
 from wdsl.syntax import nodes
+from wdsl.syntax.lexer import Lexer, Refused
 
 LANGUAGE_VERSION = 1
-MAX_NESTING = 150
-"""How deep brackets and operators may nest. Later stages walk expressions by recursion, which Python bounds."""
 MAX_SYNTAX_ERRORS = 20
 MAX_DIGITS = 4000
 """Python itself refuses to read longer integers."""
@@ -70,7 +69,7 @@ def tokens(source: Source) -> Iterator[Token]:
     interactive = parser.parse_interactive(source.text)
     try:
         yield from interactive.iter_parse()
-    except UnexpectedInput:
+    except (Refused, UnexpectedToken):
         return
 
 
@@ -78,61 +77,10 @@ def _attempt(source: Source, text: str) -> nodes.File | Diagnostic:
     """One reading of `text`: the file, or the first error."""
     try:
         return _lark().parse(text)  # type: ignore[return-value]
-    except _Refused as refused:
-        return refused.diagnostic
-    except UnexpectedInput as error:
+    except Refused as refused:
+        return refused.at(source)
+    except UnexpectedToken as error:
         return _explain(source, text, error)
-
-
-class _Refused(Exception):
-    """Text that is well-formed by the grammar, and still not wnet."""
-
-    def __init__(self, code: str, message: str, span: Span, label: str = "", hint: str | None = None):
-        self.diagnostic = Diagnostic(code, message, span, label, hint=hint)
-
-
-class _Lines:
-    """Makes _END of line ends and semicolons: none inside ( ) and [ ], one at most between two statements."""
-
-    always_accept = ("_NEWLINE", "_SEMICOLON", "RBRACE", "RPAR", "RSQB")
-
-    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
-        # For each open bracket, how many operators stand in its present item: together they bound the tree's depth.
-        operators = [0]
-        ended = True
-        token: Token | None = None
-        for read in stream:
-            token, type_ = read, read.type
-            if type_ in ("_NEWLINE", "_SEMICOLON"):
-                if ended or (len(operators) > 1 and type_ == "_NEWLINE"):
-                    continue
-                token = Token.new_borrow_pos("_END", token.value, token)
-            elif type_ in ("LPAR", "LSQB"):
-                operators[-1] += 1
-                operators.append(0)
-            elif type_ in ("RPAR", "RSQB") and len(operators) > 1:
-                operators.pop()
-            elif type_ in _NESTING:
-                operators[-1] += 1
-            elif type_ == "RBRACE" and not ended:
-                yield Token.new_borrow_pos("_END", "}", token)
-            if type_ in ("COMMA", "ARROW") or token.type == "_END":
-                operators[-1] = 0
-            elif operators[-1] > MAX_NESTING or (len(operators) > 1 and sum(operators) > MAX_NESTING):
-                raise _Refused(
-                    "E0105",
-                    "the expression nests too deeply",
-                    _build.at(token),
-                    f"more than {MAX_NESTING} brackets and operators stand inside one another here",
-                    hint="name parts of it, in statements of their own",
-                )
-            ended = token.type in ("_END", "LBRACE")
-            yield token
-        if token is not None and not ended:
-            yield Token.new_borrow_pos("_END", "", token)
-
-
-_NESTING = frozenset({"SIGN", "TIMES", "POWER", "COMPARE", "NOT", "AND", "OR", "IF", "DOT"})
 
 
 class _Build:
@@ -155,6 +103,9 @@ class _Build:
         end: int = last.end_pos if isinstance(last, Token) else last.span.end  # type: ignore[assignment]
         return Span(self.source, start, end)
 
+    def refused(self, code: str, message: str, token: Token, label: str = "", hint: str | None = None) -> Refused:
+        return Refused(code, message, token.start_pos or 0, token.end_pos or 0, label, hint)
+
     # Statements
 
     def file(self, children: list[Any]) -> nodes.File:
@@ -163,10 +114,10 @@ class _Build:
     def version(self, children: list[Any]) -> None:
         _, number = children
         if number.value not in {str(version) for version in range(1, LANGUAGE_VERSION + 1)}:
-            raise _Refused(
+            raise self.refused(
                 "E0104",
                 f"the file is written in version {number} of the language",
-                self.at(number),
+                number,
                 f"this compiler reads version {LANGUAGE_VERSION}",
                 hint="install a newer wdsl",
             )
@@ -292,19 +243,19 @@ class _Build:
     def integer(self, children: list[Any]) -> nodes.Literal:
         (token,) = children
         if len(token) > MAX_DIGITS:
-            raise _Refused("E0103", f"a number of {len(token)} digits is too long", self.at(token))
+            raise self.refused("E0103", f"a number of {len(token)} digits is too long", token)
         return nodes.Literal(int(self._digits(token)), span=self.at(token))
 
     def floating(self, children: list[Any]) -> nodes.Literal:
         (token,) = children
         value = float(self._digits(token))
         if value == float("inf"):
-            raise _Refused("E0103", f"`{token}` is too large for a float", self.at(token))
+            raise self.refused("E0103", f"`{token}` is too large for a float", token)
         return nodes.Literal(value, span=self.at(token))
 
     def _digits(self, token: Token) -> str:
         if re.search(r"__|_\b|_[.eE]", token):
-            raise _Refused("E0103", f"`{token}` is not a number", self.at(token), "`_` stands between digits only")
+            raise self.refused("E0103", f"`{token}` is not a number", token, "`_` stands between digits only")
         return token.replace("_", "")
 
     def text(self, children: list[Any]) -> nodes.Literal:
@@ -315,10 +266,11 @@ class _Build:
                 return {'"': '"', "\\": "\\", "n": "\n", "t": "\t"}[match[1]]
             except KeyError:
                 start = token.start_pos + 1 + match.start()
-                raise _Refused(
+                raise Refused(
                     "E0103",
                     f"`{match[0]}` is not an escape",
-                    Span(self.source, start, start + 2),
+                    start,
+                    start + 2,
                     'the escapes are `\\"`, `\\\\`, `\\n` and `\\t`',
                 ) from None
 
@@ -397,9 +349,8 @@ def _lark() -> Lark:
     return Lark(
         _grammar_path().read_text(encoding="utf-8"),
         parser="lalr",
-        lexer="contextual",
+        lexer=Lexer,
         start="file",
-        postlex=_Lines(),
         transformer=_build,
         maybe_placeholders=True,
         cache=_cache_path(),
@@ -449,21 +400,7 @@ _EXPRESSION = {"NAME", "INT", "FLOAT", "STRING", "LPAR", "LSQB", "TRUE", "FALSE"
 _OPERATORS = {"POWER", "COMPARE", "TIMES", "SIGN", "IF", "OR", "AND", "DOT", "QUESTION", "WHERE", "NOT"}
 
 
-def _explain(source: Source, text: str, error: UnexpectedInput) -> Diagnostic:
-    if isinstance(error, UnexpectedCharacters):
-        at = error.pos_in_stream or 0
-        if text[at] == '"':
-            end = text.find("\n", at)
-            return Diagnostic(
-                "E0103",
-                "a string is not closed",
-                Span(source, at, len(text) if end < 0 else end),
-                'no `"` on this line',
-            )
-        shown = text[at] if text[at].isprintable() else f"U+{ord(text[at]):04X}"
-        return Diagnostic("E0101", f"`{shown}` is not a character of wnet", Span(source, at, at + 1))
-    if not isinstance(error, UnexpectedToken):
-        return Diagnostic("E0101", "the file ends too early", Span(source, len(text), len(text)))
+def _explain(source: Source, text: str, error: UnexpectedToken) -> Diagnostic:
     token = error.token
     start, end = token.start_pos or 0, token.end_pos or 0
     if token.type == "$END" or (token.type == "_END" and not token.value):

@@ -1,7 +1,7 @@
 """Pictures of weights: what is free, what is shared, what is zero.
 
-`structures(net)` draws every weight that has structure. Each free parameter has a colour of its own, so entries of
-one colour are one number, within a weight and across ties; white is zero. matplotlib is imported when first used.
+`structures(net)` draws every weight that has structure. A free parameter is painted in one colour wherever it stands,
+in its own weight and in those that are tied to it, so entries of one colour are one number; white is zero.
 """
 
 from __future__ import annotations
@@ -28,7 +28,12 @@ COLUMNS = 4
 """Panels side by side, at most."""
 
 GRID = 900
-"""Weights with more entries than this are drawn without lines between them."""
+"""A weight with more entries than this, or a kernel with more tiles, is drawn without lines between them."""
+
+LARGEST = 2**22
+"""A weight with more entries than this is named, but not drawn."""
+
+LEGEND = "Entries of one colour are one number. White is zero."
 
 
 def structures(*nets: wdsl.Net) -> Figure:
@@ -41,8 +46,9 @@ def structures(*nets: wdsl.Net) -> Figure:
     panels = [(net, weight) for net in nets for weight in worth_drawing(net)]
     columns = min(COLUMNS, max(1, len(panels)))
     rows = math.ceil(len(panels) / columns)
-    figure = Figure(figsize=(3.2 * columns, 0.3 + 3.5 * rows), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr]
+    figure = Figure(figsize=(3.1 * columns, 0.4 + 3.5 * rows))
+    figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.12)
+    figure.supxlabel(LEGEND, fontsize=10, color="#444444")
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
@@ -57,33 +63,35 @@ def worth_drawing(net: wdsl.Net) -> list[Structure]:
 
 
 def draw(axes: Axes, net: wdsl.Net, weight: Structure) -> None:
-    """One weight as an image, with what is known of it as title and caption."""
-    image = colours(net, weight)
-    rows, columns = image.shape[:2]
-    axes.imshow(image, interpolation="nearest")
-    axes.set_title(str(weight.name), fontsize=12, fontweight="bold", family="monospace", pad=22)
-    axes.text(0.5, 1.02, count(weight), transform=axes.transAxes, ha="center", va="bottom", fontsize=9.5)
-    axes.set_xlabel(caption(net, weight), fontsize=8.5, family="monospace", color="#444444")
-    tile_rows, tile_columns = tile(weight.weight.shape)
-    axes.set_xticks(np.arange(0, columns + 1, tile_columns) - 0.5, labels=[])
-    axes.set_yticks(np.arange(0, rows + 1, tile_rows) - 0.5, labels=[])
-    axes.tick_params(length=0)
+    """One weight as an image, under its name and counts and above what the file says of it."""
+    axes.set_title(str(weight.name), fontsize=12, fontweight="bold", family="monospace", pad=21)
+    axes.text(0.5, 1, f"{counts(weight)}\n", transform=axes.transAxes, ha="center", va="center", fontsize=9.5)
+    axes.set_xlabel(f"{said(net, weight)}\n{net.name}", fontsize=8.5, family="monospace", color="#444444")
+    axes.set_anchor("N")
+    axes.set_xticks([])
+    axes.set_yticks([])
     axes.spines[:].set_color("#bbbbbb")
-    if rows * columns // (tile_rows * tile_columns) <= GRID:
-        axes.grid(color="#dddddd", linewidth=0.6)
+    if weight.size > LARGEST:
+        axes.text(0.5, 0.5, "too large to draw", transform=axes.transAxes, ha="center", va="center")
+        return
+    image = colours(net, weight)
+    axes.imshow(image, interpolation="nearest")
+    rows, columns = image.shape[:2]
+    height, width = tile(weight.weight.shape)
+    if rows * columns // (height * width) <= GRID:
+        axes.hlines(np.arange(0, rows, height) - 0.5, -0.5, columns - 0.5, color="#dddddd", linewidth=0.6)
+        axes.vlines(np.arange(0, columns, width) - 0.5, -0.5, rows - 0.5, color="#dddddd", linewidth=0.6)
 
 
-def count(weight: Structure) -> str:
-    """`64 × 64 · 2016 of 4096 free`"""
-    shape = by(weight.weight.shape)
-    if weight.owner != weight.name:
-        return f"{shape} · none of {weight.size} free"
-    return f"{shape} · {weight.free} of {weight.size} free"
+def counts(weight: Structure) -> str:
+    """`64 × 64: 2016 of 4096 free`"""
+    return f"{by(weight.weight.shape)}: {weight.free} of {weight.size} free"
 
 
-def caption(net: wdsl.Net, weight: Structure) -> str:
-    annotations = shorten(weight.text, 34, placeholder=" …") if weight.text else ""
-    return f"{annotations}\n{net.name}"
+def said(net: wdsl.Net, weight: Structure) -> str:
+    """What the file says of a weight, or which others are made of it."""
+    others = [str(each.name) for each in net.structures.sharing(weight.name) if each != weight]
+    return shorten(weight.text or (f"shared with {', '.join(others)}" if others else "free"), 36, placeholder=" …")
 
 
 def colours(net: wdsl.Net, weight: Structure) -> Array:
@@ -104,7 +112,7 @@ def colours(net: wdsl.Net, weight: Structure) -> Array:
 def index_map(owner: Structure, net: wdsl.Net) -> Array:
     """The number of the free parameter behind each entry of a weight that owns its parameters; -1 is zero."""
     terms = [expressions.evaluate(each, net.network.values, library) for each in owner.equations]
-    return structure.index_map(terms, owner.weight.shape).index
+    return np.asarray(structure.index_map(terms, owner.weight.shape).index)
 
 
 def library(path: str) -> Any:

@@ -1,0 +1,123 @@
+"""Text to tokens, by the terminals of the grammar.
+
+One regular expression finds a token; Lark's own contextual lexer would compile one for every state of the parser, which
+takes longer than reading a usual file. The parser's state decides only whether a word is a keyword, so that Keras's
+argument names such as `layer=` need no quotes. Line ends become _END here: none inside ( ) and [ ], one at most between
+two statements, one before a closing brace.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import lark.lexer  # noqa: TID251
+from lark import Token  # noqa: TID251
+
+from wdsl.diagnostics import Diagnostic
+from wdsl.source import Source, Span
+
+MAX_NESTING = 150
+"""How deep brackets and operators may nest. Later stages walk expressions by recursion, which Python bounds."""
+
+_NESTING = frozenset({"SIGN", "TIMES", "POWER", "COMPARE", "NOT", "AND", "OR", "IF", "DOT"})
+
+
+class Refused(Exception):
+    """Text that cannot be wnet, or is well-formed by the grammar and still not."""
+
+    def __init__(self, code: str, message: str, start: int, end: int, label: str = "", hint: str | None = None):
+        self.parts = code, message, start, end, label, hint
+
+    def at(self, source: Source) -> Diagnostic:
+        code, message, start, end, label, hint = self.parts
+        return Diagnostic(code, message, Span(source, start, end), label, hint=hint)
+
+
+class Lexer(lark.lexer.Lexer):
+    """What Lark calls for tokens: see "custom lexers" in its documentation."""
+
+    __future_interface__ = 2
+
+    def __init__(self, configuration: Any) -> None:
+        words = {}
+        patterns = []
+        for terminal in sorted(configuration.terminals, key=_first_to_try):
+            if terminal.pattern.type == "str" and terminal.pattern.value.isalpha():
+                words[terminal.pattern.value] = terminal.name
+            else:
+                patterns.append(f"(?P<{terminal.name}>{terminal.pattern.to_regexp()})")
+        self.keywords = words
+        self.ignored = frozenset(configuration.ignore)
+        self.pattern = re.compile("|".join(patterns))
+
+    def lex(self, lexer_state: Any, parser_state: Any) -> Iterator[Token]:
+        """The tokens of a text. `parser_state` is the parser's, as it is when it asks for the next token."""
+        states = parser_state.parse_conf.states
+        # For each open bracket, how many operators stand in its present item: together they bound the tree's depth.
+        operators = [0]
+        ended = True
+        line, line_start = 1, 0
+        for kind, value, start in self._pieces(lexer_state.text.text):
+            end = start + len(value)
+            keyword = self.keywords.get(value, kind)
+            type_ = keyword if keyword in states[parser_state.position] else kind
+            token = Token(type_, value, start, line, start - line_start + 1, None, None, end)
+            if type_ == "_END":
+                if value != ";":
+                    line += value.count("\n")
+                    line_start = start + value.rindex("\n") + 1
+                if ended or (len(operators) > 1 and value != ";"):
+                    continue
+            elif type_ in ("LPAR", "LSQB"):
+                operators[-1] += 1
+                operators.append(0)
+            elif type_ in ("RPAR", "RSQB") and len(operators) > 1:
+                operators.pop()
+            elif type_ in _NESTING:
+                operators[-1] += 1
+            elif type_ == "RBRACE" and not ended:
+                yield Token("_END", "}", start, token.line, token.column, None, None, start)
+            if type_ in ("COMMA", "ARROW", "_END"):
+                operators[-1] = 0
+            elif operators[-1] > MAX_NESTING or (len(operators) > 1 and sum(operators) > MAX_NESTING):
+                raise Refused(
+                    "E0105",
+                    "the expression nests too deeply",
+                    start,
+                    end,
+                    f"more than {MAX_NESTING} brackets and operators stand inside one another here",
+                    "name parts of it, in statements of their own",
+                )
+            ended = type_ in ("_END", "LBRACE")
+            lexer_state.last_token = token
+            yield token
+        if not ended:
+            yield Token.new_borrow_pos("_END", "", lexer_state.last_token)
+
+    def _pieces(self, text: str) -> Iterator[tuple[str, str, int]]:
+        """The kind, text and offset of every token, without white space and comments."""
+        position = 0
+        match = self.pattern.match
+        while position < len(text):
+            found = match(text, position)
+            if found is None:
+                raise _no_token(text, position)
+            if found.lastgroup not in self.ignored:
+                yield str(found.lastgroup), found[0], position
+            position = found.end()
+
+
+def _first_to_try(terminal: Any) -> tuple[int, int, int, str]:
+    """The order in which Lark itself tries terminals: by priority, then the longer ones."""
+    pattern = terminal.pattern
+    return -terminal.priority, -pattern.max_width, -len(pattern.value), terminal.name
+
+
+def _no_token(text: str, at: int) -> Refused:
+    if text[at] == '"':
+        end = text.find("\n", at)
+        return Refused("E0103", "a string is not closed", at, len(text) if end < 0 else end, 'no `"` on this line')
+    shown = text[at] if text[at].isprintable() else f"U+{ord(text[at]):04X}"
+    return Refused("E0101", f"`{shown}` is not a character of wnet", at, at + 1)
