@@ -47,9 +47,9 @@ def test_case(case: Mapping[str, Any]) -> None:
 
     outputs = inferred.output if isinstance(inferred.output, tuple) else (inferred.output,)
     assert [list(output.shape) for output in outputs] == case["output"]
-    assert [
-        {"path": w.path, "shape": list(w.shape), "trainable": w.trainable} for w in inferred.weights
-    ] == case["weights"]
+    assert [{"path": w.path, "shape": list(w.shape), "trainable": w.trainable} for w in inferred.weights] == case[
+        "weights"
+    ]
 
 
 def test_no_case_is_skipped_unseen() -> None:

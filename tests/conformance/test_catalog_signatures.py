@@ -86,9 +86,7 @@ def test_function(name: str) -> None:
     assert all(argument.type == "tensors" for argument in row.arguments if argument.name in variadic)
 
 
-@pytest.mark.parametrize(
-    ("module", "row"), CLASSES, ids=lambda value: value[0] if isinstance(value, tuple) else ""
-)
+@pytest.mark.parametrize(("module", "row"), CLASSES, ids=lambda value: value[0] if isinstance(value, tuple) else "")
 def test_constructed_classes(module: str, row: tuple[str, object]) -> None:
     name, known = row
     class_ = getattr(getattr(keras, module), known.name)  # type: ignore[attr-defined]

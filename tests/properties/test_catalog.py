@@ -77,7 +77,7 @@ RIGHT: Mapping[str, st.SearchStrategy[Any]] = {
     "initializer": st.sampled_from(["zeros", "glorot_uniform", "Ones"]),
     "regularizer": st.sampled_from(["l2", "L1"]),
     "constraint": st.sampled_from(["non_neg", "MaxNorm"]),
-    "policy": st.sampled_from(["float16", "mixed_bfloat16", "mixed_float16", "float32", "float64"]),
+    "policy": st.sampled_from(["float16", "mixed_bfloat16", "mixed_float16", "float64", "int32", "uint8", "bool"]),
     "dtype": st.sampled_from(["float16", "int32", "bool", "float32", "int64"]),
     "axes": AXIS | st.lists(AXIS, min_size=1, max_size=2, unique=True),
 }
@@ -123,9 +123,7 @@ def one_of(draw: Draw, argument: Argument) -> Any:
     """A value for an argument: right as a rule, wrong at times."""
     kinds = [name for name, _ in alternatives(argument.type)]
     if argument.name not in STRICTER and draw(st.integers(0, 19)) == 0:
-        wrong = [
-            value for kind in kinds for value in WRONG.get(kind, []) if value is not None or argument.required
-        ]
+        wrong = [value for kind in kinds for value in WRONG.get(kind, []) if value is not None or argument.required]
         if wrong:
             return draw(st.sampled_from(wrong))
     return draw(right(argument.type))
@@ -221,7 +219,15 @@ def of_keras(
 
 
 def stricter(name: str, arguments: Mapping[str, Any], call: Mapping[str, Any]) -> bool:
-    """Whether this is among what the catalogue may refuse and Keras not, and fails with real tensors."""
+    """Whether this is among what the catalogue may refuse and Keras not."""
+    if arguments.get("dtype") in {"int32", "uint8", "bool"} and not isinstance(
+        of_catalog(name, {**arguments, "dtype": None}, call), str
+    ):
+        return True  # Weights that are whole numbers cannot be trained, though zeros can be made of them.
+    if name == "MultiHeadAttention":  # The axis of the heads, which the inputs do not have.
+        axes = arguments.get("attention_axes")
+        return axes is not None and len(call["query"].shape) in (axes if isinstance(axes, list) else [axes])
+    # What fails with real tensors.
     return name == "Dot" and isinstance(of_keras(name, arguments, call, real), Exception)
 
 
@@ -325,9 +331,7 @@ def test_attention(data: st.DataObject) -> None:
     draw = data.draw
     name = "MultiHeadAttention"
     rank = draw(st.sampled_from([3, 3, 4]))
-    query = TensorSpec(
-        (None, *(draw(DIMENSION) for _ in range(rank - 2)), draw(st.sampled_from([4, 6, None])))
-    )
+    query = TensorSpec((None, *(draw(DIMENSION) for _ in range(rank - 2)), draw(st.sampled_from([4, 6, None]))))
     value = TensorSpec((None, *(draw(DIMENSION) for _ in range(rank - 2)), draw(SIZE)), draw(DTYPE))
     key = draw(st.sampled_from([None, None, like(draw, value)]))
     call = {"query": query, "value": value} | ({} if key is None else {"key": key})
@@ -368,9 +372,7 @@ def given_to(draw: Draw, name: str) -> dict[str, Any]:
         elif argument.name == "x":
             values["x"] = x
         elif argument.name in ("x1", "x2"):
-            number = (
-                "float" in kinds and argument.name != draw(st.sampled_from(["x1", "x2"])) and len(values) == 0
-            )
+            number = "float" in kinds and argument.name != draw(st.sampled_from(["x1", "x2"])) and len(values) == 0
             values[argument.name] = draw(RIGHT["float"]) if number else like(draw, x)
         elif "tensor" in kinds and draw(st.booleans()):
             values[argument.name] = TensorSpec(x.shape[:2], "int32")
@@ -490,9 +492,7 @@ class Traced(int):
         return self
 
 
-def _traced(
-    operation: Callable[[int, int], int], symbol: str, swapped: bool
-) -> Callable[[Traced, int], Traced]:
+def _traced(operation: Callable[[int, int], int], symbol: str, swapped: bool) -> Callable[[Traced, int], Traced]:
     def method(self: Traced, other: int) -> Traced:
         a, b = (other, self) if swapped else (self, other)
         return Traced(operation(int(a), int(b)), f"({trace(a)} {symbol} {trace(b)})")
