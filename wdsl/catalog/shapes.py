@@ -11,7 +11,7 @@ from functools import reduce
 from operator import mul
 
 from wdsl.catalog.argument_types import show, show_shape
-from wdsl.catalog.model import CatalogError, Shape, TensorSpec, Values, Weight
+from wdsl.catalog.model import CatalogError, Shape, Values, Weight
 
 Size = int | None
 
@@ -151,11 +151,6 @@ def reshaped(shape: Shape, target: Sequence[int], argument: str) -> Shape:
             argument,
         )
     return tuple(entries // known if size == -1 else size for size in target)
-
-
-def same_shape(x: TensorSpec, dtype: str) -> TensorSpec:
-    """A tensor of the same shape and this dtype."""
-    return TensorSpec(x.shape, dtype)
 
 
 def weight(

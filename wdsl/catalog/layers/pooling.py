@@ -39,7 +39,7 @@ def global_pooling(layer: Layer, a: Values, call: Values) -> Inferred:
 
 
 def _pooling(kind: str, n: int) -> Layer:
-    # AveragePooling2D and 3D have no default of their own for the window in some versions of Keras.
+    # Keras gives a default for the window of maxima alone.
     default = {("Max", 1): " = 2", ("Max", 2): " = (2, 2)", ("Max", 3): " = (2, 2, 2)"}.get((kind, n), "")
     return Layer(
         f"{kind}Pooling{n}D",
