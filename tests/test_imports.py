@@ -45,6 +45,7 @@ THE_ONE_PLACE = {
     "wdsl/backends/keras.py": {"keras", "importlib"},
     "wdsl/backends/python.py": {"jinja2"},
     "wdsl/runtime.py": {"keras"},
+    "wdsl/syntax/lexer.py": {"lark"},
     "wdsl/syntax/parser.py": {"lark"},
     "wdsl/__init__.py": {"wdsl.backends", "wdsl.tools", "keras"},
     "wdsl/__main__.py": {"wdsl.tools"},

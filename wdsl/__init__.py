@@ -170,14 +170,12 @@ def loads(
     """
     source = Source(filename, text.replace("\r\n", "\n"))
     file, problems = parse(source)
-    if _errors(problems):
-        raise WdslError(problems)
     chosen, unclear = _choose(file, network)
     if chosen is None:
-        raise WdslError(in_order([*problems, *unclear]))
-    checked, found = elaborate(chosen, parameters or {})
+        raise WdslError(problems if _errors(problems) else in_order([*problems, *unclear]))
+    checked, found = elaborate(chosen, parameters or {}, file.lost)
     problems = in_order([*problems, *found])
-    if checked is None:
+    if checked is None or _errors(problems):
         raise WdslError(problems)
     structures, found = solve(checked)
     problems = in_order([*problems, *found])

@@ -330,7 +330,7 @@ class Zero(Several, Equation):
 
 @dataclass(frozen=True)
 class Equal(Equation):
-    """All entries that are not zero are one value."""
+    """All entries that no `Zero` names are one value."""
 
     one_value: ClassVar[bool] = True
 
@@ -361,12 +361,16 @@ def index_map(equations: Iterable[Equation], shape: Shape) -> IndexMap:
         for equation in equations:
             first = np.minimum(first, equation.mirrored(first))
     first = first.ravel()
-    dead = np.zeros(first.size, bool)
+    zeros = np.zeros(first.size, bool)
     for equation in equations:
-        dead[first[equation.zeros(shape).ravel()]] = True
+        zeros |= equation.zeros(shape).ravel()
+    if any(equation.one_value for equation in equations) and not zeros.all():
+        equal = np.zeros(first.size, bool)
+        equal[first[~zeros]] = True
+        first = np.where(equal[first], np.argmax(equal), first)
+    dead = np.zeros(first.size, bool)
+    dead[first[zeros]] = True
     dead = dead[first]
-    if any(equation.one_value for equation in equations):
-        first = np.where(dead, first, np.argmin(dead)) if first.size else first
     free = (first == entries) & ~dead
     index = np.where(dead, -1, (np.cumsum(free) - 1)[first]).reshape(shape)
     kind = np.int32 if index.size < 2**31 else np.int64

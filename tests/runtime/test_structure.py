@@ -52,18 +52,19 @@ def by_union_find(equations, shape):
                 a, b = equation.a, equation.b
                 mirror[a], mirror[b] = mirror[b], mirror[a]
                 merge(entry, tuple(mirror))
-    zeros = {
-        root(entry)
+    named = {
+        entry
         for equation in equations
         if isinstance(equation, Zero)
         for entry in entries(shape)
         if not equation.items or any(r.mask(shape)[entry] for r in equation.items)
     }
-    dead = {entry for entry in entries(shape) if root(entry) in zeros}
     if any(isinstance(equation, Equal) for equation in equations):
-        live = [entry for entry in entries(shape) if entry not in dead]
-        for entry in live:
-            merge(live[0], entry)
+        equal = [entry for entry in entries(shape) if entry not in named]
+        for entry in equal:
+            merge(equal[0], entry)
+    zeros = {root(entry) for entry in named}
+    dead = {entry for entry in entries(shape) if root(entry) in zeros}
     numbers, index = {}, np.full(shape, -1)
     for entry in entries(shape):
         if entry not in dead:

@@ -10,7 +10,7 @@ from wdsl.catalog.registries import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGU
 
 _WORDS = {
     "activation": ACTIVATIONS,
-    "initializer": frozenset(name for name in INITIALIZERS if name[0].islower()),
+    "initializer": frozenset(name for name, each in INITIALIZERS.items() if name[0].islower() and each.by_name),
     "regularizer": frozenset(name for name in REGULARIZERS if name[0].islower()),
     "constraint": frozenset(name for name in CONSTRAINTS if name[0].islower()),
     "dtype": frozenset(DTYPES),

@@ -10,7 +10,7 @@ from wdsl import catalog
 from wdsl import expressions as ex
 from wdsl.catalog import Weight
 from wdsl.diagnostics import Diagnostic, Fix, Label, by, listed, nearest
-from wdsl.network.constants import Value, type_name
+from wdsl.network.constants import MAX_INTEGER, Value, type_name
 from wdsl.network.graph import Equation, Tie, WeightName
 from wdsl.record import Record
 from wdsl.source import Span
@@ -496,90 +496,127 @@ class _Reader:
         return ex.Call(ex.Symbol(region.capitalize()), tuple(value.expression for value in values if value))
 
 
+class _Term(Record):
+    """A part of a predicate: its expression, whether it is a truth value and no number, and how large it gets."""
+
+    expression: ex.Expression
+    truth: bool
+    bound: float
+
+
 class _Predicate:
     """`where …`: an expression in the indices of an entry that is true or false."""
 
     def __init__(self, reader: _Reader, weight: Weight, name: WeightName):
         self.reader = reader
-        self.rank = len(weight.shape)
+        self.shape = weight.shape
         self.name = name
         self.used: set[str] = set()
 
     def read(self, node: nodes.Expression) -> ex.Expression | None:
-        found = self.expression(node)
+        found = self.term(node)
         if found is None:
             return None
-        expression, truth = found
-        if not truth:
+        if not found.truth:
             self.error("`where` takes a comparison", node.span, "this is a number")
             return None
         if not self.used:
             self.error("this is the same for every entry", node.span, "none of the indices `i j k l m` is in it")
             return None
         parameters = tuple(_argument(name) for name in (*INDICES, "shape") if name in self.used)
-        return ex.Call(ex.Symbol("Where"), (ex.Lambda(parameters, expression),))
+        return ex.Call(ex.Symbol("Where"), (ex.Lambda(parameters, found.expression),))
 
     def error(self, message: str, span: Span, label: str = "") -> None:
         self.reader.error("E0511", message, span, label)
 
-    def expression(self, node: nodes.Expression) -> tuple[ex.Expression, bool] | None:
-        """The expression, and whether it is a truth value rather than a number; None after a report."""
+    def term(self, node: nodes.Expression) -> _Term | None:
+        """The part of a predicate that a node is; None after a report."""
         if not _mentions_indices(node):
-            value = self.reader.constant(node)
-            if value is None:
-                return None
-            if isinstance(value.value, (bool, int, float)):
-                return value.expression, isinstance(value.value, bool)
-            self.error(f"a predicate has no place for {type_name(value.value)}", node.span)
-            return None
+            return self.constant(node)
+        rank = len(self.shape)
         match node:
+            case nodes.Name("shape"):
+                self.error("`shape` is a list: write `shape[0]`", node.span)
+                return None
             case nodes.Name(id_):
-                if id_ == "shape":
-                    self.error("`shape` is a list: write `shape[0]`", node.span)
-                    return None
-                if INDICES.index(id_) >= self.rank:
-                    self.error(f"`{self.name}` has {_axes(self.rank)}, so there is no `{id_}`", node.span)
+                axis = INDICES.index(id_)
+                if axis >= rank:
+                    self.error(f"`{self.name}` has {_axes(rank)}, so there is no `{id_}`", node.span)
                     return None
                 self.used.add(id_)
-                return ex.Variable(_argument(id_)), False
+                return _Term(ex.Variable(_argument(id_)), False, self.shape[axis])
             case nodes.Subscript(nodes.Name("shape"), (index,)):
-                axis = self.reader.whole(index)
-                if axis is None:
+                whole = self.reader.whole(index)
+                if whole is None:
                     return None
-                if not -self.rank <= axis.value < self.rank:
-                    self.error(f"`{self.name}` has {_axes(self.rank)}", index.span)
+                if not -rank <= whole.value < rank:
+                    self.error(f"`{self.name}` has {_axes(rank)}", index.span)
                     return None
                 self.used.add("shape")
-                return ex.Subscript(ex.Variable("shape"), axis.expression), False
+                return _Term(ex.Subscript(ex.Variable("shape"), whole.expression), False, self.shape[whole.value])
             case nodes.Unary(sign, operand):
-                inner = self.operands((operand,), sign == "not", sign)
-                return (ex.Operation("~" if sign == "not" else sign, inner), sign == "not") if inner else None
-            case nodes.Binary("and" | "or" as sign, left, right):
-                inner = self.operands((left, right), True, sign)
-                return (ex.Operation("&" if sign == "and" else "|", inner), True) if inner else None
-            case nodes.Binary(sign, left, right) if sign in ex.BINARY and sign != "@":
-                inner = self.operands((left, right), False, sign)
-                return (ex.Operation(sign, inner), sign in ("==", "!=", "<", "<=", ">", ">=")) if inner else None
+                return self.apply(node, sign, (operand,), sign == "not")
+            case nodes.Binary(sign, left, right) if sign != "@":
+                return self.apply(node, sign, (left, right), sign in ("and", "or"))
             case nodes.Call(nodes.Name("abs"), (argument,)) if argument.name is None:
-                inner = self.operands((argument.value,), False, "abs")
-                return (ex.Call(ex.Symbol("abs"), inner), False) if inner else None
+                return self.apply(node, "abs", (argument.value,), False)
             case nodes.Call(nodes.Name("min" | "max" as function), (first, second)) if not (first.name or second.name):
-                inner = self.operands((first.value, second.value), False, function)
-                return (ex.Call(ex.Symbol(f"np.{function}imum"), inner), False) if inner else None
+                return self.apply(node, function, (first.value, second.value), False)
         self.error("this has no place in a predicate", node.span)
         return None
 
-    def operands(self, operands: Sequence[nodes.Expression], truth: bool, sign: str) -> tuple[ex.Expression, ...]:
-        """The expressions of operands that all are truth values, or all numbers; empty after a report."""
-        found = [self.expression(operand) for operand in operands]
-        if any(each is None for each in found):
-            return ()
-        for node, each in zip(operands, found, strict=True):
-            if each and each[1] != truth:
+    def constant(self, node: nodes.Expression) -> _Term | None:
+        value = self.reader.constant(node)
+        if value is None:
+            return None
+        if isinstance(value.value, bool):
+            return _Term(value.expression, True, 1)
+        if isinstance(value.value, (int, float)):
+            return _Term(value.expression, False, abs(value.value))
+        self.error(f"a predicate has no place for {type_name(value.value)}", node.span)
+        return None
+
+    def apply(
+        self, node: nodes.Expression, sign: str, operands: Sequence[nodes.Expression], truth: bool
+    ) -> _Term | None:
+        """An operator or function, of truth values if `truth` and of numbers if not."""
+        terms = [self.term(operand) for operand in operands]
+        for operand, term in zip(operands, terms, strict=True):
+            if term and term.truth != truth:
                 kinds = ("a number", "a truth value")
-                self.error(f"`{sign}` takes {kinds[truth]}, not {kinds[not truth]}", node.span)
-                return ()
-        return tuple(each[0] for each in found if each)
+                self.error(f"`{sign}` takes {kinds[truth]}, not {kinds[not truth]}", operand.span)
+                return None
+        found = [term for term in terms if term]
+        if len(found) < len(operands):
+            return None
+        expressions = tuple(term.expression for term in found)
+        bounds = [term.bound for term in found]
+        if sign == "**":
+            # Beyond 64 bits NumPy's integers wrap around and say nothing.
+            exponent = operands[1]
+            if _mentions_indices(exponent) or not isinstance(exponent, nodes.Literal) or bounds[1] > 64:
+                self.error("the exponent of `**` is a number from 0 to 64 in a predicate", exponent.span)
+                return None
+        bound = _BOUNDS.get(sign, max)(*bounds) if len(bounds) > 1 else bounds[0]
+        if bound > MAX_INTEGER:
+            self.error("numbers larger than 64 bits hold can come up here", node.span)
+            return None
+        if sign in ("min", "max", "abs"):
+            return _Term(ex.Call(ex.Symbol("abs" if sign == "abs" else f"np.{sign}imum"), expressions), False, bound)
+        operator = {"and": "&", "or": "|", "not": "~"}.get(sign, sign)
+        return _Term(ex.Operation(operator, expressions), truth or sign in ("==", "!=", "<", "<=", ">", ">="), bound)
+
+
+_BOUNDS: Mapping[str, Callable[[float, float], float]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a + b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a,
+    "//": lambda a, b: a,
+    "%": lambda a, b: b,
+    "**": lambda a, b: max(1, a) ** b,
+}
+"""How large the result of an operator can get, of operands that are not larger than a and b."""
 
 
 def _argument(name: str) -> str:

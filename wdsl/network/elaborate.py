@@ -49,23 +49,24 @@ MODULE_NAMES = frozenset({
 
 
 def elaborate(
-    network: nodes.Network, source_parameters: Mapping[str, Any]
+    network: nodes.Network, given: Mapping[str, Any], lost: frozenset[str] = frozenset()
 ) -> tuple[graph.Network | None, tuple[Diagnostic, ...]]:
     """The checked network with these values of its parameters, and all that is wrong with it.
 
-    There is no network if there are errors.
+    There is no network if there are errors. `lost` are names that have to do with syntax errors.
     """
-    elaborator = _Elaborator(network)
-    checked = elaborator.run(source_parameters)
+    elaborator = _Elaborator(network, lost)
+    checked = elaborator.run(given)
     problems = in_order(elaborator.problems)
     return (None if any(problem.severity == "error" for problem in problems) else checked), problems
 
 
 class _Elaborator:
-    def __init__(self, network: nodes.Network) -> None:
+    def __init__(self, network: nodes.Network, lost: frozenset[str]) -> None:
         self.network = network
+        self.lost = lost
         self.problems: list[Diagnostic] = []
-        self.names: dict[str, Result] = {}
+        self.names: dict[str, Result] = dict.fromkeys(lost, BROKEN)
         self.declared: dict[str, Span] = {}
         self.steps: list[graph.Input | LayerObject | graph.Binding] = []
         self.outputs: list[graph.Output] = []
@@ -100,9 +101,9 @@ class _Elaborator:
                     self.binding(statement)
                 case nodes.Output():
                     self.output(statement)
-        if not self.outputs and not any(isinstance(statement, nodes.Output) for statement in network.body):
+        if not self.lost and not any(isinstance(statement, nodes.Output) for statement in network.body):
             self.error("E0211", f"`{network.name.id}` has no output", network.name.span, hint="add `output NAME`")
-        if not any(isinstance(statement, nodes.Input) for statement in network.body):
+        if not self.lost and not any(isinstance(statement, nodes.Input) for statement in network.body):
             self.error(
                 "E0211",
                 f"`{network.name.id}` has no input",
@@ -723,7 +724,7 @@ class _Elaborator:
         return tuple(reversed(kept))
 
     def unused(self, span: Span, what: str) -> None:
-        if not any(problem.severity == "error" for problem in self.problems):
+        if not self.lost and not any(problem.severity == "error" for problem in self.problems):
             self.problems.append(Diagnostic("W0201", f"{what} is on no path to an output", span))
 
 

@@ -165,5 +165,8 @@ class Network(Documented):
 
 
 class File(Record):
+    """A file. `lost` are the names that statements with syntax errors would have declared."""
+
     source: Source = field(compare=False)
     networks: tuple[Network, ...]
+    lost: frozenset[str] = frozenset()

@@ -36,18 +36,21 @@ STATEMENTS = ("input", "layer", "output")
 def parse(source: Source) -> tuple[nodes.File, tuple[Diagnostic, ...]]:
     """The syntax tree of a source, and its syntax errors. What is broken is left out of the tree."""
     problems: list[Diagnostic] = []
+    lost: set[str] = set()
     text = source.text
     with _lock:
         while True:
             _build.begin(source, text)
             result = _attempt(source, text)
             if isinstance(result, nodes.File):
-                return result, in_order([*problems, *_lost_documentation(source, _build.docs)])
+                file = nodes.File(source, result.networks, frozenset(lost))
+                return file, in_order([*problems, *_lost_documentation(source, _build.docs)])
             problems.append(result)
             broken = _statement_around(text, result.span.start)
             if broken is None or len(problems) == MAX_SYNTAX_ERRORS:
                 return nodes.File(source, ()), in_order(problems)
             start, end = broken
+            lost.update(_DECLARED.findall(text, start, end))
             text = text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
 
 
@@ -502,6 +505,10 @@ _STATEMENT = re.compile(r"(?:input|layer|output|network)\s+[A-Za-z_]|[A-Za-z_]\w
 def _starts_statement(text: str, at: int) -> bool:
     """Whether what begins at `at`, the first word of a line, looks like a statement rather than a continued one."""
     return _STATEMENT.match(text, at) is not None
+
+
+_DECLARED = re.compile(r"\b[a-z_]\w*\b")
+"""What a statement may declare: any word of it. An error about a word of a broken statement would be one too many."""
 
 
 def _statement_around(text: str, at: int) -> tuple[int, int] | None:

@@ -154,7 +154,7 @@ def _solve(
                     f"annotations that mix are solved entry by entry, up to {MAX_ENTRIES:,}",
                 )
             )
-            counts = Counts(0, 0)
+            counts = Counts(0, 1)
         else:
             counts = _entry_by_entry(component, network, own, equations, shape, problems)
     if counts.nonzero == 0 and about_owner:
