@@ -44,11 +44,14 @@ def _flat(expression: ex.Expression, names: Names) -> tuple[str, int]:
             return f"{flat(then, names, _OR)} if {test_} else {flat(otherwise, names, _TERNARY)}", _TERNARY
         case ex.Operation("not", (operand,)):
             return f"not {flat(operand, names, _NOT)}", _NOT
+        case ex.Operation(sign, (ex.Operation("**", (_, _)) as power,)):
+            return f"{sign}{flat(power, names, _PRIMARY)}", _SIGN  # as formatters write it: -(x**2)
         case ex.Operation(sign, (operand,)):
             return f"{sign}{flat(operand, names, _SIGN)}", _SIGN
         case ex.Operation("**", (left, right)):
-            space = "" if _is_simple(left) and _is_simple(right) else " "
-            return f"{flat(left, names, _PRIMARY)}{space}**{space}{flat(right, names, _SIGN)}", _POWER
+            first = flat(left, names, _PRIMARY)
+            space = "" if _is_simple(left) and _is_simple(right) and first[0] != "(" else " "
+            return f"{first}{space}**{space}{flat(right, names, _SIGN)}", _POWER
         case ex.Operation(sign, (left, right)):
             level = _LEVELS[sign]
             first = level + 1 if level == _COMPARE else level
@@ -83,11 +86,11 @@ def _is_simple(expression: ex.Expression) -> bool:
 def _literal(value: float | str | bool | None) -> str:
     if isinstance(value, str):
         # Python's own escapes for whatever does not print, in the quotes that formatters prefer.
-        text = repr(value)
-        if text[0] == "'" and '"' not in value:
-            return '"' + text[1:-1].replace("\\'", "'") + '"'
-        return text
-    return repr(value)
+        text = repr('"' + value)[2:-1]
+        if value.count('"') > value.count("'"):
+            return f"'{text}'"
+        return '"' + text.replace("\\'", "'").replace('"', '\\"') + '"'
+    return repr(value).replace("e+", "e")
 
 
 Item = Callable[[int], str]
@@ -128,7 +131,10 @@ def layout(
     if indent + len(before) + len(text) + len(after) <= WIDTH:
         return f"{before}{text}{after}"
     match expression:
-        case ex.Call(ex.Call() as inner, _, _) if len(flat(expression, names)) - len(flat(inner, names)) < 30:
+        case ex.Call(ex.Call() as inner, _, _) if (
+            len(text) - len(flat(inner, names)) < 30
+            and indent + len(before) + len(flat(inner, names)) + len("(") > WIDTH
+        ):
             opening, items, closing = _brackets(expression, names)
             rest = f"{opening}{', '.join(each(0) for each in items)}{closing}"
             return layout(inner, names, indent, before, rest + after)
@@ -136,6 +142,8 @@ def layout(
             return _broken(f"{before}{flat(function, names, _PRIMARY)}", expression, names, indent, after)
         case ex.Mapped(items) | ex.Sequence(items) if items:
             return _broken(before, expression, names, indent, after)
+        case ex.Subscript(value, index):
+            return layout(value, names, indent, before, f"[{flat(index, names)}]{after}")
         case ex.Lambda(parameters, body):
             inner_names = {**names, **{name: name for name in parameters}}
             head = f"{before}lambda {', '.join(parameters)}: ("
@@ -166,19 +174,31 @@ def _wrapped(head: str, body: str, indent: int, tail: str) -> str:
     return f"{head}\n{' ' * (indent + 4)}{body}\n{' ' * indent}{tail}"
 
 
-def _operation(expression: ex.Expression, names: Names, indent: int) -> str:
-    """An operation, on one line if it fits, else with its weakest operators at the beginnings of lines."""
-    text = flat(expression, names)
-    if indent + len(text) <= WIDTH or not isinstance(expression, ex.Operation) or len(expression.operands) != 2:
-        return text
-    level = _LEVELS[expression.operator]
+def _operation(expression: ex.Expression, names: Names, indent: int, before: str = "", level: int = 0) -> str:
+    """What stands between operators: on one line if it fits, else with the operators at the beginnings of lines.
+
+    In parentheses if it binds less tightly than `level`.
+    """
+    text, own = _flat(expression, names)
+    if indent + len(before) + len(text) + 2 * (own < level) <= WIDTH:
+        return f"{before}({text})" if own < level else f"{before}{text}"
+    if own < level:
+        return _wrapped(f"{before}(", _operation(expression, names, indent + 4), indent, ")")
+    if not isinstance(expression, ex.Operation):
+        return layout(expression, names, indent, before)
+    if len(expression.operands) == 1:
+        return before + text
+    if expression.operator == "if":
+        then, test, otherwise = expression.operands
+        branches = (then, before, _OR), (test, "if ", _OR), (otherwise, "else ", _TERNARY)
+        return f"\n{' ' * indent}".join(_operation(each, names, indent, head, at) for each, head, at in branches)
     parts: list[str] = []
     while (
         isinstance(expression, ex.Operation)
         and len(expression.operands) == 2
-        and (_LEVELS[expression.operator] == level)
+        and _LEVELS[expression.operator] == own
     ):
         left, right = expression.operands
-        parts.insert(0, f"{expression.operator} {flat(right, names, level + 1)}")
+        parts.insert(0, _operation(right, names, indent, f"{expression.operator} ", own + 1))
         expression = left
-    return f"\n{' ' * indent}".join([flat(expression, names, level), *parts])
+    return f"\n{' ' * indent}".join([_operation(expression, names, indent, before, own), *parts])

@@ -18,8 +18,8 @@ from wdsl.network.dimensions import expression_of
 from wdsl.plan import Plan, Step
 
 KERAS_MODULES = ("activations", "constraints", "initializers", "layers", "ops", "regularizers")
-RESERVED = frozenset((*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "keras", "np", *KERAS_MODULES))
-"""What no variable may be called: a spec's `lambda` becomes `lambda_`."""
+RESERVED = frozenset((*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "keras", "np", "l", *KERAS_MODULES))
+"""What no variable may be called: a spec's `lambda` becomes `lambda_`. Linters refuse `l`."""
 
 
 def write(plan: Plan, standalone: bool = True) -> str:
@@ -134,7 +134,7 @@ def _step(step: Step, before: Step | None, names: dict[str, str]) -> dict[str, A
     targets = ", ".join(names[name] for name in step.names)
     origin = "" if before and before.span == step.span else f"  # line {step.span.line}"
     code = layout(step.value, names, 4, f"{targets} = ", origin, statement=True)
-    comment = [_printable(line) for line in step.doc.splitlines()]
+    comment = [f"# {_printable(line)}".rstrip() for line in step.doc.split("\n")] if step.doc else []
     return {"gap": before is not None and _gap(before, step), "comment": comment, "code": f"    {code}"}
 
 
@@ -150,7 +150,8 @@ def _module_docstring(plan: Plan) -> str:
     network = plan.network
     source = network.source
     origin = f"Written by wdsl from {_printable(source.name)}:"
-    head = f"{network.doc}\n\n{origin}" if network.doc else origin
+    # A docstring's own indentation is that of its least indented line but the first: that is `origin`.
+    head = f"{network.doc or f'The network `{network.name}`.'}\n\n{origin}"
     spec = "\n".join(f"    {line}" for line in source.text.expandtabs(4).strip("\n").split("\n"))
     return f"{head}\n\n{spec}"
 
