@@ -37,8 +37,7 @@ def closed_form(equations: Sequence[Expression], shape: tuple[int, ...]) -> Coun
     zeros = 0
     if low <= high:
         rows, columns = shape
-        for i in range(rows):
-            zeros += max(0, min(columns - 1, i + high) - max(0, i + low) + 1)
+        zeros = _from_diagonal(low, rows, columns) - _from_diagonal(high + 1, rows, columns)
     nonzero = size - zeros
     if equal:
         return Counts(min(1, nonzero), nonzero) if not (symmetric and zeros) else None
@@ -48,6 +47,17 @@ def closed_form(equations: Sequence[Expression], shape: tuple[int, ...]) -> Coun
         return None
     on_diagonal = shape[0] if not zeros else 0
     return Counts((nonzero + on_diagonal) // 2, nonzero)
+
+
+def _from_diagonal(k: int, rows: int, columns: int) -> int:
+    """How many entries have j - i >= k."""
+    if k <= 0:
+        return rows * columns - _from_diagonal(1 - k, columns, rows)
+
+    def triangle(n: int) -> int:
+        return n * (n + 1) // 2 if n > 0 else 0
+
+    return triangle(columns - k) - triangle(columns - k - rows)
 
 
 def _diagonals(region: Expression, shape: tuple[int, ...]) -> tuple[int, int] | None:
