@@ -55,12 +55,14 @@ def make_plan(network: graph.Network, structures: Structures) -> Plan:
     }
     steps: list[Step] = []
     waiting = [_share(owner, variables[name], network) for name, owner in shared.items()]
+    has_input = False
     for step in network.steps:
-        if not isinstance(step, graph.Input) and steps:
+        if has_input and not isinstance(step, graph.Input):
             steps += waiting
             waiting = []
         match step:
             case graph.Input():
+                has_input = True
                 steps.append(Step((step.name,), _input(step), step.span, step.doc))
             case graph.Layer():
                 construct = _construct(step, structures, shared.keys())
