@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -84,7 +85,7 @@ class _Elaborator:
         network = self.network
         if not network.name.id[0].isupper():
             self.wrong_case(network.name, "a network", capital=True)
-        if network.name.id in MODULE_NAMES:
+        if network.name.id in MODULE_NAMES or hasattr(builtins, network.name.id):
             self.error(
                 "E0207", f"`{network.name.id}` is a name that the generated module needs itself", network.name.span
             )

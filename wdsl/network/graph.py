@@ -117,8 +117,8 @@ class Network(Record):
 
     @property
     def values(self) -> dict[str, Any]:
-        """The values of the parameters, by name."""
-        return {parameter.name: parameter.value for parameter in self.parameters}
+        """The values of the parameters, by name: what the network's function is called with."""
+        return {parameter.name: _listed(parameter.value) for parameter in self.parameters}
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -133,3 +133,8 @@ class Network(Record):
         for layer in self.layers:
             for weight in layer.weights:
                 yield WeightName(layer.name or "", weight.name), weight, layer
+
+
+def _listed(value: Any) -> Any:
+    """A parameter's value with its lists as lists; they are tuples in a Parameter, which is frozen."""
+    return [_listed(each) for each in value] if isinstance(value, tuple) else value
