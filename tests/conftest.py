@@ -22,9 +22,7 @@ requested = pytest.StashKey[set[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--update-golden", action="store_true", help="write the golden files instead of comparing"
-    )
+    parser.addoption("--update-golden", action="store_true", help="write the golden files instead of comparing")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -66,9 +64,7 @@ def compare(path: Path, expected: str, text: str) -> None:
     """Fails with a diff unless the two texts are the same."""
     __tracebackhide__ = True
     if text != expected:
-        lines = unified_diff(
-            expected.splitlines(), text.splitlines(), f"{path} (golden)", "this run", lineterm=""
-        )
+        lines = unified_diff(expected.splitlines(), text.splitlines(), f"{path} (golden)", "this run", lineterm="")
         diff = "\n".join(lines) or "The two differ in line ends."
         pytest.fail(f"{diff}\n\nIf this run is right: pytest --update-golden", pytrace=False)
 
@@ -101,9 +97,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Iterator[N
         elif orphans:
             names = "\n".join(f"  {orphan}" for orphan in orphans)
             said = f"No test asks for these golden files; --update-golden removes them:\n{names}"
-            report = pytest.TestReport(
-                "golden files", ("golden", None, "golden files"), {}, "failed", said, "call"
-            )
+            report = pytest.TestReport("golden files", ("golden", None, "golden files"), {}, "failed", said, "call")
             config.hook.pytest_runtest_logreport(report=report)
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
     return (yield)

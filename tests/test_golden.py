@@ -60,9 +60,7 @@ def test_a_file_that_no_test_asks_for_fails_a_full_run(data: Path, pytester: pyt
     ran.stdout.fnmatch_lines(["No test asks for these golden files*", "*orphan.txt"])
 
 
-@pytest.mark.parametrize(
-    "choice", [["-k", "one"], ["test_it.py"], ["test_it.py::test_two", "--update-golden"]]
-)
+@pytest.mark.parametrize("choice", [["-k", "one"], ["test_it.py"], ["test_it.py::test_two", "--update-golden"]])
 def test_a_run_of_some_tests_leaves_the_others_files_alone(
     data: Path, pytester: pytest.Pytester, choice: list[str]
 ) -> None:

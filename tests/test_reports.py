@@ -211,9 +211,7 @@ def test_the_end_of_the_file_is_a_place() -> None:
     source = line("network A {\n")
     end = Span(source, len(source.text), len(source.text))
     check(
-        Diagnostic(
-            "E0504", "`{` is never closed", end, "the file ends here", (Label(at("{", source), "opened"),)
-        ),
+        Diagnostic("E0504", "`{` is never closed", end, "the file ends here", (Label(at("{", source), "opened"),)),
         """
         error[E0504]: `{` is never closed
           ┌─ net.wnet:2:1

@@ -194,9 +194,7 @@ def _operation(expression: ex.Expression, names: Names, indent: int, before: str
         return f"\n{' ' * indent}".join(_operation(each, names, indent, head, at) for each, head, at in branches)
     parts: list[str] = []
     while (
-        isinstance(expression, ex.Operation)
-        and len(expression.operands) == 2
-        and _LEVELS[expression.operator] == own
+        isinstance(expression, ex.Operation) and len(expression.operands) == 2 and _LEVELS[expression.operator] == own
     ):
         left, right = expression.operands
         parts.insert(0, _operation(right, names, indent, f"{expression.operator} ", own + 1))

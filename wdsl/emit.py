@@ -48,9 +48,9 @@ def _network(network: graph.Network) -> Iterator[str]:
                 shapes = ", ".join(map(describe, specs))
                 yield f"  {', '.join(names)} = {_code(expression)}: {shapes}"
     for equation in network.equations:
-        yield f"  {equation.weight}: {_code(equation.expression)}"
+        yield f"  {equation.weight}: {equation.text}"
     for tie in network.ties:
-        yield f"  {tie.weight}: {tie.reference}{'.T' if tie.transposed else ''}"
+        yield f"  {tie.weight}: {tie.text}"
     for output in network.outputs:
         yield f"  output {output.name}: {describe(output.spec)}"
 

@@ -32,9 +32,7 @@ def test_every_stage_is_covered() -> None:
 
 @pytest.mark.parametrize("stage", EXTENSIONS)
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.stem)
-def test_stage(
-    spec: Path, stage: str, golden: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stage(spec: Path, stage: str, golden: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     net = wdsl.load(f"specs/{spec.name}")
     golden(f"{spec.stem}/{stage}.{EXTENSIONS[stage]}", net.emit(stage))

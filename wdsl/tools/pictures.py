@@ -33,7 +33,7 @@ GRID = 900
 LARGEST = 2**22
 """A weight with more entries than this is named, but not drawn."""
 
-LEGEND = "Entries of one colour are one number. White is zero."
+LEGEND = "In a weight, and in weights tied to it, entries of one colour are one number. White is zero."
 
 
 def structures(*nets: wdsl.Net) -> Figure:

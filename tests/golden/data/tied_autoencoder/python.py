@@ -20,6 +20,7 @@ import contextlib
 import functools
 import inspect
 import math
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ def Autoencoder(code: int = 16) -> keras.Model:
     encode_kernel = Shared((64, code), name="encode_kernel")(image)  # line 8
     encode = Structured(
         layers.Dense(code, activation="relu"), {"kernel": [Tied()]}, name="encode"
-    )  # line 8
+    )
     decode = Structured(
         layers.Dense(64, activation="sigmoid"), {"kernel": [Tied()]}, name="decode"
     )  # line 9
@@ -58,8 +59,8 @@ def Autoencoder(code: int = 16) -> keras.Model:
     return keras.Model(image, copy, name="Autoencoder")
 
 
-# What the weights need. From here on the text is the same in every module that wdsl
-# writes; `wdsl build --runtime` imports it instead.
+# What the weights need: definitions of wdsl's runtime, to the letter. A module that
+# `wdsl build --runtime` writes imports them instead.
 
 
 Shape = tuple[int, ...]
@@ -73,19 +74,13 @@ class Term:
     def __init_subclass__(cls) -> None:
         Term.kinds[cls.__name__] = cls
 
+    def parts(self) -> tuple[Any, ...]:
+        """What the term is made of, to be written down."""
+        return tuple(vars(self).values())
+
     @classmethod
     def restore(cls, parts: list[Any], kinds: "Mapping[str, type[Term]]") -> "Term":
         return cls(*(from_config(part, kinds) for part in parts))
-
-
-@dataclass(frozen=True, init=False)
-class Several(Term):
-    """A term that is made of any number of items."""
-
-    items: tuple[Any, ...]
-
-    def __init__(self, *items: Any) -> None:
-        object.__setattr__(self, "items", items)
 
 
 class Equation(Term):
@@ -129,12 +124,16 @@ def index_map(equations: Iterable[Equation], shape: Shape) -> IndexMap:
         for equation in equations:
             first = np.minimum(first, equation.mirrored(first))
     first = first.ravel()
-    dead = np.zeros(first.size, bool)
+    zeros = np.zeros(first.size, bool)
     for equation in equations:
-        dead[first[equation.zeros(shape).ravel()]] = True
+        zeros |= equation.zeros(shape).ravel()
+    if any(equation.one_value for equation in equations) and not zeros.all():
+        equal = np.zeros(first.size, bool)
+        equal[first[~zeros]] = True
+        first = np.where(equal[first], np.argmax(equal), first)
+    dead = np.zeros(first.size, bool)
+    dead[first[zeros]] = True
     dead = dead[first]
-    if any(equation.one_value for equation in equations):
-        first = np.where(dead, first, np.argmin(dead)) if first.size else first
     free = (first == entries) & ~dead
     index = np.where(dead, -1, (np.cumsum(free) - 1)[first]).reshape(shape)
     kind = np.int32 if index.size < 2**31 else np.int64
@@ -143,10 +142,8 @@ def index_map(equations: Iterable[Equation], shape: Shape) -> IndexMap:
 
 def to_config(value: Any) -> Any:
     """A term, or a part of one, as nested lists for JSON."""
-    if isinstance(value, Several):
-        return [type(value).__name__, *map(to_config, value.items)]
-    if isinstance(value, Term):
-        return [type(value).__name__, *map(to_config, vars(value).values())]
+    if hasattr(value, "parts"):
+        return [type(value).__name__, *map(to_config, value.parts())]
     if isinstance(value, slice):
         return ["slice", value.start, value.stop, value.step]
     return [to_config(part) for part in value] if isinstance(value, tuple) else value
@@ -165,24 +162,20 @@ def from_config(config: Any, kinds: Mapping[str, type[Term]] = Term.kinds) -> An
 
 
 class Expansion:
-    """The way between a weight and its free parameters."""
+    """The way between a weight and its free parameters, theta."""
 
     def __init__(self, equations: Iterable[Equation], shape: Shape) -> None:
         solved = index_map(equations, shape)
-        self.shape, self.live = shape, solved.index >= 0
-        self.has_zeros = not self.live.all()
-        self.is_dense = solved.size == solved.index.size
-        self.is_one_value = solved.size == 1 and not self.has_zeros
-        self.theta_shape = shape if self.is_dense else (solved.size,)
+        self.shape, self.size = shape, solved.size
+        self.has_zeros = bool((solved.index < 0).any())
         self.slots = solved.index + 1 if self.has_zeros else solved.index
-        seen = np.maximum.accumulate(solved.index.ravel())
-        self.first = np.flatnonzero(np.diff(seen, prepend=-1))
+        self.is_dense = self.size == self.slots.size
 
     def expand(self, theta: Any) -> Any:
         """The weight: each entry is a copy of its free parameter, or zero."""
         if self.is_dense:
             return ops.reshape(theta, self.shape)
-        if self.is_one_value:
+        if self.size == 1 and not self.has_zeros:
             return ops.broadcast_to(theta, self.shape)
         if self.has_zeros:
             theta = ops.concatenate([ops.zeros((1,), theta.dtype), theta])
@@ -190,20 +183,48 @@ class Expansion:
         # `reshape` is dense.
         return ops.take(ops.reshape(theta, (-1,)), self.slots, axis=0)
 
-    def reduce(self, weight: Any, initializer: Any = None) -> Any:
-        """The free parameters of a weight: the first entry of each group.
+    def reduce(self, weight: Any, initializer: Any) -> Any:
+        """The free parameters of a drawn weight: the first entry of each group.
 
         Where zeros leave less than the initializer counted on, the rest is scaled
         up, so that outputs vary as much as they would without zeros.
         """
-        theta = ops.take(ops.reshape(weight, (-1,)), self.first, axis=0)
-        varies = isinstance(initializer, keras.initializers.VarianceScaling)
-        if varies and self.has_zeros:
-            theta = theta * math.sqrt(
-                mean_fan(np.ones_like(self.live), initializer.mode)
-                / mean_fan(self.live, initializer.mode)
-            )
-        return ops.reshape(theta, self.theta_shape)
+        if self.is_dense:
+            return weight
+        seen = np.maximum.accumulate(self.slots.ravel())
+        first = np.flatnonzero(np.diff(seen, prepend=-1 + self.has_zeros))
+        theta = ops.take(ops.reshape(weight, (-1,)), first, axis=0)
+        if isinstance(initializer, keras.initializers.VarianceScaling):
+            live = self.slots >= self.has_zeros
+            dense_fan = mean_fan(np.ones_like(live), initializer.mode)
+            scale = math.sqrt(dense_fan / mean_fan(live, initializer.mode))
+            theta = theta * scale
+        return theta
+
+    def add_theta(
+        self, layer: Any, name: str, draw: Callable[[], Any], regularizer: Any
+    ) -> Any:
+        """Give a layer the free parameters of a weight, from what `draw` returns.
+
+        That is a weight and its initializer. A regularizer sees the whole weight.
+        """
+        return layer.add_weight(
+            name=name,
+            shape=self.shape if self.is_dense else (self.size,),
+            initializer=lambda shape, dtype: ops.cast(self.reduce(*draw()), dtype),
+            regularizer=regularizer and OnWeight(regularizer, self),
+            autocast=False,
+        )
+
+
+class OnWeight(keras.regularizers.Regularizer):
+    """A regularizer of a weight, given the weight's free parameters."""
+
+    def __init__(self, regularizer: Any, expansion: Expansion) -> None:
+        self.regularizer, self.expansion = regularizer, expansion
+
+    def __call__(self, theta: Any) -> Any:
+        return self.regularizer(self.expansion.expand(theta))
 
 
 def mean_fan(live: np.ndarray, mode: str) -> float:
@@ -217,37 +238,22 @@ def mean_fan(live: np.ndarray, mode: str) -> float:
     return {"fan_in": fan_in, "fan_out": fan_out}.get(mode, (fan_in + fan_out) / 2)
 
 
-def add_free_parameters(
-    layer: Any,
-    name: str,
-    expansion: Expansion,
-    initial: Callable[[], Any],
-    regularizer: Any,
-) -> Any:
-    """Add the free parameters of a weight to a layer.
+class Weight(np.lib.mixins.NDArrayOperatorsMixin):
+    """A structured weight, standing where the wrapped layer had a variable.
 
-    They start from the weight that `initial` gives; a regularizer sees the weight.
+    It has a value during a call, for the thread that calls.
     """
-    return layer.add_weight(
-        name=name,
-        shape=expansion.theta_shape,
-        initializer=lambda shape, dtype: ops.cast(initial(), dtype),
-        regularizer=regularizer and (lambda t: regularizer(expansion.expand(t))),
-        autocast=False,
-    )
 
-
-class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
-    """What a wrapped layer finds in place of a variable: the weight of this call."""
-
-    def __init__(self, shape: Shape, dtype: str) -> None:
-        self.shape, self.ndim, self.dtype = shape, len(shape), dtype
+    def __init__(self, path: str, shape: Shape, dtype: str) -> None:
+        self.path, self.shape, self.ndim, self.dtype = path, shape, len(shape), dtype
+        self.expansion: Any = None
+        self.theta: Any = None
         self.thread = threading.local()
 
     @property
     def value(self) -> Any:
         if getattr(self.thread, "value", None) is None:
-            raise RuntimeError("A structured weight has a value during a call only.")
+            raise RuntimeError(f"Weight {self.path!r} has a value during a call only.")
         return self.thread.value
 
     def __tf_tensor__(self, dtype: Any = None, name: Any = None) -> Any:
@@ -260,37 +266,35 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
         return self.value[key]
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any) -> Any:
-        tensors = (x.value if isinstance(x, StandIn) else x for x in inputs)
+        tensors = (x.value if isinstance(x, Weight) else x for x in inputs)
         return getattr(ops, ufunc.__name__)(*tensors)
 
 
-def take_out(layer: Any, path: str) -> tuple[Any, Any, StandIn]:
-    """Put a stand-in where a layer or a layer inside it has the variable of a path.
+def take_out(layer: Any, path: str) -> tuple[Any, Any, Weight]:
+    """Put a `Weight` where a layer, or a layer inside it, has a variable.
 
-    Returns the layer that the variable belonged to, the variable and the stand-in.
+    Returns the layer that the variable belonged to, the variable, and the weight.
     """
     found = [v for v in layer.weights if f"/{v.path}".endswith(f"/{path}")]
-    if len(found) != 1:
-        there = ", ".join(v.path.removeprefix(f"{layer.path}/") for v in layer.weights)
-        raise ValueError(
-            f"{len(found) or 'No'} weights of layer {layer.name!r} are {path!r}; "
-            f"there are {there or 'none'}."
-        )
-    (variable,) = found
+    if not found:  # Keras may have numbered the names of inner layers: "lstm_2"
+        unnumbered = [(v, re.sub(r"_\d+/", "/", f"/{v.path}")) for v in layer.weights]
+        found = [v for v, name in unnumbered if name.endswith(f"/{path}")]
     holders = [
         (holder, name)
         for holder in layer._flatten_layers()
         for name, value in vars(holder).items()
-        if value is variable
+        if found and value is found[0]
     ]
-    if not holders:
+    if len(found) != 1 or not holders:
+        there = ", ".join(v.path.removeprefix(f"{layer.path}/") for v in layer.weights)
         raise ValueError(
-            f"Weight {path!r} is not an attribute of layer {layer.name!r}."
+            f"{len(found) or 'No'} weights of layer {layer.name!r} are {path!r}; "
+            f"its weights are {there or 'none'}."
         )
-    owner = holders[0][0]
+    variable, owner = found[0], holders[0][0]
     dtype = owner.compute_dtype if owner.autocast else owner.variable_dtype
-    stand_in = StandIn(
-        tuple(variable.shape), dtype if variable._autocast else variable.dtype
+    weight = Weight(
+        path, tuple(variable.shape), dtype if variable._autocast else variable.dtype
     )
     for holder, name in holders:
         # Keras forgets the variable here, TensorFlow when the attribute goes, which
@@ -298,12 +302,12 @@ def take_out(layer: Any, path: str) -> tuple[Any, Any, StandIn]:
         holder._untrack_variable(variable)
         setattr(holder, name, None)
         delattr(holder, name)
-        setattr(holder, name, stand_in)
+        setattr(holder, name, weight)
         # Dense and some others save weights by name; save what is still tracked.
         for method in ("save_own_variables", "load_own_variables"):
             default = getattr(keras.Layer, method)
             setattr(holder, method, functools.partial(default, holder))
-    return owner, variable, stand_in
+    return owner, variable, weight
 
 
 def signature_with_tied(call: Callable[..., Any]) -> inspect.Signature:
@@ -312,16 +316,6 @@ def signature_with_tied(call: Callable[..., Any]) -> inspect.Signature:
     tied = inspect.Parameter("tied", inspect.Parameter.KEYWORD_ONLY, default=None)
     parameters = sorted([*signature.parameters.values(), tied], key=lambda p: p.kind)
     return signature.replace(parameters=parameters)
-
-
-@dataclass(frozen=True, eq=False)
-class Weight:
-    """A weight of a wrapped layer: where it goes and what it is computed from."""
-
-    path: str
-    stand_in: StandIn
-    expansion: Expansion | None
-    theta: Any
 
 
 def register_terms(layer: type) -> type:
@@ -397,7 +391,10 @@ class Structured(layers.Wrapper):
         return super().__call__(*args, **kwargs)
 
     def build(self, *shapes: Any, example: Any = None, **named_shapes: Any) -> None:
-        with keras.StatelessScope():  # Variables are filled in when it ends.
+        # Variables get their values when the scope ends, and know until then where
+        # from. The states of a stateful RNN are values that it would refuse.
+        is_stateful = getattr(self.layer, "stateful", False)
+        with contextlib.nullcontext() if is_stateful else keras.StatelessScope():
             if not self.layer.built and example:
                 args, kwargs = example
                 self.layer(*args, **kwargs)
@@ -409,36 +406,28 @@ class Structured(layers.Wrapper):
             )
 
     def _structure(self, path: str, equations: Sequence[Equation]) -> Weight:
-        owner, variable, stand_in = take_out(self.layer, path)
+        owner, variable, weight = take_out(self.layer, path)
         is_tied = any(equation.from_outside for equation in equations)
-        if owner.trainable and not variable.trainable:
-            refused = "a structure, because the layer itself changes it"
-        elif variable.constraint is not None:
-            refused = "a constraint, because it is computed and not stored"
-        elif is_tied and variable.regularizer is not None:
-            refused = "a regularizer of its own, because it is tied"
-        elif is_tied and len(equations) > 1:
-            refused = "a structure of its own, because it is tied"
-        else:
-            refused = ""
-        if refused:
-            raise ValueError(
-                f"Weight {path!r} of layer {self.name!r} cannot have {refused}."
+        refusals = {
+            "structure, since the layer itself changes it": owner.trainable
+            and not variable.trainable,
+            "constraint, since it is computed and not stored": variable.constraint,
+            "regularizer, since it is tied": is_tied and variable.regularizer,
+            "further structure, since it is tied": is_tied and len(equations) > 1,
+        }
+        for refusal, applies in refusals.items():
+            if applies:
+                raise ValueError(
+                    f"Weight {path!r} of layer {self.name!r} can have no {refusal}."
+                )
+        if not is_tied:
+            weight.expansion = Expansion(equations, weight.shape)
+            initializer, name = variable._initializer, path.replace("/", "_")
+            weight.theta = weight.expansion.add_theta(
+                self, name, lambda: (variable, initializer), variable.regularizer
             )
-        if is_tied:
-            return Weight(path, stand_in, None, None)
-        expansion = Expansion(equations, stand_in.shape)
-        initializer = variable._initializer
-        name = path.replace("/", "_")
-        theta = add_free_parameters(
-            self,
-            name,
-            expansion,
-            lambda: expansion.reduce(variable, initializer),
-            variable.regularizer,
-        )
-        setattr(self, f"free_{name}", theta)  # for TensorFlow's checkpoints
-        return Weight(path, stand_in, expansion, theta)
+            setattr(self, f"free_{name}", weight.theta)  # TensorFlow checkpoints it
+        return weight
 
     def _call(self, *args: Any, tied: Any = None, **kwargs: Any) -> Any:
         with self._in_place(self.weights_of_call(tied)):
@@ -446,20 +435,21 @@ class Structured(layers.Wrapper):
 
     def compute_output_spec(self, *args: Any, tied: Any = None, **kwargs: Any) -> Any:
         self._check(tied or {})
-        shapes = (weight.stand_in.shape for weight in self.structured)
-        with self._in_place([ops.zeros(shape) for shape in shapes]):
+        with self._in_place([ops.zeros(weight.shape) for weight in self.structured]):
             return self.layer.compute_output_spec(*args, **kwargs)
 
     def weights_of_call(self, tied: Any = None) -> list[Any]:
         """The structured weights, in the order of `structures`."""
         self._check(tied or {})
         return [
-            w.expansion.expand(w.theta) if w.expansion else tied[w.path]
-            for w in self.structured
+            weight.expansion.expand(weight.theta)
+            if weight.expansion
+            else tied[weight.path]
+            for weight in self.structured
         ]
 
     def _check(self, tied: Mapping[str, Any]) -> None:
-        wanted = {w.path: w.stand_in.shape for w in self.structured if not w.expansion}
+        wanted = {w.path: w.shape for w in self.structured if not w.expansion}
         given = {path: tuple(tensor.shape) for path, tensor in tied.items()}
         if given != wanted:
             raise ValueError(
@@ -469,14 +459,13 @@ class Structured(layers.Wrapper):
 
     @contextlib.contextmanager
     def _in_place(self, values: Sequence[Any]) -> Iterator[None]:
-        stand_ins = [weight.stand_in for weight in self.structured]
-        for stand_in, value in zip(stand_ins, values, strict=True):
-            stand_in.thread.value = ops.cast(value, stand_in.dtype)
+        for weight, value in zip(self.structured, values, strict=True):
+            weight.thread.value = ops.cast(value, weight.dtype)
         try:
             yield
         finally:
-            for stand_in in stand_ins:
-                stand_in.thread.value = None
+            for weight in self.structured:
+                weight.thread.value = None
 
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         return self.layer.compute_output_shape(*args, **kwargs)
@@ -527,12 +516,11 @@ class Shared(keras.Layer):
 
     def build(self, input_shape: Any) -> None:
         expansion = Expansion(self.equations, self.shape)
-        draw = functools.partial(self.initializer, self.shape, self.variable_dtype)
-        self.theta = add_free_parameters(
+        initializer, dtype = self.initializer, self.variable_dtype
+        self.theta = expansion.add_theta(
             self,
             "weight",
-            expansion,
-            lambda: expansion.reduce(draw(), self.initializer),
+            lambda: (initializer(self.shape, dtype), initializer),
             self.regularizer,
         )
         self.expand = expansion.expand

@@ -1,0 +1,651 @@
+"""LeNet-5 (LeCun, Bottou, Bengio and Haffner, 1998) with the original's partial connections from S2 to C3:
+of the sixteen maps of C3, six see three neighbouring maps of S2, nine see four, and the last sees all six.
+
+Written by wdsl from specs/lenet5.wnet:
+
+    ## LeNet-5 (LeCun, Bottou, Bengio and Haffner, 1998) with the original's partial connections from S2 to C3:
+    ## of the sixteen maps of C3, six see three neighbouring maps of S2, nine see four, and the last sees all six.
+    network LeNet5(classes: int = 10) {
+        input image: [32, 32, 1]
+
+        layer c1 = Conv2D(6, 5, activation=tanh)
+        layer s2 = AveragePooling2D(2)
+        # k counts the maps of S2, l those of C3. Table I of the paper, column by column.
+        layer c3 = Conv2D(16, 5, activation=tanh) zero[
+            where l < 6 and (k - l) % 6 >= 3,
+            where l >= 6 and l < 12 and (k - l) % 6 >= 4,
+            where l == 12 and k % 3 == 2,
+            where l == 13 and k % 3 == 0,
+            where l == 14 and k % 3 == 1,
+        ]
+        layer s4     = AveragePooling2D(2)
+        layer c5     = Conv2D(120, 5, activation=tanh)
+        layer f6     = Dense(84, activation=tanh)
+        layer digits = Dense(classes, activation=softmax)
+
+        output digit = image -> c1 -> s2 -> c3 -> s4 -> c5 -> Flatten() -> f6 -> digits
+    }
+"""
+
+import contextlib
+import functools
+import inspect
+import math
+import operator
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+
+def LeNet5(classes: int = 10) -> keras.Model:
+    """LeNet-5 (LeCun, Bottou, Bengio and Haffner, 1998) with the original's partial connections from S2 to C3:
+    of the sixteen maps of C3, six see three neighbouring maps of S2, nine see four, and the last sees all six.
+
+    Returns:
+        A model from `image`, (batch, 32, 32, 1) float32,
+        to `digit`, (batch, classes) float32.
+    """
+    image = keras.Input((32, 32, 1), name="image")  # line 4
+
+    c1 = layers.Conv2D(6, 5, activation="tanh", name="c1")  # line 6
+    s2 = layers.AveragePooling2D(2, name="s2")  # line 7
+    c3 = Structured(
+        layers.Conv2D(16, 5, activation="tanh"),
+        {
+            "kernel": [
+                Zero(
+                    Where(lambda k, l_: (l_ < 6) & ((k - l_) % 6 >= 3)),
+                    Where(lambda k, l_: (l_ >= 6) & (l_ < 12) & ((k - l_) % 6 >= 4)),
+                    Where(lambda k, l_: (l_ == 12) & (k % 3 == 2)),
+                    Where(lambda k, l_: (l_ == 13) & (k % 3 == 0)),
+                    Where(lambda k, l_: (l_ == 14) & (k % 3 == 1)),
+                )
+            ]
+        },
+        name="c3",
+    )  # line 9
+    s4 = layers.AveragePooling2D(2, name="s4")  # line 16
+    c5 = layers.Conv2D(120, 5, activation="tanh", name="c5")  # line 17
+    f6 = layers.Dense(84, activation="tanh", name="f6")  # line 18
+    digits = layers.Dense(classes, activation="softmax", name="digits")  # line 19
+
+    digit = c1(image)  # line 21
+    digit = s2(digit)
+    digit = c3(digit)
+    digit = s4(digit)
+    digit = c5(digit)
+    digit = layers.Flatten()(digit)
+    digit = f6(digit)
+    digit = digits(digit)
+
+    return keras.Model(image, digit, name="LeNet5")
+
+
+# What the weights need: definitions of wdsl's runtime, to the letter. A module that
+# `wdsl build --runtime` writes imports them instead.
+
+
+Shape = tuple[int, ...]
+
+
+Indices = np.ndarray[Any, np.dtype[np.intp]]
+
+
+class Term:
+    """An equation or a region: one word of what a weight's structure says."""
+
+    kinds: ClassVar[dict[str, "type[Term]"]] = {}
+
+    def __init_subclass__(cls) -> None:
+        Term.kinds[cls.__name__] = cls
+
+    def parts(self) -> tuple[Any, ...]:
+        """What the term is made of, to be written down."""
+        return tuple(vars(self).values())
+
+    @classmethod
+    def restore(cls, parts: list[Any], kinds: "Mapping[str, type[Term]]") -> "Term":
+        return cls(*(from_config(part, kinds) for part in parts))
+
+
+class Region(Term):
+    """Some entries of a weight."""
+
+    def mask(self, shape: Shape) -> np.ndarray:
+        """True at the entries that the region names."""
+        raise NotImplementedError
+
+    def matrix(self, shape: Shape) -> tuple[Indices, Indices]:
+        """The row numbers i, as a column, and the column numbers j, as a row."""
+        if len(shape) != 2:
+            raise ValueError(f"{self} is a region of a matrix, not of shape {shape}.")
+        return np.arange(shape[0])[:, None], np.arange(shape[1])[None, :]
+
+
+@dataclass(frozen=True, init=False)
+class Several(Term):
+    """A term that is made of any number of items."""
+
+    items: tuple[Any, ...]
+
+    def __init__(self, *items: Any) -> None:
+        object.__setattr__(self, "items", items)
+
+    def parts(self) -> tuple[Any, ...]:
+        return self.items
+
+
+class Index(np.lib.mixins.NDArrayOperatorsMixin):
+    """An index while a predicate is traced: operators on it write down a tree.
+
+    A tree is a number, `("axis", n)`, `("size", n)`, or the name of an
+    elementwise NumPy function followed by the trees of its arguments.
+    """
+
+    def __init__(self, *tree: Any) -> None:
+        self.tree = tree
+
+    def __array_ufunc__(
+        self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any
+    ) -> Any:
+        if method != "__call__" or options:
+            return NotImplemented
+        return Index(ufunc.__name__, *map(tree_of, inputs))
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "Write & | ~ for and, or, not, and (0 < i) & (i < 9) for 0 < i < 9: "
+            "the predicate is evaluated for all entries at once."
+        )
+
+
+class Sizes:
+    """The shape while a predicate is traced: `shape[0]` is a size to come."""
+
+    def __getitem__(self, axis: int) -> Index:
+        return Index("size", operator.index(axis))
+
+
+def tree_of(value: Any) -> Any:
+    """The tree of a traced value, checked."""
+    if isinstance(value, Index):
+        value = value.tree
+    elif isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, (bool, int, float)):
+        return value
+    if not isinstance(value, (list, tuple)) or not value:
+        raise ValueError(f"{value!r} cannot stand in a predicate.")
+    name, *arguments = value
+    if name in ("axis", "size"):
+        (axis,) = arguments
+        return (name, operator.index(axis))
+    function = vars(np).get(name) if isinstance(name, str) else None
+    if (
+        not isinstance(function, np.ufunc)
+        or function.signature is not None
+        or (function.nin, function.nout) != (len(arguments), 1)
+    ):
+        raise ValueError(f"{name!r} is not an elementwise function of NumPy.")
+    return (name, *map(tree_of, arguments))
+
+
+def evaluate(tree: Any, shape: Shape) -> Any:
+    """The value of a tree for a shape, by broadcasting."""
+    if not isinstance(tree, tuple):
+        return tree
+    name, *arguments = tree
+    if name in ("axis", "size"):
+        (axis,) = arguments
+        if not -len(shape) <= axis < len(shape):
+            raise ValueError(f"A predicate asks for axis {axis} of shape {shape}.")
+        return (
+            np.ogrid[tuple(map(slice, shape))][axis] if name == "axis" else shape[axis]
+        )
+    return getattr(np, name)(*(evaluate(argument, shape) for argument in arguments))
+
+
+@dataclass(frozen=True)
+class Where(Region):
+    """The entries whose indices satisfy a predicate: `Where(lambda i, j: i > j)`.
+
+    Its arguments are among `i j k l_ m`, the indices on axes 0 to 4, and
+    `shape`. It is called once, with symbols, and kept as a tree.
+    """
+
+    predicate: Callable[..., Any] | tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        tree: Any = self.predicate
+        if callable(tree):
+            known: dict[str, Any] = {
+                name: Index("axis", axis)
+                for axis, name in enumerate(("i", "j", "k", "l_", "m"))
+            }
+            known["shape"] = Sizes()
+            names = inspect.signature(tree).parameters
+            if not known.keys() >= names.keys():
+                raise ValueError(
+                    f"A predicate takes {', '.join(known)}, not {', '.join(names)}."
+                )
+            tree = tree(**{name: known[name] for name in names})
+        object.__setattr__(self, "predicate", tree_of(tree))
+
+    @classmethod
+    def restore(cls, parts: list[Any], kinds: Mapping[str, type[Term]]) -> Term:
+        return cls(*parts)
+
+    def mask(self, shape: Shape) -> np.ndarray:
+        return np.broadcast_to(evaluate(self.predicate, shape), shape).astype(bool)
+
+
+class Equation(Term):
+    """Something that is true of the entries of one weight."""
+
+    one_value: ClassVar[bool] = False
+    from_outside: ClassVar[bool] = False
+
+    def zeros(self, shape: Shape) -> np.ndarray:
+        """True at the entries that are zero."""
+        return np.zeros(shape, bool)
+
+    def mirrored(self, array: np.ndarray) -> np.ndarray:
+        """The array with the entries moved to those that they equal."""
+        return array
+
+
+class Zero(Several, Equation):
+    """The entries of the regions are zero; without regions, all are."""
+
+    def zeros(self, shape: Shape) -> np.ndarray:
+        mask = np.full(shape, not self.items)
+        for region in self.items:
+            mask |= region.mask(shape)
+        return mask
+
+
+@dataclass(frozen=True)
+class IndexMap:
+    """The free parameter behind each entry; -1 where the entry is zero."""
+
+    index: np.ndarray
+    size: int
+
+
+def index_map(equations: Iterable[Equation], shape: Shape) -> IndexMap:
+    """Number the free parameters of a weight, by first entry in C order."""
+    equations = list(equations)
+    entries = np.arange(math.prod(shape))
+    first: Any = entries.reshape(shape)
+    before: Any = None
+    while before is None or (first != before).any():
+        before = first
+        for equation in equations:
+            first = np.minimum(first, equation.mirrored(first))
+    first = first.ravel()
+    zeros = np.zeros(first.size, bool)
+    for equation in equations:
+        zeros |= equation.zeros(shape).ravel()
+    if any(equation.one_value for equation in equations) and not zeros.all():
+        equal = np.zeros(first.size, bool)
+        equal[first[~zeros]] = True
+        first = np.where(equal[first], np.argmax(equal), first)
+    dead = np.zeros(first.size, bool)
+    dead[first[zeros]] = True
+    dead = dead[first]
+    free = (first == entries) & ~dead
+    index = np.where(dead, -1, (np.cumsum(free) - 1)[first]).reshape(shape)
+    kind = np.int32 if index.size < 2**31 else np.int64
+    return IndexMap(index.astype(kind), int(free.sum()))
+
+
+def to_config(value: Any) -> Any:
+    """A term, or a part of one, as nested lists for JSON."""
+    if hasattr(value, "parts"):
+        return [type(value).__name__, *map(to_config, value.parts())]
+    if isinstance(value, slice):
+        return ["slice", value.start, value.stop, value.step]
+    return [to_config(part) for part in value] if isinstance(value, tuple) else value
+
+
+def from_config(config: Any, kinds: Mapping[str, type[Term]] = Term.kinds) -> Any:
+    """The term that `to_config` wrote down."""
+    if not isinstance(config, list):
+        return config
+    name, *parts = config
+    if name == "slice":
+        return slice(*parts)
+    if name not in kinds:
+        raise ValueError(f"There is no equation or region {name!r} here.")
+    return kinds[name].restore(parts, kinds)
+
+
+class Expansion:
+    """The way between a weight and its free parameters, theta."""
+
+    def __init__(self, equations: Iterable[Equation], shape: Shape) -> None:
+        solved = index_map(equations, shape)
+        self.shape, self.size = shape, solved.size
+        self.has_zeros = bool((solved.index < 0).any())
+        self.slots = solved.index + 1 if self.has_zeros else solved.index
+        self.is_dense = self.size == self.slots.size
+
+    def expand(self, theta: Any) -> Any:
+        """The weight: each entry is a copy of its free parameter, or zero."""
+        if self.is_dense:
+            return ops.reshape(theta, self.shape)
+        if self.size == 1 and not self.has_zeros:
+            return ops.broadcast_to(theta, self.shape)
+        if self.has_zeros:
+            theta = ops.concatenate([ops.zeros((1,), theta.dtype), theta])
+        # The gradient of `take` is sparse, which optimizers handle badly; that of
+        # `reshape` is dense.
+        return ops.take(ops.reshape(theta, (-1,)), self.slots, axis=0)
+
+    def reduce(self, weight: Any, initializer: Any) -> Any:
+        """The free parameters of a drawn weight: the first entry of each group.
+
+        Where zeros leave less than the initializer counted on, the rest is scaled
+        up, so that outputs vary as much as they would without zeros.
+        """
+        if self.is_dense:
+            return weight
+        seen = np.maximum.accumulate(self.slots.ravel())
+        first = np.flatnonzero(np.diff(seen, prepend=-1 + self.has_zeros))
+        theta = ops.take(ops.reshape(weight, (-1,)), first, axis=0)
+        if isinstance(initializer, keras.initializers.VarianceScaling):
+            live = self.slots >= self.has_zeros
+            dense_fan = mean_fan(np.ones_like(live), initializer.mode)
+            scale = math.sqrt(dense_fan / mean_fan(live, initializer.mode))
+            theta = theta * scale
+        return theta
+
+    def add_theta(
+        self, layer: Any, name: str, draw: Callable[[], Any], regularizer: Any
+    ) -> Any:
+        """Give a layer the free parameters of a weight, from what `draw` returns.
+
+        That is a weight and its initializer. A regularizer sees the whole weight.
+        """
+        return layer.add_weight(
+            name=name,
+            shape=self.shape if self.is_dense else (self.size,),
+            initializer=lambda shape, dtype: ops.cast(self.reduce(*draw()), dtype),
+            regularizer=regularizer and OnWeight(regularizer, self),
+            autocast=False,
+        )
+
+
+class OnWeight(keras.regularizers.Regularizer):
+    """A regularizer of a weight, given the weight's free parameters."""
+
+    def __init__(self, regularizer: Any, expansion: Expansion) -> None:
+        self.regularizer, self.expansion = regularizer, expansion
+
+    def __call__(self, theta: Any) -> Any:
+        return self.regularizer(self.expansion.expand(theta))
+
+
+def mean_fan(live: np.ndarray, mode: str) -> float:
+    """How many live entries an output or an input has on average, if it has any."""
+    count = float(live.sum())
+    if live.ndim < 2 or not count:
+        return count or 1.0
+    *others, inputs, outputs = range(live.ndim)
+    fan_in = count / live.any(axis=(*others, inputs)).sum()
+    fan_out = count / live.any(axis=(*others, outputs)).sum()
+    return {"fan_in": fan_in, "fan_out": fan_out}.get(mode, (fan_in + fan_out) / 2)
+
+
+class Weight(np.lib.mixins.NDArrayOperatorsMixin):
+    """A structured weight, standing where the wrapped layer had a variable.
+
+    It has a value during a call, for the thread that calls.
+    """
+
+    def __init__(self, path: str, shape: Shape, dtype: str) -> None:
+        self.path, self.shape, self.ndim, self.dtype = path, shape, len(shape), dtype
+        self.expansion: Any = None
+        self.theta: Any = None
+        self.thread = threading.local()
+
+    @property
+    def value(self) -> Any:
+        if getattr(self.thread, "value", None) is None:
+            raise RuntimeError(f"Weight {self.path!r} has a value during a call only.")
+        return self.thread.value
+
+    def __tf_tensor__(self, dtype: Any = None, name: Any = None) -> Any:
+        return ops.cast(self.value, dtype.name if dtype else self.dtype)
+
+    def __jax_array__(self) -> Any:
+        return self.value
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.value[key]
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any) -> Any:
+        tensors = (x.value if isinstance(x, Weight) else x for x in inputs)
+        return getattr(ops, ufunc.__name__)(*tensors)
+
+
+def take_out(layer: Any, path: str) -> tuple[Any, Any, Weight]:
+    """Put a `Weight` where a layer, or a layer inside it, has a variable.
+
+    Returns the layer that the variable belonged to, the variable, and the weight.
+    """
+    found = [v for v in layer.weights if f"/{v.path}".endswith(f"/{path}")]
+    if not found:  # Keras may have numbered the names of inner layers: "lstm_2"
+        unnumbered = [(v, re.sub(r"_\d+/", "/", f"/{v.path}")) for v in layer.weights]
+        found = [v for v, name in unnumbered if name.endswith(f"/{path}")]
+    holders = [
+        (holder, name)
+        for holder in layer._flatten_layers()
+        for name, value in vars(holder).items()
+        if found and value is found[0]
+    ]
+    if len(found) != 1 or not holders:
+        there = ", ".join(v.path.removeprefix(f"{layer.path}/") for v in layer.weights)
+        raise ValueError(
+            f"{len(found) or 'No'} weights of layer {layer.name!r} are {path!r}; "
+            f"its weights are {there or 'none'}."
+        )
+    variable, owner = found[0], holders[0][0]
+    dtype = owner.compute_dtype if owner.autocast else owner.variable_dtype
+    weight = Weight(
+        path, tuple(variable.shape), dtype if variable._autocast else variable.dtype
+    )
+    for holder, name in holders:
+        # Keras forgets the variable here, TensorFlow when the attribute goes, which
+        # must not hold it then: Layer.__delattr__ would collect all garbage first.
+        holder._untrack_variable(variable)
+        setattr(holder, name, None)
+        delattr(holder, name)
+        setattr(holder, name, weight)
+        # Dense and some others save weights by name; save what is still tracked.
+        for method in ("save_own_variables", "load_own_variables"):
+            default = getattr(keras.Layer, method)
+            setattr(holder, method, functools.partial(default, holder))
+    return owner, variable, weight
+
+
+def signature_with_tied(call: Callable[..., Any]) -> inspect.Signature:
+    """The signature of a layer's call with a further argument `tied`."""
+    signature = inspect.signature(call)
+    tied = inspect.Parameter("tied", inspect.Parameter.KEYWORD_ONLY, default=None)
+    parameters = sorted([*signature.parameters.values(), tied], key=lambda p: p.kind)
+    return signature.replace(parameters=parameters)
+
+
+def register_terms(layer: type) -> type:
+    """Let Keras find the equations and regions of this module when it loads one.
+
+    A model may have been saved from another module, which had others.
+    """
+    for name, term in Term.kinds.items():
+        keras.saving.get_custom_objects()[f"wdsl.structure>{name}"] = term
+    return layer
+
+
+def terms(configs: Iterable[Any]) -> tuple[Any, ...]:
+    """Equations as they are, or as `to_config` wrote them down."""
+    known = {
+        name.removeprefix("wdsl.structure>"): term
+        for name, term in keras.saving.get_custom_objects().items()
+        if name.startswith("wdsl.structure>")
+    }
+    return tuple(from_config(config, known) for config in configs)
+
+
+@register_terms
+@keras.saving.register_keras_serializable("wdsl")
+class Structured(layers.Wrapper):
+    """Any Keras layer, with structure in some of its weights.
+
+    A structured weight is not stored. Its free parameters are, as weights of this
+    layer, and every call computes it from them once, so that what the equations say
+    holds exactly whatever the training does.
+
+    Args:
+        layer: The layer.
+        structures: For each structured weight its equations. Weights are named by
+            the end of their Keras path: "kernel", "query/kernel".
+
+    Call arguments are the layer's own and `tied`: a tensor for each weight that is
+    `Tied()`, by the same name.
+    """
+
+    def __init__(
+        self, layer: Any, structures: Mapping[str, Sequence[Any]], **kwargs: Any
+    ) -> None:
+        # Keras learns from the signature of `call` what to pass and to build with.
+        call: Any = functools.partial(self._call)
+        call.__signature__ = signature_with_tied(layer.call)
+        self.call = call
+        defaults = {
+            "name": layer.name,
+            "dtype": layer.dtype_policy,
+            "trainable": layer.trainable,
+            "autocast": layer.autocast,
+        }
+        super().__init__(layer, **(defaults | kwargs))
+        self.supports_masking = layer.supports_masking
+        self.structures = {
+            path: terms(equations) for path, equations in structures.items()
+        }
+        self.structured: tuple[Weight, ...] = ()
+
+    def __call__(self, *args: Any, tied: Any = None, **kwargs: Any) -> Any:
+        if not self.built:
+            # The layer can tell best from a call what it is to be built for.
+            example = keras.tree.map_structure(
+                lambda x: (
+                    keras.KerasTensor(x.shape, x.dtype) if hasattr(x, "shape") else x
+                ),
+                (args, kwargs),
+            )
+            self.build(example=example)
+        if tied is not None:
+            kwargs["tied"] = tied
+        return super().__call__(*args, **kwargs)
+
+    def build(self, *shapes: Any, example: Any = None, **named_shapes: Any) -> None:
+        # Variables get their values when the scope ends, and know until then where
+        # from. The states of a stateful RNN are values that it would refuse.
+        is_stateful = getattr(self.layer, "stateful", False)
+        with contextlib.nullcontext() if is_stateful else keras.StatelessScope():
+            if not self.layer.built and example:
+                args, kwargs = example
+                self.layer(*args, **kwargs)
+            elif not self.layer.built:
+                self.layer.build(*shapes, **named_shapes)
+            self.structured = tuple(
+                self._structure(path, equations)
+                for path, equations in self.structures.items()
+            )
+
+    def _structure(self, path: str, equations: Sequence[Equation]) -> Weight:
+        owner, variable, weight = take_out(self.layer, path)
+        is_tied = any(equation.from_outside for equation in equations)
+        refusals = {
+            "structure, since the layer itself changes it": owner.trainable
+            and not variable.trainable,
+            "constraint, since it is computed and not stored": variable.constraint,
+            "regularizer, since it is tied": is_tied and variable.regularizer,
+            "further structure, since it is tied": is_tied and len(equations) > 1,
+        }
+        for refusal, applies in refusals.items():
+            if applies:
+                raise ValueError(
+                    f"Weight {path!r} of layer {self.name!r} can have no {refusal}."
+                )
+        if not is_tied:
+            weight.expansion = Expansion(equations, weight.shape)
+            initializer, name = variable._initializer, path.replace("/", "_")
+            weight.theta = weight.expansion.add_theta(
+                self, name, lambda: (variable, initializer), variable.regularizer
+            )
+            setattr(self, f"free_{name}", weight.theta)  # TensorFlow checkpoints it
+        return weight
+
+    def _call(self, *args: Any, tied: Any = None, **kwargs: Any) -> Any:
+        with self._in_place(self.weights_of_call(tied)):
+            return self.layer(*args, **kwargs)
+
+    def compute_output_spec(self, *args: Any, tied: Any = None, **kwargs: Any) -> Any:
+        self._check(tied or {})
+        with self._in_place([ops.zeros(weight.shape) for weight in self.structured]):
+            return self.layer.compute_output_spec(*args, **kwargs)
+
+    def weights_of_call(self, tied: Any = None) -> list[Any]:
+        """The structured weights, in the order of `structures`."""
+        self._check(tied or {})
+        return [
+            weight.expansion.expand(weight.theta)
+            if weight.expansion
+            else tied[weight.path]
+            for weight in self.structured
+        ]
+
+    def _check(self, tied: Mapping[str, Any]) -> None:
+        wanted = {w.path: w.shape for w in self.structured if not w.expansion}
+        given = {path: tuple(tensor.shape) for path, tensor in tied.items()}
+        if given != wanted:
+            raise ValueError(
+                f"Layer {self.name!r} needs tied weights of shapes {wanted}, "
+                f"and was given {given}."
+            )
+
+    @contextlib.contextmanager
+    def _in_place(self, values: Sequence[Any]) -> Iterator[None]:
+        for weight, value in zip(self.structured, values, strict=True):
+            weight.thread.value = ops.cast(value, weight.dtype)
+        try:
+            yield
+        finally:
+            for weight in self.structured:
+                weight.thread.value = None
+
+    def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
+        return self.layer.compute_output_shape(*args, **kwargs)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        return self.layer.compute_mask(inputs, previous_mask)
+
+    def get_build_config(self) -> None:
+        """None: the layer is built by its first call, also when it is loaded."""
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config["layer"].pop("build_config", None)
+        config["structures"] = {
+            path: [to_config(equation) for equation in equations]
+            for path, equations in self.structures.items()
+        }
+        return config
