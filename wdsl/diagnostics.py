@@ -112,8 +112,10 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
 
 
 def listed(words: Iterable[str]) -> str:
-    """Words in backticks with `and` before the last."""
+    """Words in backticks with `and` before the last; of very many, the first."""
     quoted = [f"`{word}`" for word in words]
+    if len(quoted) > 12:
+        return f"{', '.join(quoted[:10])} and {len(quoted) - 10} more"
     return f"{', '.join(quoted[:-1])} and {quoted[-1]}" if len(quoted) > 1 else "".join(quoted)
 
 

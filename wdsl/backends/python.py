@@ -118,7 +118,8 @@ def _parameters(plan: Plan, names: dict[str, str]) -> str:
         if parameter.default is None and defaults and "*" not in parameters:
             parameters.append("*")
         defaults = defaults or parameter.default is not None
-        text = names[parameter.name] + (f": {parameter.type}" if parameter.type else "")
+        type_ = "tuple" if parameter.type == "list" else parameter.type
+        text = names[parameter.name] + (f": {type_}" if type_ else "")
         if parameter.default is not None:
             text += f" = {flat(parameter.default, names)}" if parameter.type else f"={flat(parameter.default, names)}"
         parameters.append(text)

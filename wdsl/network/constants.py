@@ -38,8 +38,9 @@ def constant(value: float | str | bool | None) -> Value:
     return Value(value, ex.Constant(value))
 
 
-def sequence(items: Sequence[Value], kind: type[list[Any]] | type[tuple[Any, ...]] = list) -> Value:
-    return Value(list(items), ex.Sequence(tuple(item.expression for item in items), kind))
+def sequence(items: Sequence[Value]) -> Value:
+    """A list of constants. In Python it is a tuple: nothing of the language changes a list."""
+    return Value(list(items), ex.Sequence(tuple(item.expression for item in items)))
 
 
 def unary(sign: str, operand: Value) -> Value:
@@ -162,7 +163,7 @@ def call(name: str, arguments: Sequence[Value]) -> Value:
     """The value of a function of constants. Raises ConstantError."""
     expression: ex.Expression = ex.Call(ex.Symbol(name), tuple(argument.expression for argument in arguments))
     if name == "range":
-        expression = ex.Call(ex.Symbol("list"), (expression,))
+        expression = ex.Call(ex.Symbol("tuple"), (expression,))
     return Value(_bounded(FUNCTIONS[name](arguments)), expression)
 
 

@@ -401,10 +401,8 @@ class _Elaborator:
                 return self.operation(sign, (left, right), node.span)
             case nodes.Conditional():
                 return self.conditional(node)
-            case nodes.List(items):
-                return self.sequence(items, list)
-            case nodes.Tuple(items):
-                return self.sequence(items, tuple)
+            case nodes.List(items) | nodes.Tuple(items):
+                return self.sequence(items)
             case nodes.Subscript(container, (index,)) if not isinstance(index, nodes.Slice):
                 return self.item(container, index, node.span)
             case nodes.Subscript():
@@ -441,12 +439,12 @@ class _Elaborator:
             fix=Fix(node.span, near) if near else None,
         )
 
-    def sequence(self, items: Sequence[nodes.Expression], kind: type) -> Result:
+    def sequence(self, items: Sequence[nodes.Expression]) -> Result:
         values = [self.evaluate(each) for each in items]
         if any(isinstance(value, Broken) for value in values):
             return BROKEN
         if all(isinstance(value, Value) for value in values):
-            return constants.sequence(values, kind)  # type: ignore[arg-type]
+            return constants.sequence(values)  # type: ignore[arg-type]
         for node, value in zip(items, values, strict=True):
             if not isinstance(value, Tensor):
                 self.error("E0205", f"this is {kind_of(value)}, and stands among tensors", node.span)
