@@ -133,7 +133,8 @@ def _parameters(plan: Plan, names: dict[str, str]) -> str:
 
 def _step(step: Step, before: Step | None, names: dict[str, str]) -> dict[str, Any]:
     targets = ", ".join(names[name] for name in step.names)
-    origin = "" if before and before.span == step.span else f"  # line {step.span.line}"
+    goes_on = before and before.span == step.span and before.names[0] == step.names[0]
+    origin = "" if goes_on else f"  # line {step.span.line}"
     code = layout(step.value, names, 4, f"{targets} = ", origin, statement=True)
     comment = [f"# {_printable(line)}".rstrip() for line in step.doc.split("\n")] if step.doc else []
     return {"gap": before is not None and _gap(before, step), "comment": comment, "code": f"    {code}"}

@@ -52,7 +52,7 @@ def LanguageModel(vocabulary: int = 96, width: int = 32) -> keras.Model:
     )(tokens)  # line 10
     embed = Structured(
         layers.Embedding(vocabulary, width), {"embeddings": [Tied()]}, name="embed"
-    )
+    )  # line 10
     read = layers.LSTM(width, return_sequences=True, name="read")  # line 11
     logits = Structured(
         layers.Dense(vocabulary, use_bias=False), {"kernel": [Tied()]}, name="logits"

@@ -46,7 +46,7 @@ def Autoencoder(code: int = 16) -> keras.Model:
     encode_kernel = Shared((64, code), name="encode_kernel")(image)  # line 8
     encode = Structured(
         layers.Dense(code, activation="relu"), {"kernel": [Tied()]}, name="encode"
-    )
+    )  # line 8
     decode = Structured(
         layers.Dense(64, activation="sigmoid"), {"kernel": [Tied()]}, name="decode"
     )  # line 9
