@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from difflib import unified_diff
+from itertools import count
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import settings
@@ -51,6 +54,25 @@ def golden(request: pytest.FixtureRequest, update_golden: bool) -> Callable[[str
         compare(path, path.read_text(encoding="utf-8"), text)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def python_module(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ModuleType]:
+    """`python_module(source)` imports a Python source, under a name that says nothing about it."""
+    folder, numbers = tmp_path_factory.mktemp("modules"), count()
+
+    def load(source: str) -> ModuleType:
+        name = f"anything_{next(numbers)}"
+        path = folder / f"{name}.py"
+        path.write_text(source, encoding="utf-8", newline="\n")
+        found = importlib.util.spec_from_file_location(name, path)
+        assert found is not None
+        assert found.loader is not None
+        module = importlib.util.module_from_spec(found)
+        found.loader.exec_module(module)
+        return module
+
+    return load
 
 
 def write(path: Path, text: str) -> None:

@@ -1,0 +1,334 @@
+"""The files of specs/, each built, compiled, trained, saved, and read from outside.
+
+A weight is read from what a layer answers: its activation made linear and its biases zero, it is fed the
+identity, or an impulse, and what comes out is the kernel, to the bit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wdsl
+
+keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
+
+SPECS = {path.stem: path for path in sorted((Path(__file__).parents[2] / "specs").glob("*.wnet"))}
+TIME = 6
+"""How many steps stand for an unknown size."""
+
+Array = np.ndarray[Any, Any]
+
+
+@pytest.fixture(scope="module", params=SPECS)
+def spec(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@cache
+def net_of(spec: str) -> wdsl.Net:
+    return wdsl.load(SPECS[spec])
+
+
+def data(spec: str, seed: int, batch: int = 8) -> list[Array]:
+    """A value for each input of a spec's network."""
+    rng = np.random.default_rng(seed)
+    values = []
+    for each in net_of(spec).inputs:
+        shape = (batch, *(TIME if size is None else int(size) for size in each.spec.shape[1:]))
+        words = each.spec.dtype.startswith("int")
+        values.append(rng.integers(0, 96, shape) if words else rng.normal(size=shape).astype("float32"))
+    return values
+
+
+def answer(model: Any, spec: str, seed: int = 7) -> Array:
+    """What a model says to the same inputs as any other that is asked with this seed."""
+    values = data(spec, seed)
+    return np.asarray(model(values if len(values) > 1 else values[0]))
+
+
+def train(model: Any, spec: str, steps: int = 3, jit: bool = False) -> None:
+    model.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=jit)
+    for step in range(steps):
+        values = data(spec, step)
+        target = np.random.default_rng(step).uniform(size=answer(model, spec).shape).astype("float32")
+        loss = model.train_on_batch(values if len(values) > 1 else values[0], target)
+        assert np.isfinite(loss)
+
+
+@cache
+def trained(spec: str) -> Any:
+    """The spec's live model after a few steps, with XLA in the end."""
+    keras.utils.set_random_seed(3)
+    model = net_of(spec).to_keras()
+    before = answer(model, spec)
+    train(model, spec)
+    assert (answer(model, spec) != before).any()
+    train(model, spec, 1, jit=True)
+    return model
+
+
+# --- reading from outside -------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def linear(layer: Any) -> Iterator[None]:
+    """A layer without its activation and with a bias of zero."""
+    layers = [each for each in layer._flatten_layers() if "activation" in vars(each)]
+    activations = [each.activation for each in layers]
+    biases = [weight for weight in layer.weights if "bias" in weight.name]
+    values = [bias.numpy() for bias in biases]
+    try:
+        for each in layers:
+            each.activation = keras.activations.linear
+        for bias in biases:
+            bias.assign(np.zeros_like(bias))
+        yield
+    finally:
+        for each, activation in zip(layers, activations, strict=True):
+            each.activation = activation
+        for bias, value in zip(biases, values, strict=True):
+            bias.assign(value)
+
+
+def reply(model: Any, name: str, probe: Callable[[Any], Array]) -> Array:
+    """What one layer, in the middle of a forward pass of the model, makes of something else than it is given."""
+    layer, replies = model.get_layer(name), []
+    own, call = "call" in vars(layer), layer.call
+
+    def probed(x: Any, *args: Any, **kwargs: Any) -> Any:
+        replies.append(np.asarray(call(keras.ops.convert_to_tensor(probe(x)), *args, **kwargs)))
+        return call(x, *args, **kwargs)
+
+    shapes = [(1, *(n or TIME for n in each.shape[1:])) for each in model.inputs]
+    zeros = [np.zeros(shape, each.dtype) for shape, each in zip(shapes, model.inputs, strict=True)]
+    layer.call = probed
+    try:
+        with linear(layer):
+            model(zeros if len(zeros) > 1 else zeros[0])
+    finally:
+        if own:
+            layer.call = call
+        else:
+            del layer.call
+    assert all((each == replies[0]).all() for each in replies)
+    return replies[0]
+
+
+def dense(model: Any, name: str) -> Array:
+    """The kernel of a layer that multiplies its last axis by a matrix."""
+
+    def identity(x: Any) -> Array:
+        return np.eye(x.shape[-1], dtype="float32").reshape(*[1] * (len(x.shape) - 2), x.shape[-1], x.shape[-1])
+
+    kernel = reply(model, name, identity)
+    return kernel.reshape(kernel.shape[-2:])
+
+
+# --- what each spec promises ----------------------------------------------------------------------
+
+
+def tied_autoencoder(model: Any) -> None:
+    encode, decode = dense(model, "encode"), dense(model, "decode")
+    assert encode.shape == (64, 16)
+    assert (decode == encode.T).all()
+    assert len(np.unique(encode)) == encode.size
+
+
+def siamese(model: Any) -> None:
+    left, right = data("siamese", 11)
+    assert (np.asarray(model([left, right])) == np.asarray(model([right, left]))).all()
+    assert np.ptp(np.asarray(model([left, right]))) > 0
+    weights = model.get_layer("encode").count_params(), model.get_layer("compare").count_params()
+    assert weights == (64 * 16 + 16, 16 + 1)
+    assert model.count_params() == sum(weights)
+
+
+def hopfield(model: Any) -> None:
+    kernel = dense(model, "recall")
+    assert (kernel == kernel.T).all()
+    assert (np.diag(kernel) == 0).all()
+    assert len(np.unique(kernel)) == 1 + 64 * 63 // 2
+    pattern = data("hopfield", 11)[0]
+    three = pattern
+    for _ in range(3):
+        three = np.tanh(three @ kernel)
+    np.testing.assert_allclose(model(pattern), three, rtol=1e-3, atol=1e-5)
+
+
+def equal_scalar(model: Any) -> None:
+    kernel = dense(model, "average")
+    assert kernel.shape == (8, 4)
+    assert len(np.unique(kernel)) == 1
+    assert kernel[0, 0] != 0
+    assert len(np.unique(np.asarray(model(np.zeros((1, 8)))))) == 1
+    assert model.count_params() == 2
+
+
+TABLE_1 = """
+X . . . X X X . . X X X X . X X
+X X . . . X X X . . X X X X . X
+X X X . . . X X X . . X . X X X
+. X X X . . X X X X . . X . X X
+. . X X X . . X X X X . X X . X
+. . . X X X . . X X X X . X X X
+"""
+"""LeCun et al. 1998, Table I: a row for each map of S2, a column for each map of C3 that reads it."""
+
+
+def lenet5(model: Any) -> None:
+    impulse = np.zeros((6, 14, 14, 6), "float32")
+    impulse[np.arange(6), 4, 4, np.arange(6)] = 1
+    kernel = reply(model, "c3", lambda x: impulse)[:, 4::-1, 4::-1, :]
+    assert kernel.shape == (6, 5, 5, 16)
+    table = np.array([[mark == "X" for mark in row.split()] for row in TABLE_1.split("\n") if row])
+    assert table.sum() == 60
+    assert ((kernel != 0) == table[:, None, None, :]).all()
+    assert model.get_layer("c3").count_params() == 1516 == 60 * 25 + 16
+    counts = {layer.name: layer.count_params() for layer in model.layers if layer.count_params()}
+    # C1, C5 and F6 as the paper counts them.
+    assert (counts["c1"], counts["c5"], counts["f6"]) == (156, 48_120, 10_164)
+
+
+def language_model(model: Any) -> None:
+    ids = np.arange(96)[None]
+    table = reply(model, "embed", lambda x: ids)[0]
+    assert table.shape == (96, 32)
+    rows = reply(model, "logits", lambda x: table[None])[0]
+    np.testing.assert_allclose(rows, table @ table.T, rtol=1e-4, atol=1e-5)
+    assert (dense(model, "logits") == table.T).all()
+    assert np.asarray(model(ids[:, :5])).shape == (1, 5, 96)
+
+
+def banded(model: Any) -> None:
+    i, j = np.indices((16, 16))
+    stencil, causal = dense(model, "stencil"), dense(model, "causal")
+    assert ((stencil != 0) == (abs(i - j) <= 1)).all()
+    assert ((causal != 0) == ((j >= i) & ((j - i) % 2 == 0))).all()
+    assert len(np.unique(stencil)) == 1 + 16 + 15 + 15
+
+
+def symmetric_dense(model: Any) -> None:
+    kernel = dense(model, "mix")
+    assert (kernel == kernel.T).all()
+    assert len(np.unique(kernel)) == 12 * 13 // 2
+    assert model.count_params() == 12 * 13 // 2 + 12
+
+
+PROMISES: dict[str, Callable[[Any], None]] = {
+    each.__name__: each
+    for each in (
+        tied_autoencoder,
+        siamese,
+        hopfield,
+        equal_scalar,
+        lenet5,
+        language_model,
+        banded,
+        symmetric_dense,
+    )
+}
+
+
+def test_every_spec_promises_something() -> None:
+    assert set(PROMISES) == set(SPECS)
+
+
+@pytest.mark.parametrize("name", ["tied_autoencoder", "hopfield", "banded", "lenet5"])
+def test_a_plain_network_does_not_keep_the_promise(name: str) -> None:
+    """What is read from outside is not so by itself."""
+    text = SPECS[name].read_text()
+    plain = re.sub(r"(?m)(^    layer .*\)) (tie|symmetric|zero)(\[\n(.*\n)*?    \]|.*)", r"\1", text)
+    assert plain != text
+    with pytest.raises(AssertionError):
+        PROMISES[name](wdsl.loads(plain).to_keras())
+
+
+# --- the life of a model --------------------------------------------------------------------------
+
+
+def test_new_and_counted(spec: str) -> None:
+    net = net_of(spec)
+    model = net.to_keras()
+    PROMISES[spec](model)
+    trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    fixed = sum(int(np.prod(weight.shape)) for weight in model.non_trainable_weights)
+    assert net.parameters == trainable
+    assert model.count_params() == trainable + fixed
+    # Everything that a summary counts is what is free, and no layer is counted twice.
+    assert sum(layer.count_params() for layer in model.layers) == model.count_params()
+    assert model.name == net.name
+
+
+def test_generated_module(spec: str, python_module: Callable[..., ModuleType]) -> None:
+    net = net_of(spec)
+    module = python_module(net.to_python())
+    model = getattr(module, net.name)()
+    assert isinstance(model, keras.Model)
+    PROMISES[spec](model)
+    train(model, spec)
+    PROMISES[spec](model)
+    assert model.count_params() == net.to_keras().count_params()
+    assert [layer.name for layer in net.layers] == [
+        layer.name for layer in model.layers if layer.name in {each.name for each in net.layers}
+    ]
+
+
+def test_trained(spec: str) -> None:
+    PROMISES[spec](trained(spec))
+
+
+def test_saved_as_keras(spec: str, tmp_path: Path) -> None:
+    model = trained(spec)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert (answer(again, spec) == answer(model, spec)).all()
+    assert again.count_params() == model.count_params()
+    PROMISES[spec](again)
+    train(again, spec, 2)
+    assert (answer(again, spec) != answer(model, spec)).any()
+    PROMISES[spec](again)
+
+
+def test_saved_weights(spec: str, tmp_path: Path) -> None:
+    model = trained(spec)
+    model.save_weights(tmp_path / "model.weights.h5")
+    again = net_of(spec).to_keras()
+    assert (answer(again, spec) != answer(model, spec)).any()
+    again.load_weights(tmp_path / "model.weights.h5")
+    assert (answer(again, spec) == answer(model, spec)).all()
+    PROMISES[spec](again)
+
+
+def test_cloned(spec: str) -> None:
+    model = trained(spec)
+    clone = keras.models.clone_model(model)
+    assert clone.count_params() == model.count_params()
+    assert (answer(clone, spec) != answer(model, spec)).any()
+    PROMISES[spec](clone)
+    clone.set_weights(model.get_weights())
+    expected = answer(model, spec)
+    assert (answer(clone, spec) == expected).all()
+    train(clone, spec, 2)
+    PROMISES[spec](clone)
+    # The clone has weights of its own.
+    assert (answer(clone, spec) != expected).any()
+    assert (answer(model, spec) == expected).all()
+
+
+def test_exported(spec: str, tmp_path: Path) -> None:
+    model = trained(spec)
+    model.export(tmp_path / "saved", verbose=False)
+    served = tf.saved_model.load(tmp_path / "saved")
+    values = data(spec, 7)
+    reply = served.serve(*values) if len(values) == 1 else served.serve(values)
+    np.testing.assert_allclose(reply, answer(model, spec), rtol=1e-5, atol=1e-6)
