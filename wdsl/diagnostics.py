@@ -50,6 +50,7 @@ CODES: dict[str, str] = {
     "E0510": "an annotation with the wrong parts",
     "E0511": "a predicate that cannot be read",
     "E0512": "an annotation of a layer that is not used",
+    "E0513": "an entry that would be two different values",
     "E0601": "a file that cannot be read",
     "E0702": "a weight that is too large to be solved",
     "W0101": "documentation that belongs to nothing",

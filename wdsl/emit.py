@@ -226,7 +226,7 @@ def json(network: graph.Network, structures: Structures) -> str:
                         {
                             "name": str(each.name),
                             "shape": list(map(int, each.weight.shape)),
-                            "trainable": each.weight.trainable,
+                            "trainable": each.weight.trainable and each.trained,
                             "owner": str(each.owner),
                             "free": int(each.free),
                             "nonzero": int(each.nonzero),

@@ -27,14 +27,26 @@ class Expansion:
     """The way between a weight and its free parameters, theta."""
 
     def __init__(self, equations: Iterable[Equation], shape: Shape) -> None:
+        equations = tuple(equations)
         solved = index_map(equations, shape)
         self.shape, self.size = shape, solved.size
+        self.scale, self.constant = solved.scale, solved.constant
+        self.is_trained = all(equation.is_trained for equation in equations)
         self.has_zeros = bool((solved.index < 0).any())
         self.slots = solved.index + 1 if self.has_zeros else solved.index
         self.is_dense = self.size == self.slots.size
 
     def expand(self, theta: Any) -> Any:
-        """The weight: each entry is a copy of its free parameter, or zero."""
+        """The weight: each entry is a multiple of its free parameter, or constant."""
+        weight = self.spread(theta)
+        if self.scale is not None:
+            weight = weight * ops.cast(self.scale, weight.dtype)
+        if self.constant is not None:
+            weight = weight + ops.cast(self.constant, weight.dtype)
+        return weight
+
+    def spread(self, theta: Any) -> Any:
+        """The free parameter behind each entry, or zero."""
         if self.is_dense:
             return ops.reshape(theta, self.shape)
         if self.size == 1 and not self.has_zeros:
@@ -58,6 +70,8 @@ class Expansion:
         theta = ops.take(ops.reshape(weight, (-1,)), first, axis=0)
         if isinstance(initializer, keras.initializers.VarianceScaling):
             live = self.slots >= self.has_zeros
+            if self.constant is not None:
+                live = live | (self.constant != 0)
             dense_fan = mean_fan(np.ones_like(live), initializer.mode)
             scale = math.sqrt(dense_fan / mean_fan(live, initializer.mode))
             theta = theta * scale
@@ -74,6 +88,7 @@ class Expansion:
             name=name,
             shape=self.shape if self.is_dense else (self.size,),
             initializer=lambda shape, dtype: ops.cast(self.reduce(*draw()), dtype),
+            trainable=self.is_trained,
             regularizer=regularizer and OnWeight(regularizer, self),
             autocast=False,
         )

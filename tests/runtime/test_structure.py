@@ -2,23 +2,32 @@
 
 import itertools
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wdsl.structure import (
     At,
+    Axis,
     Band,
     Blocks,
+    By,
     Diagonal,
     Equal,
+    Fixed,
     Flat,
+    Frozen,
     Lower,
     Not,
+    Skew,
     Symmetric,
     Tied,
+    Transposed,
+    TransposedGroups,
+    Union,
     Upper,
     Where,
     Zero,
@@ -32,44 +41,62 @@ def entries(shape):
     return itertools.product(*map(range, shape))
 
 
-def by_union_find(equations, shape):
-    """What `index_map` must give, entry by entry."""
-    parent = {entry: entry for entry in entries(shape)}
+def by_search(equations, shape):
+    """What `index_map` must give, by walking from entry to entry: index, scale, constant; None for a conflict."""
+    multiples = {entry: [] for entry in entries(shape)}  # W[entry] = factor W[other]
 
-    def root(entry):
-        while parent[entry] != entry:
-            entry = parent[entry]
-        return entry
+    def join(one, other, factor):
+        multiples[one].append((other, factor))
+        multiples[other].append((one, Fraction(1) / factor))
 
-    def merge(one, other):
-        one, other = sorted((root(one), root(other)))
-        parent[other] = one
-
+    values = [
+        (entry, Fraction(getattr(equation, "value", 0)))
+        for equation in equations
+        if isinstance(equation, (Zero, Fixed))
+        for region in ([equation.region] if isinstance(equation, Fixed) else equation.items or [Not(Union())])
+        for entry in entries(shape)
+        if region.mask(shape)[entry]
+    ]
+    known = {entry for entry, _ in values}
     for equation in equations:
         if isinstance(equation, Symmetric):
             for entry in entries(shape):
                 mirror = list(entry)
-                a, b = equation.a, equation.b
-                mirror[a], mirror[b] = mirror[b], mirror[a]
-                merge(entry, tuple(mirror))
-    named = {
-        entry
-        for equation in equations
-        if isinstance(equation, Zero)
-        for entry in entries(shape)
-        if not equation.items or any(r.mask(shape)[entry] for r in equation.items)
-    }
-    if any(isinstance(equation, Equal) for equation in equations):
-        equal = [entry for entry in entries(shape) if entry not in named]
-        for entry in equal:
-            merge(equal[0], entry)
-    zeros = {root(entry) for entry in named}
-    dead = {entry for entry in entries(shape) if root(entry) in zeros}
-    numbers, index = {}, np.full(shape, -1)
-    for entry in entries(shape):
-        if entry not in dead:
-            index[entry] = numbers.setdefault(root(entry), len(numbers))
-    return index, len(numbers)
+                mirror[equation.a], mirror[equation.b] = mirror[equation.b], mirror[equation.a]
+                join(entry, tuple(mirror), Fraction(-1 if isinstance(equation, Skew) else 1))
+        if isinstance(equation, Equal):
+            groups = [[entry for entry in entries(shape) if entry not in known]] if not equation.items else []
+            for item in equation.items:
+                if isinstance(item, (Axis, By)):
+                    keys = item.keys(shape)
+                    by_key = {}
+                    for entry in entries(shape):
+                        by_key.setdefault(keys[entry].item(), []).append(entry)
+                    groups += by_key.values()
+                else:
+                    groups.append([entry for entry in entries(shape) if item.mask(shape)[entry]])
+            for group in groups:
+                for entry in group[1:]:
+                    join(entry, group[0], Fraction(1))
+    found, free = {}, 0
+    for start in entries(shape):
+        if start in found:
+            continue
+        factors, queue, is_zero = {start: Fraction(1)}, [start], False
+        while queue:
+            here = queue.pop()
+            for other, factor in multiples[here]:
+                if other not in factors:
+                    factors[other] = factors[here] / factor
+                    queue.append(other)
+                is_zero |= factors[here] != factor * factors[other]
+        firsts = {value / factors[entry] for entry, value in values if entry in factors} | ({0} if is_zero else set())
+        if len(firsts) > 1:
+            return None
+        for entry, factor in factors.items():
+            found[entry] = (-1, 1, factor * firsts.copy().pop()) if firsts else (free, factor, 0)
+        free += not firsts
+    return found
 
 
 @st.composite
@@ -77,27 +104,47 @@ def systems(draw):
     sizes = draw(st.lists(st.sampled_from([1, 2, 3]), min_size=1, max_size=4))
     shape, flat = tuple(sizes), st.integers(0, int(np.prod(sizes)) - 1)
     pairs = [(a, b) for a, b in itertools.product(range(len(shape)), repeat=2) if shape[a] == shape[b]]
-    symmetric = st.builds(lambda ab: Symmetric(*ab), st.sampled_from(pairs))
+    symmetric = st.builds(lambda ab, kind: kind(*ab), st.sampled_from(pairs), st.sampled_from([Symmetric, Skew]))
     region = st.builds(lambda items: Flat(*items), st.lists(flat, max_size=3))
     zero = st.builds(lambda regions: Zero(*regions), st.lists(region, max_size=2))
-    return draw(st.lists(symmetric | zero | st.just(Equal()), max_size=4)), shape
+    fixed = st.builds(Fixed, st.sampled_from([0.0, 1.0, -0.5]), region)
+    by = st.sampled_from([By(lambda i: i % 2), By(lambda i, shape: (i + shape[0]) // 2)])
+    grouping = st.builds(Axis, st.integers(0, len(shape) - 1)) | by | region
+    equal = st.builds(lambda groups: Equal(*groups), st.lists(grouping, max_size=2))
+    return draw(st.lists(symmetric | zero | fixed | equal, max_size=4)), shape
 
 
 @given(systems())
-def test_index_map_is_what_union_find_gives(system):
+@settings(max_examples=500)
+def test_index_map_is_what_a_search_gives(system):
     equations, shape = system
+    expected = by_search(equations, shape)
+    if expected is None:
+        with pytest.raises(ValueError, match="another value"):
+            index_map(equations, shape)
+        return
     solved = index_map(equations, shape)
-    index, size = by_union_find(equations, shape)
-    np.testing.assert_array_equal(solved.index, index)
-    assert solved.size == size
+    for entry, (index, scale, constant) in expected.items():
+        assert solved.index[entry] == index
+        assert (1.0 if solved.scale is None else solved.scale[entry]) == scale
+        assert (0.0 if solved.constant is None else solved.constant[entry]) == constant
+    assert solved.size == max(index for index, _, _ in expected.values()) + 1
 
 
 @given(systems(), st.randoms(use_true_random=False))
 def test_order_never_matters(system, random):
     equations, shape = system
-    first = index_map(equations, shape)
+
+    def solved():
+        try:
+            found = index_map(equations, shape)
+        except ValueError:
+            return None
+        return [None if part is None else np.array(part).tolist() for part in vars(found).values()]
+
+    first = solved()
     random.shuffle(equations)
-    assert np.array_equal(index_map(equations, shape).index, first.index)
+    assert solved() == first
 
 
 def test_large_kernels_are_solved_in_arrays():
@@ -175,6 +222,10 @@ TERMS = [
     Zero(Where(lambda i, j, shape: (i + 1) * j % shape[0] == 0)),
     Symmetric(1, 2),
     Equal(),
+    Equal(Axis(0), By(lambda i, j: j - i), TransposedGroups(By(lambda i: i % 2)), Transposed(Upper())),
+    Skew(0, 2),
+    Fixed(0.5, Union(Diagonal(), Not(Band(1, 1)))),
+    Frozen(),
     Tied(),
 ]
 

@@ -18,8 +18,7 @@ from wdsl.syntax import nodes
 from wdsl.syntax.printer import print_annotation, print_expression
 
 INDICES = "ijklm"
-ANNOTATIONS = ("symmetric", "equal", "zero", "tie")
-LATER_ANNOTATIONS = ("skew", "fixed", "frozen")
+ANNOTATIONS = ("symmetric", "skew", "equal", "zero", "fixed", "tie", "frozen")
 MECHANISMS = ("parameter", "mask", "constraint", "gradient", "initial")
 REGIONS: Mapping[str, tuple[int, int]] = {
     "diagonal": (0, 1),
@@ -29,7 +28,18 @@ REGIONS: Mapping[str, tuple[int, int]] = {
     "blocks": (2, 2),
 }
 """The regions with names, and how many numbers each takes, at least and at most."""
-LATER_REGIONS = ("mask", "rows", "columns", "diagonals", "antidiagonals")
+LATER_REGIONS = ("mask",)
+GROUPINGS: Mapping[str, ex.Expression] = {
+    "rows": ex.Call(ex.Symbol("Axis"), (ex.Constant(0),)),
+    "columns": ex.Call(ex.Symbol("Axis"), (ex.Constant(1),)),
+    "diagonals": ex.Call(
+        ex.Symbol("By"), (ex.Lambda(("i", "j"), ex.Operation("-", (ex.Variable("j"), ex.Variable("i")))),)
+    ),
+    "antidiagonals": ex.Call(
+        ex.Symbol("By"), (ex.Lambda(("i", "j"), ex.Operation("+", (ex.Variable("i"), ex.Variable("j")))),)
+    ),
+}
+"""The groupings of a matrix that have names."""
 NOT_YET = "is not compiled by this version of wdsl"
 
 
@@ -149,20 +159,17 @@ class _Reader:
         kind = annotation.name.id
         if kind not in ANNOTATIONS:
             near = nearest(kind, ANNOTATIONS)
-            if kind in LATER_ANNOTATIONS:
-                self.error("E0505", f"`{kind}` {NOT_YET}", annotation.name.span)
-            else:
-                self.error(
-                    "E0505",
-                    f"there is no annotation `{kind}`",
-                    annotation.name.span,
-                    f"did you mean `{near}`?" if near else f"the annotations are {listed(ANNOTATIONS)}",
-                    fix=Fix(annotation.name.span, near) if near else None,
-                )
+            self.error(
+                "E0505",
+                f"there is no annotation `{kind}`",
+                annotation.name.span,
+                f"did you mean `{near}`?" if near else f"the annotations are {listed(ANNOTATIONS)}",
+                fix=Fix(annotation.name.span, near) if near else None,
+            )
             return
         if not self.mechanism(annotation):
             return
-        if annotation.value is not None:
+        if annotation.value is not None and kind != "fixed":
             self.error("E0510", f"`{kind}` takes no value", annotation.value.span)
             return
         name = WeightName(layer.name, weight.name)
@@ -192,9 +199,11 @@ class _Reader:
         return False
 
     def symmetric(self, weight: Weight, name: WeightName, annotation: nodes.Annotation) -> ex.Expression | None:
+        """`symmetric` or `skew`."""
+        kind = annotation.name.id
         rank = len(weight.shape)
         if annotation.regions is not None:
-            self.error("E0510", "`symmetric` takes axes in parentheses, and no regions", annotation.span)
+            self.error("E0510", f"`{kind}` takes axes in parentheses, and no regions", annotation.span)
             return None
         axes = (0, 1)
         arguments: tuple[ex.Expression, ...] = ()
@@ -205,7 +214,7 @@ class _Reader:
             axes = tuple(value.value for value in values if value)
             named = any(argument.name for argument in annotation.arguments)
             if named or len(axes) != 2 or not all(isinstance(axis, int) for axis in axes) or axes[0] == axes[1]:
-                self.error("E0510", "`symmetric` takes two different axes", annotation.span)
+                self.error("E0510", f"`{kind}` takes two different axes", annotation.span)
                 return None
             if not all(0 <= axis < rank for axis in axes):
                 self.error("E0503", f"`{name}` has the axes 0 to {rank - 1}", annotation.span)
@@ -214,31 +223,59 @@ class _Reader:
         elif rank != 2:
             self.error(
                 "E0506",
-                f"`{name}` has {rank} {'axis' if rank == 1 else 'axes'}: symmetric in which two?",
+                f"`{name}` has {rank} {'axis' if rank == 1 else 'axes'}: {kind} in which two?",
                 annotation.span,
                 f"its shape is {by(weight.shape)}",
-                hint="name them: `symmetric(0, 1)`" if rank > 1 else None,
+                hint=f"name them: `{kind}(0, 1)`" if rank > 1 else None,
             )
             return None
         first, second = axes
         if weight.shape[first] != weight.shape[second]:
             self.error(
                 "E0502",
-                f"`{name}` cannot be symmetric: it is {by(weight.shape)}",
+                f"`{name}` cannot be {kind}: it is {by(weight.shape)}",
                 annotation.span,
                 f"axes {first} and {second} have {weight.shape[first]} and {weight.shape[second]} entries"
                 if rank > 2
-                else "only a square matrix can equal its transpose",
+                else f"only a square matrix can equal its transpose{', negated' if kind == 'skew' else ''}",
                 labels=(Label(self.layers[name.layer].statement.value.span, f"`{name}` is {by(weight.shape)}"),),
             )
             return None
-        return ex.Call(ex.Symbol("Symmetric"), arguments if axes != (0, 1) or rank != 2 else ())
+        return ex.Call(ex.Symbol(kind.capitalize()), arguments if axes != (0, 1) or rank != 2 else ())
+
+    skew = symmetric
 
     def equal(self, weight: Weight, name: WeightName, annotation: nodes.Annotation) -> ex.Expression | None:
-        if annotation.regions is not None or annotation.arguments is not None:
-            self.error("E0505", f"`equal` with regions or arguments {NOT_YET}", annotation.span)
+        if annotation.arguments is not None:
+            self.error("E0505", f"`equal` with arguments {NOT_YET}", annotation.span)
             return None
-        return ex.Call(ex.Symbol("Equal"))
+        groups = [self.grouping(weight, name, node) for node in annotation.regions or ()]
+        if any(group is None for group in groups):
+            return None
+        return ex.Call(ex.Symbol("Equal"), tuple(group for group in groups if group is not None))
+
+    def fixed(self, weight: Weight, name: WeightName, annotation: nodes.Annotation) -> ex.Expression | None:
+        if not annotation.regions or annotation.value is None or annotation.arguments is not None:
+            self.error("E0510", "`fixed` takes regions and a value: `fixed[diagonal] = 1.0`", annotation.span)
+            return None
+        value = self.constant(annotation.value)
+        if value is None:
+            return None
+        if not isinstance(value.value, (int, float)) or isinstance(value.value, bool):
+            self.error("E0510", f"an entry is a number, not {type_name(value.value)}", annotation.value.span)
+            return None
+        regions = [self.region(weight, name, node) for node in annotation.regions]
+        if any(region is None for region in regions):
+            return None
+        found = tuple(region for region in regions if region is not None)
+        region = found[0] if len(found) == 1 else ex.Call(ex.Symbol("Union"), found)
+        return ex.Call(ex.Symbol("Fixed"), (value.expression, region))
+
+    def frozen(self, weight: Weight, name: WeightName, annotation: nodes.Annotation) -> ex.Expression | None:
+        if annotation.regions is not None or annotation.arguments is not None:
+            self.error("E0510", "`frozen` is about a whole weight: it takes nothing", annotation.span)
+            return None
+        return ex.Call(ex.Symbol("Frozen"))
 
     def zero(self, weight: Weight, name: WeightName, annotation: nodes.Annotation) -> ex.Expression | None:
         if annotation.arguments is not None:
@@ -372,6 +409,33 @@ class _Reader:
             return value
         return None
 
+    def grouping(self, weight: Weight, name: WeightName, node: nodes.Expression) -> ex.Expression | None:
+        """A region whose entries are one value, or a way to put all entries into groups."""
+        rank = len(weight.shape)
+        match node:
+            case nodes.Name(id_) if id_ in GROUPINGS:
+                if rank == 2:
+                    return GROUPINGS[id_]
+                self.error(
+                    "E0506",
+                    f"`{id_}` are groups of matrices, and `{name}` has {_axes(rank)}",
+                    node.span,
+                    f"its shape is {by(weight.shape)}",
+                    hint="`axis 0` and `by …` are for any number of axes",
+                )
+                return None
+            case nodes.Axis(axis):
+                value = self.whole(axis)
+                if value is None:
+                    return None
+                if not -rank <= value.value < rank:
+                    self.error("E0503", f"`{name}` has the axes 0 to {rank - 1}", axis.span)
+                    return None
+                return ex.Call(ex.Symbol("Axis"), (value.expression,))
+            case nodes.By(key):
+                return _Predicate(self, weight, name).read_key(key)
+        return self.region(weight, name, node)
+
     def region(self, weight: Weight, name: WeightName, node: nodes.Expression) -> ex.Expression | None:
         match node:
             case nodes.Where(predicate):
@@ -388,6 +452,12 @@ class _Reader:
                 return self.named(weight, name, node, id_, ())
             case nodes.Call(nodes.Name(id_), arguments) if id_ in REGIONS:
                 return self.named(weight, name, node, id_, arguments)
+            case nodes.By() | nodes.Axis():
+                self.error("E0510", "this makes groups for `equal`, and is no region", node.span)
+                return None
+            case nodes.Name(id_) if id_ in GROUPINGS:
+                self.error("E0510", f"`{id_}` makes groups for `equal`, and is no region", node.span)
+                return None
             case nodes.Name(id_) | nodes.Call(nodes.Name(id_)) if id_ in LATER_REGIONS:
                 self.error("E0505", f"the region `{id_}` {NOT_YET}", node.span)
                 return None
@@ -505,7 +575,7 @@ class _Term(Record):
 
 
 class _Predicate:
-    """`where …`: an expression in the indices of an entry that is true or false."""
+    """`where …` and `by …`: an expression in the indices of an entry."""
 
     def __init__(self, reader: _Reader, weight: Weight, name: WeightName):
         self.reader = reader
@@ -520,11 +590,18 @@ class _Predicate:
         if not found.truth:
             self.error("`where` takes a comparison", node.span, "this is a number")
             return None
+        return self.traced("Where", node, found)
+
+    def read_key(self, node: nodes.Expression) -> ex.Expression | None:
+        found = self.term(node)
+        return None if found is None else self.traced("By", node, found)
+
+    def traced(self, symbol: str, node: nodes.Expression, found: _Term) -> ex.Expression | None:
         if not self.used:
             self.error("this is the same for every entry", node.span, "none of the indices `i j k l m` is in it")
             return None
         parameters = tuple(_argument(name) for name in (*INDICES, "shape") if name in self.used)
-        return ex.Call(ex.Symbol("Where"), (ex.Lambda(parameters, found.expression),))
+        return ex.Call(ex.Symbol(symbol), (ex.Lambda(parameters, found.expression),))
 
     def error(self, message: str, span: Span, label: str = "") -> None:
         self.reader.error("E0511", message, span, label)

@@ -42,9 +42,10 @@ PARAMETER_TYPES: Mapping[str, tuple[type, ...]] = {
 
 MODULE_NAMES = frozenset({
     *("Any", "Callable", "ClassVar", "False", "Iterable", "Iterator", "Mapping", "None", "Sequence", "True"),
-    *("At", "Band", "Blocks", "Diagonal", "Equal", "Equation", "Flat", "Index", "IndexMap", "Indices", "Lower", "Not"),
-    *("Region", "Several", "Shape", "Sizes", "Symmetric", "Term", "Tied", "Transposed", "Upper", "Where", "Zero"),
-    *("Expansion", "Shared", "StandIn", "Structured", "Weight"),
+    *("At", "Axis", "Band", "Blocks", "By", "Diagonal", "Equal", "Equation", "Fixed", "Flat", "Frozen", "Grouping"),
+    *("Index", "IndexMap", "Indices", "Lower", "Merge", "Not", "Region", "Several", "Shape", "Sizes", "Skew"),
+    *("Symmetric", "Term", "Tied", "Traced", "Transposed", "TransposedGroups", "Union", "Upper", "Where", "Zero"),
+    *("Expansion", "OnWeight", "Shared", "StandIn", "Structured", "Weight"),
 })  # fmt: skip
 """What a network cannot be called: the capital names of the runtime, whose text stands beside its function."""
 
@@ -414,7 +415,7 @@ class _Elaborator:
                     node.span,
                     "weights are not tensors of the wiring",
                 )
-            case nodes.Slice() | nodes.Where() | nodes.Unknown():
+            case nodes.Slice() | nodes.Where() | nodes.By() | nodes.Axis() | nodes.Unknown():
                 return self.error("E0205", "this stands in the brackets of an annotation only", node.span)
 
     def name(self, node: nodes.Name) -> Result:

@@ -90,13 +90,25 @@ class Where(Node):
     predicate: Expression
 
 
+class By(Node):
+    """`by key`: entries with the same key, a grouping."""
+
+    key: Expression
+
+
+class Axis(Node):
+    """`axis 2`: entries with the same index on that axis, a grouping."""
+
+    axis: Expression
+
+
 class Unknown(Node):
     """`?`, a size that is not known until the network runs."""
 
 
 Expression: TypeAlias = (
     Literal | Name | Unary | Binary | Conditional | Chain | Call | Attribute | Subscript | Slice | Tuple | List
-    | Where | Unknown
+    | Where | By | Axis | Unknown
 )  # fmt: skip
 
 

@@ -212,6 +212,14 @@ class _Build:
         keyword, predicate = children
         return nodes.Where(predicate, span=self.at(keyword, predicate))
 
+    def by(self, children: list[Any]) -> nodes.By:
+        keyword, key = children
+        return nodes.By(key, span=self.at(keyword, key))
+
+    def axis(self, children: list[Any]) -> nodes.Axis:
+        keyword, axis = children
+        return nodes.Axis(axis, span=self.at(keyword, axis))
+
     def weights(self, children: list[Any]) -> tuple[tuple[nodes.WeightAnnotations, ...], Token]:
         _, *weights, brace = children
         return tuple(weights), brace

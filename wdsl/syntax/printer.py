@@ -125,6 +125,10 @@ def _text(expression: nodes.Expression) -> tuple[str, int]:
             return f"({_items(items)}{',' if len(items) == 1 else ''})", _PRIMARY
         case nodes.List(items):
             return f"[{_items(items)}]", _PRIMARY
+        case nodes.By(key):
+            return f"by {print_expression(key)}", _NOT
+        case nodes.Axis(axis):
+            return f"axis {print_expression(axis)}", _NOT
         case nodes.Where(predicate):
             return f"where {print_expression(predicate)}", _NOT
 

@@ -22,18 +22,26 @@ class Counts(Record):
 def closed_form(equations: Sequence[Expression], shape: tuple[int, ...]) -> Counts | None:
     """The counts of a structure, or None if it must be solved entry by entry."""
     size = math.prod(shape)
-    symmetric = equal = False
+    symmetric = skew = equal = False
     low, high = 1, 0  # the diagonals j - i that are zero, from low to high
     for equation in equations:
         match equation:
             case Call(Symbol("Symmetric"), ()):
                 symmetric = True
-            case Call(Symbol("Equal")):
+            case Call(Symbol("Skew"), ()):
+                skew = True
+            case Call(Symbol("Equal"), ()):
                 equal = True
+            case Call(Symbol("Frozen")):
+                pass
             case Call(Symbol("Zero"), (region,)) if low > high and (found := _diagonals(region, shape)):
                 low, high = found
             case _:
                 return None
+    if skew:
+        if symmetric or equal or low <= high:
+            return None
+        return Counts((size - shape[0]) // 2, size - shape[0])
     zeros = 0
     if low <= high:
         rows, columns = shape

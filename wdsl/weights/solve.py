@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 from wdsl import expressions as ex
 from wdsl.catalog.model import Weight
-from wdsl.diagnostics import Diagnostic, Label, in_order
+from wdsl.diagnostics import Diagnostic, in_order
 from wdsl.network.graph import Equation, Layer, Network, Tie, WeightName
 from wdsl.record import Record
 from wdsl.weights.counts import Counts, closed_form
-
-if TYPE_CHECKING:
-    import numpy as np
 
 MAX_ENTRIES = 100_000_000
 """The largest weight that is solved entry by entry."""
@@ -35,6 +31,8 @@ class Structure(Record):
     equations: tuple[ex.Expression, ...]
     free: int
     nonzero: int
+    trained: bool
+    """False for a weight that is frozen, or tied to one that is."""
     text: str
     """The annotations as the file writes them."""
 
@@ -73,7 +71,7 @@ def solve(network: Network) -> tuple[Structures, tuple[Diagnostic, ...]]:
     return (
         Structures(
             structures,
-            sum(each.free for each in structures if each.weight.trainable) + unnamed,
+            sum(each.free for each in structures if each.weight.trainable and each.trained) + unnamed,
             sum(each.size for each in structures if each.weight.trainable) + unnamed,
         ),
         in_order(problems),
@@ -133,32 +131,37 @@ def _solve(
 ) -> list[Structure]:
     shape = weights[component.owner][0].shape
     own = {name: [each for each in network.equations if each.weight == name] for name in component.members}
-    about_owner = [
-        (each, _transposed(each.expression) if component.members[name] else each.expression)
-        for name, equations in own.items()
-        for each in equations
+    stated = [
+        (each, _about_owner(each, own[name], transposed, alone=len(component.members) == 1))
+        for name, transposed in component.members.items()
+        for each in own[name]
     ]
-    equations = list(dict.fromkeys(expression for _, expression in about_owner))
+    equations = [expression for _, expression in stated]
     if component.symmetric:
-        equations = list(dict.fromkeys([ex.Call(ex.Symbol("Symmetric")), *equations]))
-    has_zeros = any(equation.kind == "zero" for equation, _ in about_owner)
-    counts = None if has_zeros and len(component.members) > 1 else closed_form(equations, shape)
-    if counts is None:
-        if math.prod(shape) > MAX_ENTRIES:
-            span = about_owner[0][0].span
-            problems.append(
-                Diagnostic(
-                    "E0702",
-                    f"`{component.owner}` has {math.prod(shape):,} entries, too many to solve these annotations",
-                    span,
-                    f"annotations that mix are solved entry by entry, up to {MAX_ENTRIES:,}",
-                )
+        equations.insert(0, ex.Call(ex.Symbol("Symmetric")))
+    equations = list(dict.fromkeys(equations))
+    # What is constant in one member may be so unsaid in another: that takes a look at the entries.
+    constants = any(equation.kind in ("zero", "fixed") for equation, _ in stated)
+    counts = None if constants and len(component.members) > 1 else closed_form(equations, shape)
+    if counts is None and math.prod(shape) > MAX_ENTRIES:
+        problems.append(
+            Diagnostic(
+                "E0702",
+                f"`{component.owner}` has {math.prod(shape):,} entries, too many to solve these annotations",
+                stated[0][0].span,
+                f"annotations that mix are solved entry by entry, up to {MAX_ENTRIES:,}",
             )
-            counts = Counts(0, 1)
-        else:
-            counts = _entry_by_entry(component, network, own, equations, shape, problems)
-    if counts.nonzero == 0 and about_owner:
-        where = about_owner[0][0].span
+        )
+        counts = Counts(0, 1)
+    elif counts is None:
+        from wdsl.weights.entries import solve_entries
+
+        counts, found = solve_entries(
+            stated, component.members, component.symmetric, component.ties, network.values, shape
+        )
+        problems += found
+    if counts.nonzero == 0 and stated:
+        where = stated[0][0].span
         problems.append(
             Diagnostic("W0502", f"`{component.owner}` has nothing left to train", where, "every entry is zero")
         )
@@ -174,109 +177,46 @@ def _solve(
             tuple(equations),
             counts.free if name == component.owner else 0,
             counts.nonzero,
+            not any(equation.kind == "frozen" for equation, _ in stated),
             ", ".join(each.text for each in sorted(annotated[name], key=lambda each: each.span.start)),
         )
         for name, transposed in component.members.items()
     ]
 
 
-def _transposed(equation: ex.Expression) -> ex.Expression:
-    """The same equation, about the transposed weight."""
-    if isinstance(equation, ex.Call) and equation.function == ex.Symbol("Zero"):
-        return ex.Call(
-            equation.function,
-            tuple(ex.Call(ex.Symbol("Transposed"), (region,)) for region in equation.arguments),
-        )
-    return equation
-
-
-def _entry_by_entry(
-    component: _Component,
-    network: Network,
-    own: Mapping[WeightName, list[Equation]],
-    equations: list[ex.Expression],
-    shape: tuple[int, ...],
-    problems: list[Diagnostic],
-) -> Counts:
-    """The counts by solving, with a warning for each zero that reaches an entry which no annotation named."""
-    import numpy as np
-
-    from wdsl import structure
-
-    def terms(expressions: list[ex.Expression]) -> list[Any]:
-        return [ex.evaluate(each, network.values, _library) for each in expressions]
-
-    try:
-        with np.errstate(all="raise"):
-            named = {
-                name: np.logical_or.reduce(
-                    [np.zeros(shape, bool)]
-                    + [
-                        term.zeros(shape)
-                        for term in terms(
-                            [
-                                _transposed(each.expression) if component.members[name] else each.expression
-                                for each in equations_
-                            ]
-                        )
-                    ]
-                )
-                for name, equations_ in own.items()
-            }
-            # `equal` is about the entries that no zero on its own weight names; a zero that comes over a tie is
-            # a zero of that one value.
-            zeros = np.logical_or.reduce(list(named.values()))
-            for name, equations_ in own.items():
-                if any(each.kind == "equal" for each in equations_) and (zeros & ~named[name]).any():
-                    equations.append(ex.Call(ex.Symbol("Zero")))
-                    break
-            solved = structure.index_map(terms(equations), shape)
-    except (ArithmeticError, ValueError) as error:
-        span = next(each for equations_ in own.values() for each in equations_ if each.kind == "zero").span
-        problems.append(Diagnostic("E0511", f"the region cannot be computed: {error}", span))
-        return Counts(0, 1)
-    zero = solved.index < 0
-    for name, transposed in component.members.items():
-        spread = zero & ~named[name]
-        if spread.any():
-            problems.append(_spread(component, own, name, spread.T if transposed else spread))
-    return Counts(solved.size, int(zero.size - zero.sum()))
-
-
-def _spread(
-    component: _Component,
-    own: Mapping[WeightName, list[Equation]],
-    name: WeightName,
-    spread: np.ndarray[Any, Any],
-) -> Diagnostic:
-    """A warning: these entries of a weight are zero, and its own annotations name none of them."""
-    import numpy as np
-
-    count = int(spread.sum())
-    first = tuple(map(int, np.argwhere(spread)[0]))
-    entry = str(first) if len(first) > 1 else str(first[0])
-    zeros = [each for equations in own.values() for each in equations if each.kind == "zero"]
-    zero = next((each for each in zeros if each.weight == name), zeros[0])
-    causes = [each.span for each in own[name] if each.kind in ("symmetric", "equal")]
-    causes += [tie.span for tie in component.ties]
-    entries = f"entry {entry} of `{name}` is" if count == 1 else f"{count} more entries of `{name}` are"
-    return Diagnostic(
-        "W0501",
-        f"{entries} zero as well",
-        zero.span,
-        "zero here" if count == 1 else f"zero here; {entry} is among the others",
-        labels=tuple(Label(span, "and this carries it there") for span in causes[:3] if span != zero.span),
+def _about_owner(equation: Equation, beside: list[Equation], transposed: bool, alone: bool) -> ex.Expression:
+    """An equation as one about the weight that owns the component. `beside` are all on the equation's own weight."""
+    expression = equation.expression
+    assert isinstance(expression, ex.Call)
+    if equation.kind == "equal" and not expression.arguments and not alone:
+        # It is about the entries that nothing on its own weight makes constant, whatever the other members say.
+        regions = [region for each in beside for region in _regions(each)]
+        rest = ex.Call(ex.Symbol("Not"), (ex.Call(ex.Symbol("Union"), tuple(regions)),))
+        expression = ex.Call(ex.Symbol("Equal"), (rest,))
+    if not transposed or equation.kind not in ("zero", "fixed", "equal"):
+        return expression
+    return ex.Call(
+        expression.function,
+        tuple(
+            _transposed(each) if equation.kind != "fixed" or position == 1 else each
+            for position, each in enumerate(expression.arguments)
+        ),
     )
 
 
-def _library(path: str) -> Any:
-    """What the expressions of annotations refer to, without Keras."""
-    import builtins
+def _regions(equation: Equation) -> list[ex.Expression]:
+    """The regions in which an equation gives the entries values."""
+    assert isinstance(equation.expression, ex.Call)
+    arguments = equation.expression.arguments
+    if equation.kind == "fixed":
+        return [arguments[1]]
+    if equation.kind == "zero":
+        return list(arguments) or [ex.Call(ex.Symbol("Not"), (ex.Call(ex.Symbol("Union")),))]
+    return []
 
-    import numpy as np
 
-    from wdsl import structure
-
-    if path.startswith("np."):
-        return getattr(np, path.removeprefix("np."))
-    return getattr(structure, path, None) or getattr(builtins, path)
+def _transposed(term: ex.Expression) -> ex.Expression:
+    """A region or grouping of a matrix, as one of its transpose."""
+    assert isinstance(term, ex.Call)
+    grouping = term.function in (ex.Symbol("Axis"), ex.Symbol("By"))
+    return ex.Call(ex.Symbol("TransposedGroups" if grouping else "Transposed"), (term,))
