@@ -26,7 +26,9 @@ FURTHER: dict[str, tuple[str, Mapping[str, Any]]] = {
         """
         network Regions(n: int = 4, k: int = 1) {
             input x: [n]
-            layer a = Dense(n + 2, activation=tanh) zero[k, 2:n, ::n, -1, (k, -1), (:k, 1:), diagonal(k), diagonal(-k), upper(n), lower(n - k)]
+            layer a = Dense(n + 2, activation=tanh) zero[
+                k, 2:n, ::n, -1, (k, -1), (:k, 1:), diagonal(k), diagonal(-k), upper(n), lower(n - k)
+            ]
             layer b = Dense(2 * n) zero[not blocks(k + 1, k + 1), where (i + n) % 3 == 0 and (j < n or n > 5)]
             layer c = Dense(2 * n) symmetric, zero[not band(k, k)]
             output y = x -> a -> b -> c
