@@ -44,7 +44,7 @@ MODULE_NAMES = frozenset({
     *("Any", "Callable", "ClassVar", "False", "Iterable", "Iterator", "Mapping", "None", "Sequence", "True"),
     *("At", "Band", "Blocks", "Diagonal", "Equal", "Equation", "Flat", "Index", "IndexMap", "Indices", "Lower", "Not"),
     *("Region", "Several", "Shape", "Sizes", "Symmetric", "Term", "Tied", "Transposed", "Upper", "Where", "Zero"),
-    *("Expansion", "Shared", "StandIn", "Structured", "Weight"),
+    *("Expansion", "OnWeight", "Shared", "Structured", "Weight"),
 })  # fmt: skip
 """What a network cannot be called: the capital names of the runtime, whose text stands beside its function."""
 
