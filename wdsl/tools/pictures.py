@@ -165,7 +165,7 @@ def painted(hue: Array, tone: Array) -> Array:
     a, b = chroma * np.cos(angle), chroma * np.sin(angle)
     cone = np.stack([lightness, a, b], axis=-1) @ FROM_OKLAB
     linear = np.clip(cone**3 @ FROM_CONES, 0, 1)
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.asarray(np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055))
 
 
 FROM_OKLAB = np.array(
