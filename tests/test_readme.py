@@ -141,6 +141,14 @@ def test_every_link_leads_somewhere(path: Path) -> None:
             assert (path.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_file_that_is_named_is_there(path: Path) -> None:
+    named = re.findall(
+        r"(?:`|^    )((?:wdsl|tests|grammar|specs|docs|demo)/[\w./*]+)", path.read_text(encoding="utf-8"), re.M
+    )
+    assert [name for name in named if not [*ROOT.glob(name.rstrip("/"))]] == []
+
+
 def test_the_language_lists_what_the_catalogue_has() -> None:
     text = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
     names: Iterable[str] = [*catalog.LAYERS, *catalog.FUNCTIONS]

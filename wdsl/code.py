@@ -54,8 +54,8 @@ def _flat(expression: ex.Expression, names: Names) -> tuple[str, int]:
             return f"{first}{space}**{space}{flat(right, names, _SIGN)}", _POWER
         case ex.Operation(sign, (left, right)):
             level = _LEVELS[sign]
-            first = level + 1 if level == _COMPARE else level
-            return f"{flat(left, names, first)} {sign} {flat(right, names, level + 1)}", level
+            left_level = level + 1 if level == _COMPARE else level
+            return f"{flat(left, names, left_level)} {sign} {flat(right, names, level + 1)}", level
         case ex.Lambda(parameters, body):
             inner = {**names, **{name: name for name in parameters}}
             return f"lambda {', '.join(parameters)}: {flat(body, inner, _TERNARY)}", 0

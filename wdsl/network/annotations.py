@@ -279,18 +279,14 @@ class _Reader:
 
     def zero(self, weight: Weight, name: WeightName, annotation: nodes.Annotation) -> ex.Expression | None:
         if annotation.arguments is not None:
-            fix = annotation.span.text.replace("zero(", "zero[", 1)
-            self.error(
-                "E0510",
-                "the regions of `zero` stand in brackets: `zero[…]`",
-                annotation.span,
-                f"not {fix[:4]}(…)",
-            )
+            regions = ", ".join(print_expression(argument.value) for argument in annotation.arguments)
+            fix = Fix(annotation.span, f"zero[{regions}]")
+            self.error("E0510", "the regions of `zero` stand in brackets", annotation.span, fix=fix)
             return None
-        regions = [self.region(weight, name, node) for node in annotation.regions or ()]
-        if any(region is None for region in regions):
+        found = [self.region(weight, name, node) for node in annotation.regions or ()]
+        if any(region is None for region in found):
             return None
-        return ex.Call(ex.Symbol("Zero"), tuple(region for region in regions if region is not None))
+        return ex.Call(ex.Symbol("Zero"), tuple(region for region in found if region is not None))
 
     # Ties
 

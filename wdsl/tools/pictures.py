@@ -6,7 +6,6 @@ in its own weight and in those that are tied to it, so entries of one colour are
 
 from __future__ import annotations
 
-import builtins
 import math
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ import numpy as np
 import wdsl
 from wdsl import expressions, structure
 from wdsl.diagnostics import by
+from wdsl.weights.entries import library
 from wdsl.weights.solve import Structure
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ COLUMNS = 4
 
 GRID = 900
 """A weight with more entries than this, or a kernel with more tiles, is drawn without lines between them."""
+
+FIXED = 0.7
+"""The grey of an entry that is a constant other than zero; zero is white."""
 
 LARGEST = 2**22
 """A weight with more entries than this is named, but not drawn."""
@@ -97,34 +100,29 @@ def said(net: wdsl.Net, weight: Structure) -> str:
 def colours(net: wdsl.Net, weight: Structure) -> Array:
     """The image of a weight, as rows of RGB: an entry's colour is that of its free parameter."""
     owner = next(each for each in net.weights if each.name == weight.owner)
-    first = first_entries(owner, net)
+    solved = solve(owner, net)
+    first = first_entries(solved.index)
     # The colour says where in its owner a parameter comes first: hue for the row, lightness for the column.
     row, column = coordinates(owner.weight.shape)
     rows, columns = row.max() + 1, column.max() + 1
     at = np.where(first < 0, 0, first)
     image = painted(row.flat[at] / rows, column.flat[at] / columns)
     image[first < 0] = 1.0
+    if solved.constant is not None:
+        image[solved.constant != 0] = FIXED
     if weight.transposed:
         image = image.swapaxes(0, 1)
     return flattened(image, weight.weight.shape)
 
 
-def index_map(owner: Structure, net: wdsl.Net) -> Array:
-    """The number of the free parameter behind each entry of a weight that owns its parameters; -1 is zero."""
+def solve(owner: Structure, net: wdsl.Net) -> structure.IndexMap:
+    """What stands behind each entry of a weight that owns its parameters."""
     terms = [expressions.evaluate(each, net.network.values, library) for each in owner.equations]
-    return np.asarray(structure.index_map(terms, owner.weight.shape).index)
+    return structure.index_map(terms, owner.weight.shape)
 
 
-def library(path: str) -> Any:
-    """What the expressions of annotations refer to."""
-    if path.startswith("np."):
-        return getattr(np, path.removeprefix("np."))
-    return getattr(structure, path, None) or getattr(builtins, path)
-
-
-def first_entries(owner: Structure, net: wdsl.Net) -> Array:
-    """For each entry the flat index of the first one that is the same parameter; -1 is zero."""
-    index = index_map(owner, net)
+def first_entries(index: Array) -> Array:
+    """For each entry the flat index of the first one that is of the same parameter; -1 if it is of none."""
     numbers, first = np.unique(index, return_index=True)
     return np.where(index < 0, -1, first[np.searchsorted(numbers, index)])
 
@@ -165,7 +163,7 @@ def painted(hue: Array, tone: Array) -> Array:
     a, b = chroma * np.cos(angle), chroma * np.sin(angle)
     cone = np.stack([lightness, a, b], axis=-1) @ FROM_OKLAB
     linear = np.clip(cone**3 @ FROM_CONES, 0, 1)
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.asarray(np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055))
 
 
 FROM_OKLAB = np.array(

@@ -35,8 +35,8 @@ def solve_entries(
     parameters: Mapping[str, Any],
     shape: tuple[int, ...],
 ) -> tuple[Counts, list[Diagnostic]]:
-    """The counts of a component, with an error for each entry that would be two values, and a warning for each weight in
-    which entries are constant that its own annotations do not name.
+    """The counts of a component; an error if an entry would be two values, else a warning for each weight in which
+    entries are constant that its own annotations do not name.
 
     `stated` are the equations with their expressions about the owner, `members` says which weights are the owner
     transposed, and `symmetric` is the tie that makes the owner equal its own transpose, if one does.
@@ -48,7 +48,7 @@ def solve_entries(
     for equation, expression in stated:
         try:
             with np.errstate(all="raise"):
-                term = ex.evaluate(expression, parameters, _library)
+                term = ex.evaluate(expression, parameters, library)
                 mask, value = term.known(shape)
         except (ArithmeticError, ValueError) as error:
             return NOTHING_KNOWN, [_not_computed(equation, error)]
@@ -116,9 +116,8 @@ def _claims_of_groups(
         clash |= ~np.isclose(values[firsts], wanted)
         if clash.any():
             at = int(np.flatnonzero(clash)[0])
-            return _conflict(
-                claim, claims[other[at]] if other[at] >= 0 else None, entries[at], shape, carriers
-            ), claimed_by
+            before = claims[other[at]] if other[at] >= 0 else None
+            return _conflict(claim, before, entries[at], shape, carriers), claimed_by
     return None, claimed_by
 
 
@@ -164,7 +163,7 @@ def _entry(entry: int, shape: tuple[int, ...]) -> str:
     return str(subscripts) if len(subscripts) > 1 else str(subscripts[0])
 
 
-def _library(path: str) -> Any:
+def library(path: str) -> Any:
     """What the expressions of annotations refer to, without Keras."""
     if path.startswith("np."):
         return getattr(np, path.removeprefix("np."))

@@ -112,19 +112,42 @@ class Several(Term):
         return self.items
 
 
+@dataclass(frozen=True)
+class Not(Region):
+    """The entries that another region does not name."""
+
+    region: Region
+
+    def mask(self, shape: Shape) -> np.ndarray:
+        return ~self.region.mask(shape)
+
+
+class Union(Several, Region):
+    """The entries that any of several regions names."""
+
+    def mask(self, shape: Shape) -> np.ndarray:
+        mask = np.zeros(shape, bool)
+        for region in self.items:
+            mask |= region.mask(shape)
+        return mask
+
+
+Merge = tuple[np.ndarray, np.ndarray, float]
+
+
 class Equation(Term):
     """Something that is true of the entries of one weight."""
 
-    one_value: ClassVar[bool] = False
     from_outside: ClassVar[bool] = False
+    is_trained: ClassVar[bool] = True
 
-    def zeros(self, shape: Shape) -> np.ndarray:
-        """True at the entries that are zero."""
-        return np.zeros(shape, bool)
+    def known(self, shape: Shape) -> tuple[np.ndarray, float]:
+        """True at the entries whose value the equation gives, and that value."""
+        return np.zeros(shape, bool), 0.0
 
-    def mirrored(self, array: np.ndarray) -> np.ndarray:
-        """The array with the entries moved to those that they equal."""
-        return array
+    def merges(self, shape: Shape, known: np.ndarray) -> Iterator[Merge]:
+        """What equals what, up to a factor; `known` are all entries with values."""
+        return iter(())
 
 
 @dataclass(frozen=True)
@@ -133,59 +156,114 @@ class Symmetric(Equation):
 
     a: int = 0
     b: int = 1
+    sign: ClassVar[float] = 1.0
 
-    def mirrored(self, array: np.ndarray) -> np.ndarray:
-        rank, shape = array.ndim, array.shape
+    def merges(self, shape: Shape, known: np.ndarray) -> Iterator[Merge]:
+        rank = len(shape)
         if not all(-rank <= axis < rank for axis in (self.a, self.b)):
             raise ValueError(f"{self} needs axes that shape {shape} does not have.")
         if shape[self.a] != shape[self.b]:
             raise ValueError(f"{self} needs axes of equal size, not shape {shape}.")
-        return np.swapaxes(array, self.a, self.b)
+        entries = np.arange(math.prod(shape)).reshape(shape)
+        mirrored = np.swapaxes(entries, self.a, self.b)
+        half = mirrored <= entries if self.sign < 0 else mirrored < entries
+        yield entries[half], mirrored[half], self.sign
 
 
 class Zero(Several, Equation):
     """The entries of the regions are zero; without regions, all are."""
 
-    def zeros(self, shape: Shape) -> np.ndarray:
-        mask = np.full(shape, not self.items)
-        for region in self.items:
-            mask |= region.mask(shape)
-        return mask
+    def known(self, shape: Shape) -> tuple[np.ndarray, float]:
+        regions = Union(*self.items) if self.items else Not(Union())
+        return regions.mask(shape), 0.0
 
 
 @dataclass(frozen=True)
 class IndexMap:
-    """The free parameter behind each entry; -1 where the entry is zero."""
+    """What every entry is: `scale * theta[index]`, or `constant` where index is -1.
+
+    `scale` and `constant` are None where they are 1 and 0 everywhere.
+    """
 
     index: np.ndarray
     size: int
+    scale: np.ndarray | None
+    constant: np.ndarray | None
+
+
+def union(
+    size: int, merges: Iterable[Merge]
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """Merge entries into groups, by array operations.
+
+    Returns, for each entry, the first entry of its group and its factor
+    (W[e] = factor W[first]; None if all are 1), and the entries found to be two
+    different multiples of one value, whose groups must therefore be zero.
+    """
+    first = np.arange(size, dtype=np.int32 if size < 2**31 else np.int64)
+    factor: np.ndarray | None = None
+    dead = [first[:0]]
+    for one, other, c in merges:
+        u, v = one, other
+        if factor is None and c != 1.0:
+            factor = np.ones(size)
+        while u.size:
+            a, b = first[u], first[v]
+            apart = a != b
+            if factor is not None:  # W[a] = ratio W[b]
+                ratio = c * factor[v] / factor[u]
+                dead.append(u[~apart & ~np.isclose(ratio, 1.0, rtol=1e-9, atol=0.0)])
+                ratio = np.where(a > b, ratio, 1.0 / ratio)[apart]
+            if not apart.all():
+                u, v, a, b = u[apart], v[apart], a[apart], b[apart]
+            # Each group goes under the one with the lowest first entry beside it.
+            high, low = np.maximum(a, b), np.minimum(a, b)
+            np.minimum.at(first, high, low)
+            if factor is not None:
+                taken = first[high] == low
+                factor[high[taken]] = ratio[taken]
+            further = first[first]
+            while (further != first).any():
+                if factor is not None:
+                    factor *= factor[first]
+                first, further = further, further[further]
+    return first, factor, np.concatenate(dead)
 
 
 def index_map(equations: Iterable[Equation], shape: Shape) -> IndexMap:
-    """Number the free parameters of a weight, by first entry in C order."""
-    equations = list(equations)
-    entries = np.arange(math.prod(shape))
-    first: Any = entries.reshape(shape)
-    before: Any = None
-    while before is None or (first != before).any():
-        before = first
-        for equation in equations:
-            first = np.minimum(first, equation.mirrored(first))
-    first = first.ravel()
-    zeros = np.zeros(first.size, bool)
-    for equation in equations:
-        zeros |= equation.zeros(shape).ravel()
-    if any(equation.one_value for equation in equations) and not zeros.all():
-        equal = np.zeros(first.size, bool)
-        equal[first[~zeros]] = True
-        first = np.where(equal[first], np.argmax(equal), first)
-    dead = np.zeros(first.size, bool)
-    dead[first[zeros]] = True
-    dead = dead[first]
-    free = (first == entries) & ~dead
-    index = np.where(dead, -1, (np.cumsum(free) - 1)[first]).reshape(shape)
-    kind = np.int32 if index.size < 2**31 else np.int64
-    return IndexMap(index.astype(kind), int(free.sum()))
+    """Solve the equations; free parameters are numbered by first entry in C order.
+
+    Raises ValueError if an entry would have two different values.
+    """
+    equations, size = list(equations), math.prod(shape)
+    claims = [equation.known(shape) for equation in equations]
+    known = np.zeros(shape, bool)
+    for mask, _ in claims:
+        known |= mask
+    first, factor, dead = union(
+        size, (m for equation in equations for m in equation.merges(shape, known))
+    )
+    is_known, values = np.zeros(size, bool), np.zeros(size)
+    is_known[first[dead]] = True
+    for mask, value in claims:
+        entries = np.flatnonzero(mask)
+        firsts = first[entries]
+        wanted = value if factor is None else value / factor[entries]
+        before = np.where(is_known[firsts], values[firsts], wanted)
+        is_known[firsts] = True
+        values[firsts] = wanted
+        if not (np.isclose(before, wanted) & np.isclose(values[firsts], wanted)).all():
+            raise ValueError(f"An entry would be {value} and another value as well.")
+    is_free = ~is_known[first]
+    free = is_free & (first == np.arange(size))
+    index = np.where(is_free, (np.cumsum(free, dtype=first.dtype) - 1)[first], -1)
+    scale = constant = None
+    if factor is not None:
+        scale = np.where(is_free, factor, 1.0).reshape(shape)
+    if values.any():
+        constant = values[first] * (1.0 if factor is None else factor)
+        constant = np.where(is_free, 0.0, constant).reshape(shape)
+    return IndexMap(index.reshape(shape), int(free.sum()), scale, constant)
 
 
 def to_config(value: Any) -> Any:
@@ -213,14 +291,26 @@ class Expansion:
     """The way between a weight and its free parameters, theta."""
 
     def __init__(self, equations: Iterable[Equation], shape: Shape) -> None:
+        equations = tuple(equations)
         solved = index_map(equations, shape)
         self.shape, self.size = shape, solved.size
+        self.scale, self.constant = solved.scale, solved.constant
+        self.is_trained = all(equation.is_trained for equation in equations)
         self.has_zeros = bool((solved.index < 0).any())
         self.slots = solved.index + 1 if self.has_zeros else solved.index
         self.is_dense = self.size == self.slots.size
 
     def expand(self, theta: Any) -> Any:
-        """The weight: each entry is a copy of its free parameter, or zero."""
+        """The weight: each entry is a multiple of its free parameter, or constant."""
+        weight = self.spread(theta)
+        if self.scale is not None:
+            weight = weight * ops.cast(self.scale, weight.dtype)
+        if self.constant is not None:
+            weight = weight + ops.cast(self.constant, weight.dtype)
+        return weight
+
+    def spread(self, theta: Any) -> Any:
+        """The free parameter behind each entry, or zero."""
         if self.is_dense:
             return ops.reshape(theta, self.shape)
         if self.size == 1 and not self.has_zeros:
@@ -244,6 +334,8 @@ class Expansion:
         theta = ops.take(ops.reshape(weight, (-1,)), first, axis=0)
         if isinstance(initializer, keras.initializers.VarianceScaling):
             live = self.slots >= self.has_zeros
+            if self.constant is not None:
+                live = live | (self.constant != 0)
             dense_fan = mean_fan(np.ones_like(live), initializer.mode)
             scale = math.sqrt(dense_fan / mean_fan(live, initializer.mode))
             theta = theta * scale
@@ -260,6 +352,7 @@ class Expansion:
             name=name,
             shape=self.shape if self.is_dense else (self.size,),
             initializer=lambda shape, dtype: ops.cast(self.reduce(*draw()), dtype),
+            trainable=self.is_trained,
             regularizer=regularizer and OnWeight(regularizer, self),
             autocast=False,
         )
