@@ -159,6 +159,10 @@ def test_the_language_lists_what_the_catalogue_has() -> None:
     assert set(re.findall(r"`([A-Za-z]\w+)`", listed.partition("## Not yet")[0])) == set(names)
 
 
+def test_the_readme_counts_the_layers() -> None:
+    assert f"It knows {len(catalog.LAYERS)} layers of Keras." in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def rows() -> dict[str, tuple[str, str]]:
     """The table of docs/errors.md: for each code its meaning and an example."""
     found = CODE.findall((ROOT / "docs" / "errors.md").read_text(encoding="utf-8"))

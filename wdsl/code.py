@@ -49,9 +49,10 @@ def _flat(expression: ex.Expression, names: Names) -> tuple[str, int]:
         case ex.Operation(sign, (operand,)):
             return f"{sign}{flat(operand, names, _SIGN)}", _SIGN
         case ex.Operation("**", (left, right)):
-            first = flat(left, names, _PRIMARY)
-            space = "" if _is_simple(left) and _is_simple(right) and first[0] != "(" else " "
-            return f"{first}{space}**{space}{flat(right, names, _SIGN)}", _POWER
+            base = flat(left, names, _PRIMARY)
+            beside = right.operands[0] if isinstance(right, ex.Operation) and right.operator == "**" else right
+            space = "" if _is_simple(left) and _is_simple(beside) and base[0] != "(" else " "
+            return f"{base}{space}**{space}{flat(right, names, _SIGN)}", _POWER
         case ex.Operation(sign, (left, right)):
             level = _LEVELS[sign]
             left_level = level + 1 if level == _COMPARE else level
@@ -138,6 +139,8 @@ def layout(
             opening, items, closing = _brackets(expression, names)
             rest = f"{opening}{', '.join(each(0) for each in items)}{closing}"
             return layout(inner, names, indent, before, rest + after)
+        case ex.Call(function) if statement and indent + len(f"{before}{flat(function, names, _PRIMARY)}(") > WIDTH:
+            return _wrapped(f"{before}(", layout(expression, names, indent + 4), indent, f"){after}")
         case ex.Call(function):
             return _broken(f"{before}{flat(function, names, _PRIMARY)}", expression, names, indent, after)
         case ex.Mapped(items) | ex.Sequence(items) if items:
@@ -161,7 +164,7 @@ def _broken(head: str, expression: ex.Expression, names: Names, indent: int, aft
     joined = ", ".join(each(0) for each in items)
     inside = indent + 4
     single_tuple = isinstance(expression, ex.Sequence) and expression.kind is tuple and len(items) == 1
-    if inside + len(joined) <= WIDTH and not single_tuple:
+    if inside + len(joined) <= WIDTH and (isinstance(expression, ex.Call) or len(items) == 1) and not single_tuple:
         body = joined
     elif len(items) == 1 and not single_tuple:
         body = items[0](inside).removesuffix(",")

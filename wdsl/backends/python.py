@@ -87,11 +87,10 @@ def _names(plan: Plan) -> dict[str, str]:
 
 
 def _import_lines(imports: Iterable[Import]) -> list[list[str]]:
-    """The import statements, sorted as isort would: the standard library, then the rest, then wdsl."""
-    groups: dict[int, dict[tuple[bool, str], list[str]]] = {0: {}, 1: {}, 2: {}}
+    """The import statements, sorted as isort would: the standard library, then the rest."""
+    groups: dict[int, dict[tuple[bool, str], list[str]]] = {0: {}, 1: {}}
     for each in imports:
-        top = each.module.split(".")[0]
-        group = 2 if top == "wdsl" else 0 if top in sys.stdlib_module_names else 1
+        group = 0 if each.module.split(".")[0] in sys.stdlib_module_names else 1
         names = groups[group].setdefault((bool(each.name), each.module), [])
         names.append(each.name or each.statement)
     lines = []
