@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 
 from wdsl import expressions as ex
@@ -58,7 +59,7 @@ def _flat(expression: ex.Expression, names: Names) -> tuple[str, int]:
             left_level = level + 1 if level == _COMPARE else level
             return f"{flat(left, names, left_level)} {sign} {flat(right, names, level + 1)}", level
         case ex.Lambda(parameters, body):
-            inner = {**names, **{name: name for name in parameters}}
+            inner = ChainMap({name: name for name in parameters}, names)  # type: ignore[arg-type]
             return f"lambda {', '.join(parameters)}: {flat(body, inner, _TERNARY)}", 0
         case ex.Subscript(value, index):
             return f"{flat(value, names, _PRIMARY)}[{flat(index, names)}]", _PRIMARY
@@ -148,7 +149,7 @@ def layout(
         case ex.Subscript(value, index):
             return layout(value, names, indent, before, f"[{flat(index, names)}]{after}")
         case ex.Lambda(parameters, body):
-            inner_names = {**names, **{name: name for name in parameters}}
+            inner_names = ChainMap({name: name for name in parameters}, names)  # type: ignore[arg-type]
             head = f"{before}lambda {', '.join(parameters)}: ("
             return _wrapped(head, _operation(body, inner_names, indent + 4), indent, f"){after}")
         case ex.Operation() if statement:

@@ -56,6 +56,7 @@ CODES: dict[str, str] = {
     "W0101": "documentation that belongs to nothing",
     "W0201": "something that no output needs",
     "W0501": "a zero that spreads",
+    "W0503": "a region without entries",
     "W0502": "a weight with nothing left to train",
 }
 """The title of every diagnostic code. `E…` are errors, `W…` warnings."""

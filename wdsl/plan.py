@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from wdsl import expressions as ex
 from wdsl.catalog.model import TensorSpec
 from wdsl.network import graph
@@ -45,7 +47,7 @@ def make_plan(network: graph.Network, structures: Structures) -> Plan:
     tied = {
         layer.name: ex.Mapped(
             tuple(
-                (each.weight.path, _view(ex.Variable(variables[each.owner]), each))
+                (_key(each), _view(ex.Variable(variables[each.owner]), each))
                 for each in structures.of(layer.name)
                 if each.owner in shared
             )
@@ -140,20 +142,39 @@ def _share(owner: Structure, variable: str, network: graph.Network) -> Step:
     return Step((variable,), value, owner.layer.span)
 
 
-def _construct(layer: graph.Layer, structures: Structures, shared: object) -> ex.Expression:
+def _construct(layer: graph.Layer, structures: Structures, shared: Container[graph.WeightName]) -> ex.Expression:
     """The layer, in `Structured(…)` if a weight of it has structure."""
     assert isinstance(layer.construct, ex.Call)
     weights: list[tuple[str, ex.Expression]] = []
     for structure in structures.of(layer.name):
-        if structure.owner in shared:  # type: ignore[operator]
-            weights.append((structure.weight.path, ex.Sequence((ex.Call(ex.Symbol("Tied")),), list)))
+        if structure.owner in shared:
+            weights.append((_key(structure), ex.Sequence((ex.Call(ex.Symbol("Tied")),), list)))
         elif structure.equations:
-            weights.append((structure.weight.path, ex.Sequence(structure.equations, list)))
+            weights.append((_key(structure), ex.Sequence(structure.equations, list)))
     name = ("name", ex.Constant(layer.name))
+    construct = layer.construct
     if not weights:
-        construct = layer.construct
         return ex.Call(construct.function, construct.arguments, (*construct.keywords, name))
-    return ex.Call(ex.Symbol("Structured"), (layer.construct, ex.Mapped(tuple(weights))), (name,))
+    moved = _moved_to_shared(structures.of(layer.name), shared)
+    kept = tuple((argument, value) for argument, value in construct.keywords if argument not in moved)
+    inner = ex.Call(construct.function, construct.arguments, kept)
+    return ex.Call(ex.Symbol("Structured"), (inner, ex.Mapped(tuple(weights))), (name,))
+
+
+def _moved_to_shared(structures: tuple[Structure, ...], shared: Container[graph.WeightName]) -> set[str | None]:
+    """The initializers and regularizers that are about shared weights alone: `Shared` has them."""
+
+    def arguments(structure: Structure) -> set[str | None]:
+        return {structure.weight.initializer, structure.weight.regularizer}
+
+    moved = {name for each in structures if each.owner in shared for name in arguments(each)}
+    return moved - {name for each in structures if each.owner not in shared for name in arguments(each)}
+
+
+def _key(structure: Structure) -> str:
+    """The weight's name as the end of its path in Keras: "query/kernel", and "kernel" of an RNN's cell."""
+    name = structure.weight.name.replace(".", "/")
+    return name if f"/{structure.weight.path}".endswith(f"/{name}") else structure.weight.path
 
 
 def _view(variable: ex.Expression, structure: Structure) -> ex.Expression:

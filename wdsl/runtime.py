@@ -230,7 +230,7 @@ class Structured(layers.Wrapper):
             the end of their Keras path: "kernel", "query/kernel".
 
     Call arguments are the layer's own and `tied`: a tensor for each weight that is
-    `Tied()`, by the same name.
+    `Tied()`, by the same name. What regularizes it is the layer that it comes from.
     """
 
     def __init__(
@@ -289,7 +289,6 @@ class Structured(layers.Wrapper):
             "structure, since the layer itself changes it": owner.trainable
             and not variable.trainable,
             "constraint, since it is computed and not stored": variable.constraint,
-            "regularizer, since it is tied": is_tied and variable.regularizer,
             "further structure, since it is tied": is_tied and len(equations) > 1,
         }
         for refusal, applies in refusals.items():

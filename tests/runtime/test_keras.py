@@ -270,11 +270,6 @@ def test_weights_given_to_the_layer_stay():
             {"kernel": [Equal()]},
             "constraint",
         ),
-        (
-            lambda: layers.Dense(3, kernel_regularizer="l2"),
-            {"kernel": [Tied()]},
-            "regularizer",
-        ),
         (lambda: layers.Dense(3), {"kernel": [Tied(), Equal()]}, "tied"),
         (lambda: layers.Dense(3, lora_rank=2), {"kernel": [Equal()]}, "itself"),
         (

@@ -179,8 +179,8 @@ def _shape(spec: TensorSpec, names: dict[str, str]) -> str:
 
 
 def _in_words(tensors: Iterable[tuple[str, str]]) -> str:
-    words = [f"`{name}`, {spec}" for name, spec in tensors]
-    return f"{'; '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
+    *others, last = [f"`{name}`, {spec}" for name, spec in tensors]
+    return "".join(f"{each},\n    " for each in others) + ("and " if others else "") + last
 
 
 def _docstring(text: str, indent: int) -> str:

@@ -33,6 +33,7 @@ class Scope(Protocol):
     problems: list[Diagnostic]
 
     def evaluate(self, node: nodes.Expression) -> Result: ...
+    def construct(self, name: nodes.Name, node: nodes.Call, wanted: str) -> Result: ...
     def error(self, code: str, message: str, span: Span, label: str = "", **more: Any) -> Broken: ...
 
 
@@ -108,7 +109,9 @@ def bind(
                 scope.evaluate(node)
             ok = False
             continue
-        read = _argument(scope, argument, node, known)
+        # What an arrow sends in stands before the callee, which is then the place of whatever is wrong.
+        place = span if node.span.start < span.start else node.span
+        read = _argument(scope, argument, node, known, place)
         if argument.name in values:
             scope.error(
                 "E0306",
@@ -146,7 +149,7 @@ def bind(
 
 
 def _argument(
-    scope: Scope, argument: catalog.Argument, node: nodes.Expression, known: Result | None
+    scope: Scope, argument: catalog.Argument, node: nodes.Expression, known: Result | None, place: Span
 ) -> tuple[Any, ex.Expression] | None:
     """The plain value and the expression of an argument; None after an error."""
     if known is None and isinstance(node, nodes.Name) and node.id not in scope.names:
@@ -158,7 +161,14 @@ def _argument(
             and scope.problems[-1].span == node.span
         ):
             return None
-    value = scope.evaluate(node) if known is None else known
+    value: Result
+    match node:
+        case _ if known is not None:
+            value = known
+        case nodes.Call(nodes.Name() as name) if name.id[0].isupper() and name.id not in scope.names:
+            value = scope.construct(name, node, argument.type)
+        case _:
+            value = scope.evaluate(node)
     plain: Any
     expression: ex.Expression
     match value:
@@ -188,7 +198,8 @@ def _argument(
         code = "E0401" if "tensor" in argument.type else "E0304"
         if isinstance(value, Tensors):
             problem = f"{problem}: name them first, as in `a, b = …`"
-        scope.error(code, problem, node.span)
+        labels = (Label(node.span, f"this is {shape_of(plain)}"),) if isinstance(plain, TensorSpec) else ()
+        scope.error(code, problem, place, labels=labels if place != node.span else ())
         return None
     return plain, expression
 

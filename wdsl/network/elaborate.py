@@ -591,17 +591,17 @@ class _Elaborator:
         except ConstantError as error:
             return self.error("E0310", str(error), node.span)
 
-    def construct(self, name: nodes.Name, node: nodes.Call) -> Result:
-        """`Dense(64)`, `HeNormal(seed=1)`."""
-        if name.id in catalog.LAYERS:
+    def construct(self, name: nodes.Name, node: nodes.Call, wanted: str = "layer") -> Result:
+        """`Dense(64)`, `HeNormal(seed=1)`. `Identity()` is a layer or an initializer, as the place wants it."""
+        registries = (catalog.INITIALIZERS, catalog.REGULARIZERS, catalog.CONSTRAINTS)
+        kind = next((registry[name.id] for registry in registries if name.id in registry), None)
+        if name.id in catalog.LAYERS and not (kind and kind.kind in wanted):
             row = catalog.LAYERS[name.id]
             bound = bind(self, row.name, row.arguments, [], node.arguments, node.span)
             if bound is None:
                 return BROKEN
             call = ex.Call(ex.Symbol(f"layers.{row.name}"), bound.positional, bound.keywords)
             return LayerObject(row, bound.values, bound.given, call, node.span)
-        registries = (catalog.INITIALIZERS, catalog.REGULARIZERS, catalog.CONSTRAINTS)
-        kind = next((registry[name.id] for registry in registries if name.id in registry), None)
         if kind is not None:
             bound = bind(self, kind.name, kind.arguments, [], node.arguments, node.span)
             if bound is None:

@@ -436,10 +436,14 @@ def _explain(source: Source, text: str, error: UnexpectedToken) -> Diagnostic:
             "opened here",
             labels=(Label(here, f"still open when {_shown(token) if ends else f'`{word}`'} comes"),),
         )
+    where = Span(source, word_at, word_at + len(word))
+    if word in NOT_YET and not opened and _is_statement(text, word_at):
+        return Diagnostic("E0106", f"`{word}` statements are not compiled by this version of wdsl", where)
+    if word == "layer" and token.type == "LSQB" and re.fullmatch(r"layer\s+\w+\s*", text[word_at:start]):
+        return Diagnostic(
+            "E0106", "families of layers are not compiled by this version of wdsl", Span(source, start, end)
+        )
     if token.type == "NAME" and start - word_at <= len(word) + 1 and word not in STATEMENTS:
-        where = Span(source, word_at, word_at + len(word))
-        if word in NOT_YET:
-            return Diagnostic("E0106", f"`{word}` statements are not compiled by this version of wdsl", where)
         near = nearest(word, STATEMENTS)
         if near and start > word_at:
             fix = Fix(where, near)
@@ -447,12 +451,19 @@ def _explain(source: Source, text: str, error: UnexpectedToken) -> Diagnostic:
                 "E0101", f"`{word}` does not begin a statement", where, f"did you mean `{near}`?", fix=fix
             )
     expected = _expected(error.accepts or error.expected)
+    goes_on = ends and text[:start].rstrip()[-1:] == ","
     return Diagnostic(
         "E0101",
         f"{_shown(token)} does not fit here",
         Span(source, start, end),
         expected and f"expected {expected}",
+        hint="a statement ends with its line, but inside ( ) and [ ]" if goes_on else None,
     )
+
+
+def _is_statement(text: str, at: int) -> bool:
+    """Whether the word at `at` begins something else than `word = …` or `word, other = …`."""
+    return re.compile(r"\w+\s*[=,]").match(text, at) is None
 
 
 def _shown(token: Token) -> str:
@@ -540,7 +551,7 @@ def _statement_around(text: str, at: int) -> tuple[int, int] | None:
                 end = piece.start()
                 break
             depth -= 1
-        elif piece[0] == "\n" and depth == 0:
+        elif piece[0] == "\n" and depth == 0 and text[: piece.start()].rstrip(" \t")[-1:] != ",":
             end = piece.start()
             break
     if end <= start or not text[start:end].strip():

@@ -74,7 +74,11 @@ def solve_entries(
     nonzero = solved.index >= 0
     if solved.constant is not None:
         nonzero |= solved.constant != 0
-    warnings = []
+    warnings = [
+        Diagnostic("W0503", f"`{claim.equation.text}` names no entry", claim.equation.span)
+        for claim in claims
+        if not claim.mask.any()
+    ]
     claimed = claimed_by[first].reshape(shape)
     for name, transposed in members.items():
         named = np.zeros(shape, bool)

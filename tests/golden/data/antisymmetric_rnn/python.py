@@ -41,9 +41,7 @@ def AntisymmetricRNN(width: int = 12, classes: int = 3) -> keras.Model:
     sequence = keras.Input((None, 4), name="sequence")  # line 4
 
     read = Structured(
-        layers.SimpleRNN(width),
-        {"simple_rnn_cell/recurrent_kernel": [Skew()]},
-        name="read",
+        layers.SimpleRNN(width), {"recurrent_kernel": [Skew()]}, name="read"
     )  # line 6
     answer = layers.Dense(classes, activation="softmax", name="answer")  # line 7
 
@@ -436,7 +434,7 @@ class Structured(layers.Wrapper):
             the end of their Keras path: "kernel", "query/kernel".
 
     Call arguments are the layer's own and `tied`: a tensor for each weight that is
-    `Tied()`, by the same name.
+    `Tied()`, by the same name. What regularizes it is the layer that it comes from.
     """
 
     def __init__(
@@ -495,7 +493,6 @@ class Structured(layers.Wrapper):
             "structure, since the layer itself changes it": owner.trainable
             and not variable.trainable,
             "constraint, since it is computed and not stored": variable.constraint,
-            "regularizer, since it is tied": is_tied and variable.regularizer,
             "further structure, since it is tied": is_tied and len(equations) > 1,
         }
         for refusal, applies in refusals.items():

@@ -22,7 +22,8 @@ def Siamese(features: int = 16) -> keras.Model:
     """Two images, one encoder: the same layer, and so the same weights, on both sides.
 
     Returns:
-        A model from `left`, (batch, 64) float32 and `right`, (batch, 64) float32,
+        A model from `left`, (batch, 64) float32,
+        and `right`, (batch, 64) float32,
         to `same`, (batch, 1) float32.
     """
     left = keras.Input((64,), name="left")  # line 3
