@@ -19,9 +19,9 @@ from wdsl.diagnostics import Diagnostic
 from wdsl.source import Source, Span
 
 MAX_NESTING = 150
-"""How deep brackets and operators may nest. Later stages walk expressions by recursion, which Python bounds."""
+"""How deep brackets, arrows and operators may nest. Later stages walk expressions by recursion, which Python bounds."""
 
-_NESTING = frozenset({"SIGN", "TIMES", "POWER", "COMPARE", "NOT", "AND", "OR", "IF", "DOT"})
+_NESTING = frozenset({"SIGN", "TIMES", "POWER", "COMPARE", "NOT", "AND", "OR", "IF", "DOT", "ARROW"})
 
 
 class Refused(Exception):
@@ -79,7 +79,7 @@ class Lexer(lark.lexer.Lexer):
                 operators[-1] += 1
             elif type_ == "RBRACE" and not ended:
                 yield Token("_END", "}", start, token.line, token.column, None, None, start)
-            if type_ in ("COMMA", "ARROW", "_END"):
+            if type_ in ("COMMA", "_END"):
                 operators[-1] = 0
             elif operators[-1] > MAX_NESTING or (len(operators) > 1 and sum(operators) > MAX_NESTING):
                 raise Refused(
@@ -87,7 +87,7 @@ class Lexer(lark.lexer.Lexer):
                     "the expression nests too deeply",
                     start,
                     end,
-                    f"more than {MAX_NESTING} brackets and operators stand inside one another here",
+                    f"more than {MAX_NESTING} brackets, arrows and operators stand inside one another here",
                     "name parts of it, in statements of their own",
                 )
             ended = type_ in ("_END", "LBRACE")

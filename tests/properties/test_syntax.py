@@ -1,0 +1,256 @@
+"""The parser and the printer, on drawn trees and on drawn text; and the whole front end on text that is broken."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import wdsl
+from wdsl.source import Source, Span
+from wdsl.syntax import nodes
+from wdsl.syntax.parser import parse
+from wdsl.syntax.printer import print_file
+
+ROOT = Path(__file__).parents[2]
+SPECS = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "specs").glob("*.wnet"))]
+NOWHERE = Span(Source("drawn", ""), 0, 0)
+ENOUGH = 5.0
+"""Seconds that no text of a few hundred characters may take, on a machine that does other things too."""
+
+
+def examples(count: int) -> Callable[..., Any]:
+    return settings(
+        max_examples=count,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+
+
+# --- trees ----------------------------------------------------------------------------------------
+
+
+def node(kind: Any, *parts: st.SearchStrategy[Any], **named: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.builds(kind, *parts, **named, span=st.just(NOWHERE))
+
+
+def some(items: st.SearchStrategy[Any], least: int = 0, most: int = 3) -> st.SearchStrategy[tuple[Any, ...]]:
+    return st.lists(items, min_size=least, max_size=most).map(tuple)
+
+
+# Words of the grammar are names wherever it does not expect them.
+KEYWORDS_ANYWHERE = ("where", "if", "else", "or", "and", "not", "true", "false", "none", "via")
+WORDS = st.from_regex(r"[a-z_][a-z_0-9]{0,5}|[A-Z][A-Za-z0-9]{0,5}", fullmatch=True) | st.sampled_from(
+    ("layer", "input", "output", "network", "wnet", "lambda", "relu", "Dense", "T", "l", "_")
+)
+NAMES = node(nodes.Name, WORDS.filter(lambda word: word not in KEYWORDS_ANYWHERE))
+LITERALS = node(
+    nodes.Literal,
+    st.none()
+    | st.booleans()
+    | st.integers(0, 10**30)
+    | st.floats(0, allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_characters="\r", exclude_categories=["Cs"]), max_size=6),
+)
+
+
+def grown(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Expressions made of smaller ones."""
+    slices = node(nodes.Slice, st.none() | parts, st.none() | parts, st.none() | parts)
+    items = parts | slices
+    arguments = some(node(nodes.Argument, st.none() | NAMES, items))
+    return st.one_of(
+        node(nodes.Unary, st.sampled_from(["-", "+", "not"]), parts),
+        node(nodes.Binary, st.sampled_from("+ - * / // % @ ** == != < <= > >= and or".split()), parts, parts),
+        node(nodes.Conditional, parts, parts, parts),
+        node(nodes.Chain, some(parts, 2)),
+        node(nodes.Call, parts, arguments),
+        node(nodes.Attribute, parts, NAMES),
+        node(nodes.Subscript, parts, some(items, 1)),
+        node(nodes.List, some(items)),
+        node(nodes.Tuple, some(items).filter(lambda each: len(each) != 1) | some(items, 1, 1)),
+    )
+
+
+LEAVES = NAMES | LITERALS
+# Deferred, for the sake of their representation, which Hypothesis writes out.
+FLAT = st.deferred(lambda: LEAVES | grown(LEAVES))
+DEEPER = st.deferred(lambda: LEAVES | grown(FLAT))
+EXPRESSIONS = st.deferred(lambda: LEAVES | grown(DEEPER))
+LINES = some(
+    st.text(st.characters(exclude_categories=["Cc", "Cs", "Zs", "Zl", "Zp"]), min_size=1, max_size=4), 0, 3
+).map(" ".join)
+DOCS = some(LINES).map(lambda lines: "\n".join(lines).strip())
+REGIONS = EXPRESSIONS | node(nodes.Slice, *[st.none() | NAMES] * 3) | node(nodes.Where, EXPRESSIONS)
+ANNOTATIONS = node(
+    nodes.Annotation,
+    NAMES,
+    st.none() | some(REGIONS, 1),
+    st.none() | some(node(nodes.Argument, st.none() | NAMES, EXPRESSIONS)),
+    st.none() | EXPRESSIONS,
+    st.none() | NAMES,
+)
+PATHS = node(nodes.Name, some(NAMES, 1).map(lambda names: ".".join(name.id for name in names)))
+STATEMENTS = st.one_of(
+    node(nodes.Input, NAMES, st.none() | NAMES, some(EXPRESSIONS | node(nodes.Unknown), 1), doc=DOCS),
+    node(
+        nodes.Layer,
+        NAMES,
+        EXPRESSIONS,
+        some(ANNOTATIONS),
+        some(node(nodes.WeightAnnotations, PATHS, some(ANNOTATIONS, 1))),
+        doc=DOCS,
+    ),
+    node(
+        nodes.Binding,
+        some(NAMES, 1).filter(lambda names: names[0].id not in ("input", "layer", "output")),
+        EXPRESSIONS,
+    ),
+    node(nodes.Output, st.none() | NAMES, EXPRESSIONS, doc=DOCS),
+)
+PARAMETERS = node(nodes.Parameter, NAMES, st.none() | NAMES, st.none() | EXPRESSIONS, doc=DOCS)
+NETWORKS = node(nodes.Network, NAMES, some(PARAMETERS), some(STATEMENTS, 0, 4), doc=DOCS)
+
+
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
+@examples(250)
+@given(some(NETWORKS, 0, 2))
+def test_what_is_printed_is_read_back(networks: tuple[nodes.Network, ...]) -> None:
+    tree = nodes.File(NOWHERE.source, networks)
+    text = print_file(tree)
+    again, problems = parse(Source("printed", text))
+    assert [problem.message for problem in problems] == [], text
+    assert again == tree, text
+    assert print_file(again) == text
+
+
+@pytest.mark.parametrize("text", SPECS)
+def test_specs_are_read_back(text: str) -> None:
+    tree, problems = parse(Source("spec", text))
+    assert problems == ()
+    again, problems = parse(Source("printed", print_file(tree)))
+    assert problems == ()
+    assert again == tree
+
+
+# --- text -----------------------------------------------------------------------------------------
+
+PIECES = st.sampled_from(
+    'network N { } ( ) [ ] , : ; -> = == < + - * / ** @ % . ? # ## \n " \\ 0 1 7 -1 1.5 1e9 1_0 _ x y a b kernel bias T '
+    "input output layer wnet where if else or and not true false none via import from block for assert weight "
+    "Dense(4) Conv2D Embedding LSTM(3) Dense relu tanh concat split tie symmetric equal zero diagonal band upper mask "
+    "int32 float32 [4] [?] i j k l m shape \t \r \x00 \u202e é 漢 😀 \ud800".split(" ")
+)
+TEXTS = st.one_of(
+    st.lists(PIECES, max_size=60).map(" ".join),
+    st.lists(PIECES, max_size=60).map("".join),
+    st.lists(PIECES, max_size=30).map(
+        lambda parts: f"network N {{\n    input x: [4]\n    output y = {' '.join(parts)}\n}}"
+    ),
+    st.lists(PIECES, max_size=30).map(
+        lambda parts: (
+            "network N {\n    input x: [4]\n    layer a = Dense(4) " + " ".join(parts) + "\n    output y = x -> a\n}"
+        )
+    ),
+    st.text(max_size=80),
+)
+
+
+@st.composite
+def mutations(draw: Any) -> str:
+    """A spec with a few pieces put in, left out, doubled or moved."""
+    text = draw(st.sampled_from(SPECS))
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(text)))
+        end = min(len(text), start + draw(st.integers(0, 30)))
+        match draw(st.integers(0, 3)):
+            case 0:
+                text = text[:start] + draw(PIECES) + text[start:]
+            case 1:
+                text = text[:start] + text[end:]
+            case 2:
+                text = text[:end] + text[start:end] + text[end:]
+            case 3:
+                at = draw(st.integers(0, len(text)))
+                text = text[:at] + text[start:end] + text[at:]
+    return str(text)
+
+
+def only_complains(text: str) -> None:
+    """The front end gives a network or a WdslError whose every place is in the text, and soon."""
+    started = time.monotonic()
+    try:
+        net = wdsl.loads(text)
+    except wdsl.WdslError as error:
+        diagnostics = error.diagnostics
+        assert any(each.severity == "error" for each in diagnostics)
+        assert str(error)
+    else:
+        diagnostics = net.diagnostics
+        assert all(each.severity == "warning" for each in diagnostics)
+        net.to_python()
+    text = text.replace("\r\n", "\n")
+    for each in diagnostics:
+        for span in (each.span, *(label.span for label in each.labels), *([each.fix.span] if each.fix else [])):
+            assert 0 <= span.start <= span.end <= len(text)
+            assert span.text == text[span.start : span.end]
+    assert time.monotonic() - started < ENOUGH
+
+
+@examples(500)
+@given(TEXTS)
+def test_text_of_any_kind(text: str) -> None:
+    only_complains(text)
+
+
+@examples(300)
+@given(mutations())
+def test_broken_specs(text: str) -> None:
+    only_complains(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 5000,
+        "[" * 5000 + "]" * 5000,
+        "network N {\n    input x: [4]\n    output y = " + "(" * 3000 + "x" + ")" * 3000 + "\n}",
+        "network N {\n    input x: [4]\n    output y = " + "-" * 3000 + "x\n}",
+        "network N {\n    input x: [4]\n    output y = " + "x + " * 3000 + "x\n}",
+        "network N {\n    input x: [4]\n    output y = x" + " -> relu" * 3000 + "\n}",
+        "network N {\n    input x: [4]\n    output y = x" + ".a" * 3000 + "\n}",
+        "network N {\n    input x: [4]\n    output y = " + "not " * 3000 + "x\n}",
+        "network N {\n    input x: [4]\n    output y = x" + " if true else x" * 1000 + "\n}",
+        "network N {\n    input x: [4]\n    output y = x ** " + "2 ** " * 1000 + "2\n}",
+        "network N {\n    input x: [4]\n    output y = x -> Dense(" + "9" * 5000 + ")\n}",
+        "network N {\n    input x: [9_000_000_000]\n    layer a = Dense(9_000_000_000) zero[band(1, 1)]\n"
+        "    output y = x -> a\n}",
+        "network N {\n    input x: [9_000_000_000]\n    layer a = Dense(9_000_000_000) symmetric, zero[(0, 1)]\n"
+        "    output y = x -> a\n}",
+        "network N {\n    input x: [9_000_000_000_000_000_000]\n    layer a = Dense(9_000_000_000_000_000_000)\n"
+        "    output y = x -> a\n}",
+        "network N {\n    input x: [1000]\n    layer a = Dense(1000) zero[where i ** 64 // (j - 3) > 0]\n"
+        "    output y = x -> a\n}",
+        "network N(n: list = range(100_000)) {\n    input x: [4]\n    output y = x -> Dense(len(n + n))\n}",
+        'network N(s: str = "' + "ab" * 50_000 + '") {\n    input x: [4]\n    output y = x -> Activation(s)\n}',
+        "network N {\n    input x: [4]\n" + "    layer a = Dense(4) zero[\n" * 300 + "}",
+        "network N {\n" + "    input x: [4]\n" * 500 + "}",
+        "network N {\n    input x: [4]\n" + "    h = x -> Dnse(4)\n" * 300 + "    output h\n}",
+        "## " * 3000 + "\n" * 3000 + "network N {}" * 50,
+        '"' * 4000,
+        "\\" * 4000,
+        "#" * 100_000,
+        "a" * 100_000,
+        "{" * 3000 + "}" * 3000,
+    ],
+    ids=lambda text: f"{text[:60]}... {len(text)}",
+)
+def test_text_that_goes_too_far(text: str) -> None:
+    only_complains(text)

@@ -1,0 +1,92 @@
+"""What the command line imports: neither Keras nor TensorFlow, and for the first spec not even NumPy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SPECS = sorted((ROOT / "specs").glob("*.wnet"))
+CODE = """
+import json, sys
+from wdsl.tools.cli import main
+try:
+    main(sys.argv[1:], standalone_mode=False)
+except SystemExit as end:
+    assert not end.code, end.code
+print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})), file=sys.stderr)
+"""
+HEAVY = {"keras", "tensorflow", "jax", "torch", "h5py", "scipy", "sklearn", "matplotlib"}
+
+
+def modules_after(*arguments: str) -> set[str]:
+    """The top-level modules that are loaded after a command."""
+    command = [sys.executable, "-c", CODE, *arguments]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return set(json.loads(ran.stderr.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check", "specs"],
+        ["check", "--format", "json", "specs"],
+        *(["build", "-o", "-", f"specs/{path.name}"] for path in SPECS),
+        ["build", "-o", "-", "--runtime", "specs/lenet5.wnet"],
+        *(["build", "--emit", stage, "specs/lenet5.wnet"] for stage in ("network", "weights", "plan", "json", "dot")),
+        *(["summary", f"specs/{path.name}"] for path in SPECS),
+    ],
+    ids=" ".join,
+)
+def test_no_command_loads_keras(arguments: list[str]) -> None:
+    assert not modules_after(*arguments) & HEAVY
+
+
+@pytest.mark.parametrize("runtime", [[], ["--runtime"]])
+def test_building_the_first_spec_loads_no_numpy(runtime: list[str]) -> None:
+    loaded = modules_after("build", "-o", "-", *runtime, "specs/tied_autoencoder.wnet")
+    assert "wdsl" in loaded
+    assert not loaded & {"numpy", "rich", *HEAVY}
+
+
+def test_the_test_would_see_it() -> None:
+    """Where zeros have to be counted entry by entry, NumPy is loaded, and this way of looking says so."""
+    assert "numpy" in modules_after("summary", "specs/lenet5.wnet")
+
+
+def test_live_models_are_what_loads_keras() -> None:
+    pytest.importorskip("keras")
+    code = (
+        "import sys, wdsl\n"
+        "net = wdsl.load('specs/hopfield.wnet')\n"
+        "net.to_python(); net.plan; net.parameters\n"
+        "assert 'keras' not in sys.modules\n"
+        "net.to_keras()\n"
+        "assert 'keras' in sys.modules\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_a_module_with_the_runtime_loads_no_parser(tmp_path: Path) -> None:
+    """`--runtime` imports two files of wdsl, not the compiler."""
+    pytest.importorskip("keras")
+    code = (
+        "import sys, wdsl\n"
+        "source = wdsl.load('specs/hopfield.wnet').to_python(standalone=False)\n"
+        f"open({str(tmp_path / 'made.py')!r}, 'w').write(source)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    use = (
+        f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]\n"
+        "import made; made.Hopfield()\nprint(*sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    ran = subprocess.run([sys.executable, "-c", use], capture_output=True, text=True, cwd=tmp_path, check=True)
+    loaded = set(ran.stdout.split())
+    assert {"keras", "wdsl"} <= loaded
+    assert not loaded & {"jinja2", "click"}
