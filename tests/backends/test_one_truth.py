@@ -222,7 +222,7 @@ def test_other_values(case: str, modules: dict[str, ModuleType]) -> None:
     net = wdsl.loads(CASES[case][0], f"{case}.wnet", parameters=values)
     assert net.parameters != net_of(case).parameters
     live = observe(net, net.to_keras)
-    assert sum(value.size for _, value in live[0]) == net.parameters
+    assert sum(gradient.size for gradient in live[2]) == net.parameters
     for module in modules.values():
         function = getattr(module, net.name)
         arguments = {name if name in inspect.signature(function).parameters else f"{name}_": value

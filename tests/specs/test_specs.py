@@ -224,6 +224,42 @@ def symmetric_dense(model: Any) -> None:
     assert model.count_params() == 12 * 13 // 2 + 12
 
 
+def antisymmetric_rnn(model: Any) -> None:
+    layer = model.get_layer("read")
+    with linear(layer):
+        kernel = np.asarray(layer(np.zeros((12, 1, 4)), initial_state=np.eye(12, dtype="float32")))
+    assert (kernel == -kernel.T).all()
+    assert len(np.unique(abs(kernel))) == 1 + 66
+    assert np.abs(np.linalg.eigvals(kernel.astype("float64")).real).max() < 1e-6
+
+
+def circulant(model: Any) -> None:
+    ring, line = dense(model, "ring"), dense(model, "line")
+    assert all((row == np.roll(ring[0], shift)).all() for shift, row in enumerate(ring))
+    assert len(np.unique(ring)) == 12
+    assert (line[1:, 1:] == line[:-1, :-1]).all()
+    i, j = np.indices((12, 12))
+    assert ((line != 0) == (abs(i - j) <= 2)).all()
+    assert model.count_params() == 12 + 1 + 5
+
+
+def random_features(model: Any) -> None:
+    later, zero = keras.models.clone_model(model), np.zeros((1, 8), "float32")
+    later.set_weights(model.get_weights())
+    train(later, "random_features")
+    assert (dense(later, "random") == dense(model, "random")).all()
+    assert (np.asarray(later.get_layer("random")(zero)) == np.asarray(model.get_layer("random")(zero))).all()
+    assert (dense(later, "fit") != dense(model, "fit")).all()
+
+
+def triangular_flow(model: Any) -> None:
+    down, up = dense(model, "down"), dense(model, "up")
+    assert (np.diag(down) == 1).all()
+    assert (np.diag(up) == 1).all()
+    assert ((down != 0) == np.triu(np.ones((6, 6), bool))).all()
+    assert ((up != 0) == np.tril(np.ones((6, 6), bool))).all()
+
+
 PROMISES: dict[str, Callable[[Any], None]] = {
     each.__name__: each
     for each in (
@@ -235,6 +271,10 @@ PROMISES: dict[str, Callable[[Any], None]] = {
         language_model,
         banded,
         symmetric_dense,
+        antisymmetric_rnn,
+        circulant,
+        random_features,
+        triangular_flow,
     )
 }
 
