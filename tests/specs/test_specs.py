@@ -260,6 +260,16 @@ def triangular_flow(model: Any) -> None:
     assert ((up != 0) == np.tril(np.ones((6, 6), bool))).all()
 
 
+def shared_filters(model: Any) -> None:
+    filters = dense(model, "look")
+    assert filters.shape == (3, 6)
+    assert (dense(model, "again") == np.float32(0.5) * filters.T).all()
+    assert (dense(model, "summed") == filters).all()
+    assert (dense(model, "half") == -filters[::-1, :3]).all()
+    assert len(np.unique(filters)) == 18
+    assert model.count_params() == 18 + 6 + 3 + 6 + 3
+
+
 PROMISES: dict[str, Callable[[Any], None]] = {
     each.__name__: each
     for each in (
@@ -275,6 +285,7 @@ PROMISES: dict[str, Callable[[Any], None]] = {
         circulant,
         random_features,
         triangular_flow,
+        shared_filters,
     )
 }
 
