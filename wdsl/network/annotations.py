@@ -439,6 +439,10 @@ class _Reader:
             case nodes.Unary("not", operand):
                 inner = self.region(weight, name, operand)
                 return ex.Call(ex.Symbol("Not"), (inner,)) if inner is not None else None
+            case nodes.Slice(nodes.Unary("not", start), stop, step):
+                # The grammar, for which `not` binds more tightly than `:`, reads `not 3:9` as `(not 3):9`.
+                entries = nodes.Slice(start, stop, step, span=start.span.to(node.span))
+                return self.region(weight, name, nodes.Unary("not", entries, span=node.span))
             case nodes.Slice():
                 index = self.index(node, math.prod(weight.shape), f"`{name}` has {math.prod(weight.shape)} entries")
                 return ex.Call(ex.Symbol("Flat"), (index,)) if index is not None else None
