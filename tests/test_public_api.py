@@ -126,6 +126,20 @@ def test_a_parameter_without_a_value() -> None:
     assert "def N(units: int)" in net.to_python()
 
 
+def test_a_default_that_depends_on_another_parameter() -> None:
+    """A function of Python cannot say that, so it is refused rather than written."""
+    text = "network N(a: int = 4, b: int = 2 * a) {\n    input x: [a]\n    output y = x -> Dense(b)\n}\n"
+    assert refused(text) == ["E0308"]
+    assert wdsl.loads(text.replace("2 * a", "2 * 4")).parameters == 5 * 8
+
+
+def test_a_parameter_that_is_called_as_an_index_is_in_python() -> None:
+    text = "network N(l_: int = 3) {\n    input x: [4, 4, 1]\n    layer c = Conv2D(6, 3) zero[where PREDICATE]\n"
+    text += "    output y = x -> c\n}\n"
+    assert refused(text.replace("PREDICATE", "l < l_ + 1")) == ["E0511"]
+    assert wdsl.loads(text.replace("PREDICATE", "l < 2")).parameters == 9 * 4 + 6
+
+
 def test_a_parameter_that_is_called_network(tmp_path: Path) -> None:
     head = "network N(network: int = 1, path: int = 2, text: int = 3)"
     text = f"{head} {{\n    input x: [2]\n    output y = x -> Dense(path)\n}}\n"

@@ -646,6 +646,9 @@ class _Predicate:
         value = self.reader.constant(node)
         if value is None:
             return None
+        if "l_" in ex.variables(value.expression) and len(self.shape) > INDICES.index("l"):
+            self.error("`l_` is what the index `l` is called in Python", node.span, "give it another name")
+            return None
         if isinstance(value.value, bool):
             return _Term(value.expression, True, 1)
         if isinstance(value.value, (int, float)):
