@@ -161,6 +161,10 @@ def layout(
             return _broken(before, expression, names, indent, after)
         case ex.Subscript(value, index):
             return layout(value, names, indent, before, f"[{flat(index, names)}]{after}")
+        case ex.Subscript(ex.Call() as value, index):
+            return layout(value, names, indent, before, f"[{_index(index, names)}]{after}")
+        case ex.Operation("-" | "+" | "~" as sign, (ex.Call() | ex.Subscript() as operand,)):
+            return layout(operand, names, indent, before + sign, after)
         case ex.Lambda(parameters, body):
             inner_names = ChainMap({name: name for name in parameters}, names)  # type: ignore[arg-type]
             head = f"{before}lambda {', '.join(parameters)}: ("

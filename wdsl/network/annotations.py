@@ -388,6 +388,10 @@ class Reader:
             case nodes.Unary("not", operand):
                 inner = self.region(weight, name, operand)
                 return ex.Call(ex.Symbol("Not"), (inner,)) if inner is not None else None
+            case nodes.Slice(nodes.Unary("not", start), stop, step):
+                # The grammar, for which `not` binds more tightly than `:`, reads `not 3:9` as `(not 3):9`.
+                entries = nodes.Slice(start, stop, step, span=start.span.to(node.span))
+                return self.region(weight, name, nodes.Unary("not", entries, span=node.span))
             case nodes.Slice():
                 index = self.index(node, math.prod(weight.shape), f"`{name}` has {math.prod(weight.shape)} entries")
                 return ex.Call(ex.Symbol("Flat"), (index,)) if index is not None else None
@@ -590,6 +594,9 @@ class _Predicate:
     def constant(self, node: nodes.Expression) -> _Term | None:
         value = self.reader.constant(node)
         if value is None:
+            return None
+        if "l_" in ex.variables(value.expression) and len(self.shape) > INDICES.index("l"):
+            self.error("`l_` is what the index `l` is called in Python", node.span, "give it another name")
             return None
         if isinstance(value.value, bool):
             return _Term(value.expression, True, 1)

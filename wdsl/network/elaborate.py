@@ -185,6 +185,10 @@ class _Elaborator:
         if default is not None and not isinstance(default, Value):
             self.error("E0308", f"the default of `{name}` is not a constant", parameter.span)
             return None
+        if default is not None and ex.variables(default.expression):
+            label = "Python has no such defaults: write this where it is needed"
+            self.error("E0308", f"the default of `{name}` depends on another parameter", parameter.span, label)
+            return None
         if name in given:
             value = _value_of(given[name])
         elif default is not None:

@@ -8,8 +8,8 @@ Written by wdsl from specs/shared_filters.wnet:
 
         layer look   = Conv2D(features, 1, activation=relu)
         layer again  = Conv2D(3, 1) tie(0.5 * look.kernel.transpose(0, 1, 3, 2))
-        layer summed = Dense(features) tie(look.kernel.reshape(3, features))
         layer half   = Dense(features // 2) tie(-summed.kernel.flip(0)[:, 0:features // 2])
+        layer summed = Dense(features) tie(look.kernel.reshape(3, features))
 
         colours = image -> look -> again -> mean(axis=[1, 2])
         output scores = (colours -> summed, colours -> half -> tanh) -> concat(axis=-1)
@@ -47,11 +47,11 @@ def SharedFilters(features: int = 6) -> keras.Model:
     again = Structured(
         layers.Conv2D(3, 1), {"kernel": [Tied()]}, name="again"
     )  # line 6
-    summed = Structured(
-        layers.Dense(features), {"kernel": [Tied()]}, name="summed"
-    )  # line 7
     half = Structured(
         layers.Dense(features // 2), {"kernel": [Tied()]}, name="half"
+    )  # line 7
+    summed = Structured(
+        layers.Dense(features), {"kernel": [Tied()]}, name="summed"
     )  # line 8
 
     colours = ops.mean(
@@ -68,7 +68,9 @@ def SharedFilters(features: int = 6) -> keras.Model:
                 half(
                     colours,
                     tied={
-                        "kernel": -ops.flip(ops.reshape(look_kernel, (3, features)), axis=0)[:, 0 : features // 2]
+                        "kernel": -ops.flip(
+                            ops.reshape(look_kernel, (3, features)), axis=0
+                        )[(slice(None), slice(0, features // 2))]
                     },
                 )
             ),
