@@ -172,7 +172,8 @@ def _solve(
         equations.insert(0, ex.Call(ex.Symbol("Symmetric")))
     equations = list(dict.fromkeys(equations))
     # What is constant in one member may be so unsaid in another: that takes a look at the entries.
-    constants = any(equation.kind in ("zero", "fixed") for equation, _ in stated)
+    constants = any(equation.kind in ("zero", "fixed", "skew") for equation, _ in stated)
+    nonzero: Mapping[WeightName, int] = {}
     counts = None if constants and len(component.members) > 1 else closed_form(equations, shape)
     if counts is None and math.prod(shape) > MAX_ENTRIES:
         problems.append(
@@ -187,7 +188,7 @@ def _solve(
     elif counts is None:
         from wdsl.weights.entries import solve_entries
 
-        counts, found = solve_entries(
+        counts, nonzero, found = solve_entries(
             stated, component.members, component.symmetric, component.ties, network.values, shape
         )
         problems += found
@@ -207,7 +208,8 @@ def _solve(
             view,
             tuple(equations),
             counts.free if name == component.owner else 0,
-            counts.nonzero,
+            # Without constants none is zero, however much of the owner a view shows.
+            nonzero.get(name, counts.nonzero if name == component.owner else math.prod(weights[name][0].shape)),
             not any(equation.kind == "frozen" for equation, _ in stated),
             ", ".join(each.text for each in sorted(annotated[name], key=lambda each: each.span.start)),
         )
