@@ -22,6 +22,18 @@ SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.wnet"))
 
 # Networks whose structure, shapes and names follow from their parameters.
 FURTHER: dict[str, tuple[str, Mapping[str, Any]]] = {
+    "an_initializer_of_several_weights": (
+        """
+        network Initialized(heads: int = 2) {
+            input x: [3, 8]
+            layer a = MultiHeadAttention(heads, 4, kernel_initializer=he_normal, kernel_regularizer=L2(0.1)) {
+                query.kernel: tie(value.kernel)
+            }
+            output y = a(x, cast(x, float32))
+        }
+        """,
+        {"heads": 3},
+    ),
     "every_kind_of_region": (
         """
         network Regions(n: int = 4, k: int = 1) {

@@ -576,9 +576,11 @@ class _Elaborator:
                 return self.construct(function, node)
             if function.id in constants.FUNCTIONS and function.id not in catalog.FUNCTIONS:
                 return self.constant_function(function.id, node)
-            if function.id in catalog.FUNCTIONS:
+            if function.id in catalog.FUNCTIONS and function.id not in constants.FUNCTIONS:
+                return self.function(catalog.FUNCTIONS[function.id], [], node.arguments, node)
+            if function.id in catalog.FUNCTIONS:  # as `max`, which is for constants and for tensors
                 values = [(self.evaluate(each.value), each.value) for each in node.arguments if each.name is None]
-                if function.id in constants.FUNCTIONS and all(isinstance(value, Value) for value, _ in values):
+                if all(isinstance(value, Value) for value, _ in values):
                     return self.constant_function(function.id, node)
                 named = tuple(each for each in node.arguments if each.name is not None)
                 return self.function(catalog.FUNCTIONS[function.id], values, named, node)
