@@ -118,6 +118,19 @@ FURTHER: dict[str, tuple[str, Mapping[str, Any]]] = {
         """.replace("first[0] if false else first", "first"),
         {"n": 4},
     ),
+    "ties_to_slices_of_one_axis": (
+        """
+        network Parts(n: int = 4) {
+            input x: [n]
+            layer a = Dense(2 * n)
+            layer b = Dense(n) tie(a.kernel.T[n:]) { bias: tie(a.bias[::2]) }
+            layer c = Dense(n) { bias: tie(a.kernel[:, 0]) }
+            h = x -> b -> c
+            output y = h -> a
+        }
+        """,
+        {"n": 6},
+    ),
     "tie_of_all_kinds": (
         """
         network Ties(n: int = 4) {
