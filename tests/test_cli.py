@@ -1,5 +1,4 @@
-"""The command line's own part: options, files, streams, exit statuses. The compiler behind it is a stand-in
-here, whose files hold what it is to answer; what the real one says is in tests/golden and tests/errors."""
+"""The command line: options, files, streams, exit statuses, with three small specs."""
 
 from __future__ import annotations
 
@@ -17,8 +16,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 import wdsl
-from wdsl.diagnostics import CODES, Diagnostic
-from wdsl.source import Source, Span
 from wdsl.tools import cli
 from wdsl.tools.files import write
 
@@ -27,34 +24,25 @@ ROOT = Path(__file__).parents[1]
 Run = Callable[..., Result]
 
 
+FINE = """network Fine(code: int = 4, rate: float = 0.5, words: list = [1]) {
+    input x: [8]
+    output y = x -> Dense(code) -> Dropout(rate)
+}
+"""
+ODD = FINE.replace("Fine", "Odd").replace("    output", "    input unused: [1]\n    output")
+WRONG = FINE.replace("Fine", "Wrong").replace("x ->", "xx ->")
+
+
 @pytest.fixture(autouse=True)
-def compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any]]:
-    """A compiler that reports an error where a file says `wrong`, a warning for `odd`; and its calls."""
-    monkeypatch.setitem(CODES, "E0201", "A title")
-    monkeypatch.setitem(CODES, "W0201", "A title")
-    calls: list[dict[str, Any]] = []
-
-    def load(path: str, network: str | None = None, **parameters: Any) -> SimpleNamespace:
-        calls.append({"network": network, **parameters})
-        source = Source(path, Path(path).read_text())
-        found = []
-        for code, word in (("E0201", "wrong"), ("W0201", "odd")):
-            if word in source.text:
-                start = source.text.index(word)
-                found.append(Diagnostic(code, f"that is {word}", Span(source, start, start + len(word))))
-        if "wrong" in source.text:
-            raise wdsl.WdslError(tuple(found))
-        return SimpleNamespace(
-            diagnostics=tuple(found),
-            to_python=lambda standalone=True: f"# {source.text}\nstandalone = {standalone}\n",
-            emit=lambda stage: f"{stage} of {source.text}",
-        )
-
-    monkeypatch.setattr(wdsl, "load", load)
+def specs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A folder with a spec that is fine, one with a warning, one with an error."""
     monkeypatch.chdir(tmp_path)
-    for name in ("fine", "odd", "wrong"):
-        (tmp_path / f"{name}.wnet").write_text(name)
-    return calls
+    for name, text in {"fine": FINE, "odd": ODD, "wrong": WRONG}.items():
+        (tmp_path / f"{name}.wnet").write_text(text)
+
+
+def module_of(name: str, standalone: bool = True) -> str:
+    return wdsl.load(f"{name}.wnet").to_python(standalone)
 
 
 @pytest.fixture
@@ -70,55 +58,56 @@ def run() -> Run:
 def test_build_writes_beside_the_spec(run: Run) -> None:
     result = run("build", "fine.wnet")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "wrote fine.py\n")
-    assert Path("fine.py").read_text() == "# fine\nstandalone = True\n"
+    assert Path("fine.py").read_text() == module_of("fine")
 
 
 def test_build_writes_where_it_is_told(run: Run) -> None:
     assert run("build", "fine.wnet", "-o", "other.py", "--runtime").exit_code == 0
-    assert Path("other.py").read_text() == "# fine\nstandalone = False\n"
+    assert Path("other.py").read_text() == module_of("fine", standalone=False)
     assert not Path("fine.py").exists()
 
 
 def test_build_to_standard_output_is_the_module_alone(run: Run) -> None:
     result = run("build", "odd.wnet", "-o", "-")
-    assert result.stdout == "# odd\nstandalone = True\n"
-    assert "warning[W0201]: that is odd" in result.stderr
+    assert result.stdout == module_of("odd")
+    assert "warning[W0201]: `unused`" in result.stderr
     assert result.exit_code == 0
 
 
 def test_build_reports_and_writes_nothing(run: Run) -> None:
     result = run("build", "wrong.wnet")
     assert result.exit_code == 1
-    assert "error[E0201]: that is wrong" in result.stderr
+    assert "error[E0201]: `xx`" in result.stderr
     assert result.stdout == ""
     assert not Path("wrong.py").exists()
 
 
 def test_emit_prints_a_stage(run: Run) -> None:
     result = run("build", "fine.wnet", "--emit", "plan")
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "plan of fine\n", "")
+    plan = wdsl.load("fine.wnet").emit("plan")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, plan, "")
     assert run("build", "fine.wnet", "--emit", "plan", "-o", "plan.txt").exit_code == 0
-    assert Path("plan.txt").read_text() == "plan of fine"
+    assert Path("plan.txt").read_text() == plan
 
 
 def test_check_of_a_build(run: Run) -> None:
     result = run("build", "fine.wnet", "--check")
     assert (result.exit_code, result.stderr) == (1, "fine.py does not exist; `wdsl build` writes it\n")
-    Path("fine.py").write_text("# fine\nstandalone = None\n")
+    Path("fine.py").write_text(module_of("fine").replace("code", "cord"))
     result = run("build", "fine.wnet", "--check")
     assert result.exit_code == 1
-    assert "-standalone = None\n+standalone = True\n" in result.stdout
-    assert Path("fine.py").read_text() == "# fine\nstandalone = None\n"
+    assert "-def Fine(cord: int = 4" in result.stdout
+    assert "+def Fine(code: int = 4" in result.stdout
+    assert "cord" in Path("fine.py").read_text()
     run("build", "fine.wnet")
     result = run("build", "fine.wnet", "--check")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
 
 
-def test_check_of_files_and_folders(run: Run, compiler: list[dict[str, Any]]) -> None:
+def test_check_of_files_and_folders(run: Run) -> None:
     assert run("check", "fine.wnet", "odd.wnet").exit_code == 0
     assert run("check", "fine.wnet", "--strict").exit_code == 0
     assert run("check", "odd.wnet", "--strict").exit_code == 1
-    compiler.clear()
     result = run("check", ".", "fine.wnet")
     assert result.exit_code == 1
     assert result.stdout == ""
@@ -133,24 +122,50 @@ def test_check_for_machines(run: Run) -> None:
     assert json.loads(run("check", "fine.wnet", "--format", "sarif").stdout)["runs"][0]["results"] == []
 
 
-def test_settings(run: Run, compiler: list[dict[str, Any]]) -> None:
-    words = (
-        "a=64",
-        "b=0.5",
-        "c=true",
-        "d=none",
-        "e=relu",
-        "f=[1, 2]",
-        'g="1"',
-        "h=-3",
-        "i=1_000",
-        "j=1e-4",
-        "k=",
-    )
-    arguments = [part for word in words for part in ("--set", word)]
-    assert run("build", "fine.wnet", "--network", "Net", *arguments).exit_code == 0
-    expected = {"a": 64, "b": 0.5, "c": True, "d": None, "e": "relu", "f": [1, 2], "g": "1", "h": -3}
-    assert compiler == [{"network": "Net", **expected, "i": 1000, "j": 1e-4, "k": ""}]
+def test_check_of_a_file_with_several_networks(run: Run) -> None:
+    Path("two.wnet").write_text(FINE + ODD + WRONG)
+    result = run("check", "two.wnet")
+    assert result.exit_code == 1
+    assert result.stderr.endswith("1 error, 1 warning\n")
+    assert run("check", "two.wnet", "--network", "Fine").stderr == ""
+    Path("twice.wnet").write_text(FINE + FINE)
+    assert "error[E0202]: there are two networks `Fine`" in run("check", "twice.wnet").stderr
+
+
+def test_check_goes_on_after_a_missing_file(run: Run) -> None:
+    result = run("check", "wrong.wnet", "gone.wnet", "--format", "json")
+    assert result.exit_code == 1
+    assert [one["code"] for one in json.loads(result.stdout)] == ["E0201", "E0601"]
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        ("64", 64),
+        ("-3", -3),
+        ("1_000", 1000),
+        ("0.5", 0.5),
+        ("1e-4", 1e-4),
+        ("true", True),
+        ("none", None),
+        ("relu", "relu"),
+        ('"1"', "1"),
+        (r'"a \"b\", c"', 'a "b", c'),
+        ("[1, 2]", [1, 2]),
+        ('[[5, 6], ["a,b", "c"]]', [[5, 6], ["a,b", "c"]]),
+        ("", ""),
+        ("nan", "nan"),
+    ],
+)
+def test_settings(words: str, value: Any) -> None:
+    assert cli.constant(words) == value
+    assert type(cli.constant(words)) is type(value)
+
+
+def test_settings_reach_the_network(run: Run) -> None:
+    result = run("build", "fine.wnet", "--set", "code=64", "--set", "rate=0.25", "--set", "words=[2, 3]", "-o", "-")
+    assert "def Fine(code: int = 64, rate: float = 0.25, words: tuple = (2, 3))" in result.stdout
+    assert "error[E0307]" in run("build", "fine.wnet", "--set", "cod=64").stderr
 
 
 @pytest.mark.parametrize(
@@ -182,10 +197,8 @@ def test_misuse(run: Run, arguments: list[str]) -> None:
 
 def test_what_cannot_be_read_or_written_is_said(run: Run) -> None:
     result = run("build", "gone.wnet")
-    assert (result.exit_code, result.stderr) == (
-        1,
-        "Error: cannot read gone.wnet: No such file or directory\n",
-    )
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error[E0601]: the file cannot be read: No such file or directory")
     result = run("build", "fine.wnet", "-o", "gone/fine.py")
     assert (result.exit_code, result.stderr) == (
         1,
@@ -207,11 +220,11 @@ def test_a_full_disk_behind_standard_output_is_said(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_spec_may_have_any_name(run: Run) -> None:
-    Path("net").write_text("fine")
+    Path("net").write_text(FINE)
     assert run("build", "net").exit_code == 0
     assert Path("net.py").exists()
     Path("net.py").unlink()
-    Path("spec.py").write_text("fine")
+    Path("spec.py").write_text(FINE)
     assert run("build", "spec.py").exit_code == 2
 
 
@@ -224,6 +237,26 @@ def test_version_and_help(run: Run) -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion(run: Run, shell: str) -> None:
     assert "_WDSL_COMPLETE" in run("completion", shell).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("wdsl build ne", "file,ne"),
+        ("wdsl check a.wnet ne", "file,ne"),
+        ("wdsl build -o ne", "file,ne"),
+        ("wdsl build --emit pl", "plain,plan"),
+        ("wdsl build --em", "plain,--emit"),
+    ],
+)
+def test_what_completion_offers(run: Run, monkeypatch: pytest.MonkeyPatch, words: str, offered: str) -> None:
+    for name, value in {
+        "_WDSL_COMPLETE": "bash_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert run().stdout.split() == [offered]
 
 
 @pytest.mark.parametrize(
@@ -242,7 +275,7 @@ def test_colour_is_for_terminals(
 
 
 def test_watch_builds_again_after_a_change(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
-    versions = iter(["fine too", "wrong", None])
+    versions = iter([FINE.replace("Fine", "FineToo"), WRONG, None])
 
     def change(seconds: float) -> None:
         version = next(versions)
@@ -254,8 +287,8 @@ def test_watch_builds_again_after_a_change(monkeypatch: pytest.MonkeyPatch, run:
     monkeypatch.setattr(cli.time, "sleep", change)
     result = run("build", "fine.wnet", "--watch")
     assert result.stderr.count("wrote fine.py") == 2
-    assert "that is wrong" in result.stderr
-    assert Path("fine.py").read_text().startswith("# fine too")
+    assert "error[E0201]: `xx`" in result.stderr
+    assert "def FineToo(" in Path("fine.py").read_text()
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wdsl.diagnostics import Diagnostic, in_order, listed, nearest
+from wdsl.diagnostics import Diagnostic, Label, in_order, listed, nearest
 from wdsl.emit import STAGES
 from wdsl.network import graph
 from wdsl.network.elaborate import elaborate
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import keras  # noqa: TID251
 
 __version__ = "0.1.0"
-__all__ = ["STAGES", "Net", "WdslError", "__version__", "compile", "load", "loads", "to_python"]
+__all__ = ["STAGES", "Net", "WdslError", "__version__", "check", "compile", "load", "loads", "to_python"]
 
 
 class WdslError(Exception):
@@ -144,6 +144,33 @@ def load(path: str | os.PathLike[str], /, network: str | None = None, **paramete
         WdslError: There is something wrong with the file; the error lists all of it.
         OSError: The file cannot be read.
     """
+    return loads(_read(path), os.fspath(path), network, parameters)
+
+
+def check(path: str | os.PathLike[str], /, network: str | None = None, **parameters: Any) -> tuple[Diagnostic, ...]:
+    """All that is wrong with a file, warnings too: of each of its networks, or of the one that is named.
+
+    Raises OSError if the file cannot be read.
+    """
+    try:
+        text = _read(path)
+    except WdslError as error:
+        return error.diagnostics
+    name = os.fspath(path)
+    file, _ = parse(Source(name, text))
+    names = [each.name.id for each in file.networks] if network is None else [network]
+    found: list[Diagnostic] = []
+    for each in names if len(names) > 1 else [network]:
+        try:
+            found += loads(text, name, each, parameters).diagnostics
+        except WdslError as error:
+            found += error.diagnostics
+    # The problems of the text come with each network.
+    seen = {(each.code, each.message, each.span.start, each.span.end): each for each in found}
+    return in_order(seen.values())
+
+
+def _read(path: str | os.PathLike[str]) -> str:
     name = os.fspath(path)
     data = Path(name).read_bytes()
     try:
@@ -154,7 +181,7 @@ def load(path: str | os.PathLike[str], /, network: str | None = None, **paramete
         where = Span(source, len(good), len(good))
         message = f"byte {error.start} of the file, 0x{data[error.start]:02x}, is not UTF-8"
         raise WdslError((Diagnostic("E0601", message, where, "it follows here"),)) from None
-    return loads(text, name, network, parameters)
+    return text.replace("\r\n", "\n")
 
 
 def loads(
@@ -201,6 +228,13 @@ def _errors(problems: tuple[Diagnostic, ...]) -> bool:
 def _choose(file: nodes.File, name: str | None) -> tuple[nodes.Network | None, tuple[Diagnostic, ...]]:
     """The network of that name, or the only one."""
     names = [network.name.id for network in file.networks]
+    for position, network in enumerate(file.networks):
+        if network.name.id in names[:position]:
+            first = file.networks[names.index(network.name.id)].name.span
+            where = (Label(first, "first here"),)
+            return None, (
+                Diagnostic("E0202", f"there are two networks `{network.name.id}`", network.name.span, labels=where),
+            )
     whole = Span(file.source, 0, 0)
     if not names:
         return None, (Diagnostic("E0208", "the file has no network", whole, hint="write `network Name { … }`"),)

@@ -41,6 +41,7 @@ GROUPINGS: Mapping[str, ex.Expression] = {
     ),
 }
 """The groupings of a matrix that have names."""
+LARGEST_FLOAT32 = 3.4028234663852886e38
 NOT_YET = "is not compiled by this version of wdsl"
 
 
@@ -264,6 +265,9 @@ class Reader:
             return None
         if not isinstance(value.value, (int, float)) or isinstance(value.value, bool):
             self.error("E0510", f"an entry is a number, not {type_name(value.value)}", annotation.value.span)
+            return None
+        if abs(value.value) > LARGEST_FLOAT32:
+            self.error("E0510", "this is larger than a float32 holds", annotation.value.span)
             return None
         regions = [self.region(weight, name, node) for node in annotation.regions]
         if any(region is None for region in regions):

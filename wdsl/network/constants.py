@@ -74,10 +74,11 @@ def binary(sign: str, left: Value, right: Value) -> Value:
         raise ConstantError("division by zero") from None
     except OverflowError:
         raise ConstantError("the result is too large") from None
-    return Value(_bounded(value), expression)
+    return Value(bounded(value), expression)
 
 
-def _bounded(value: Any) -> Any:
+def bounded(value: Any) -> Any:
+    """The value. Raises ConstantError if it is larger than any that a network has use for."""
     if isinstance(value, complex):
         raise ConstantError("the result is not a real number")
     if isinstance(value, int) and abs(value) > MAX_INTEGER:
@@ -164,7 +165,7 @@ def call(name: str, arguments: Sequence[Value]) -> Value:
     expression: ex.Expression = ex.Call(ex.Symbol(name), tuple(argument.expression for argument in arguments))
     if name == "range":
         expression = ex.Call(ex.Symbol("tuple"), (expression,))
-    return Value(_bounded(FUNCTIONS[name](arguments)), expression)
+    return Value(bounded(FUNCTIONS[name](arguments)), expression)
 
 
 def type_name(value: Any) -> str:
@@ -179,7 +180,9 @@ def type_name(value: Any) -> str:
             return "a number"
         case str():
             return "a string"
-    return "a list"
+        case list() | tuple():
+            return "a list"
+    return f"of Python's type `{type(value).__name__}`"
 
 
 def _whole(value: Any) -> bool:

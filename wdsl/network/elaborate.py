@@ -207,11 +207,16 @@ class _Elaborator:
             where, label = parameter.span, f"declared `{type_}` here"
             self.error("E0308", f"`{name}` is {constants.type_name(value)}, not of type `{type_}`", where, label)
             return None
+        try:
+            constants.bounded(value)
+        except ConstantError as error:
+            self.error("E0310", f"`{name}` cannot have this value: {error}", parameter.span)
+            return None
         self.names[name] = Value(value, ex.Variable(name))
         plain = Value(value, ex.Constant(None)).plain()
-        return graph.Parameter(
-            name, type_, default.expression if default else None, plain, parameter.doc, parameter.span
-        )
+        # A value that is given to the compiler is what the written function has as its default.
+        shown = _written(value) if name in given else default.expression if default else None
+        return graph.Parameter(name, type_, shown, plain, parameter.doc, parameter.span)
 
     # Statements
 
@@ -774,9 +779,17 @@ def _changed(
 
 def _value_of(given: Any) -> Any:
     """A parameter's value from Python: lists hold Values, as those of the language do."""
+    if hasattr(given, "tolist"):  # NumPy's scalars and arrays
+        given = given.tolist()
     if isinstance(given, (list, tuple)):
         return [Value(_value_of(each), ex.Constant(None)) for each in given]
     return given
+
+
+def _written(value: Any) -> ex.Expression:
+    if isinstance(value, list):
+        return ex.Sequence(tuple(_written(each.value) for each in value))
+    return ex.Constant(value)
 
 
 def _is_of(value: Any, type_: str) -> bool:

@@ -13,7 +13,7 @@ from wdsl.source import Source, Span
 
 
 class Parameter(Record):
-    """A parameter of a network. `default` is None where the file gives none; `value` is what it has now."""
+    """A parameter of a network. `default` is that of the written function, if it has one; `value` what it has now."""
 
     name: str
     type: str | None

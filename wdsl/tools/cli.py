@@ -15,6 +15,7 @@ import click
 
 import wdsl
 from wdsl.diagnostics import Diagnostic
+from wdsl.source import Source, Span
 
 PROBLEMS = 1
 """The exit status when a file is not in order; 0 is clean, and click's own 2 is misuse."""
@@ -41,21 +42,29 @@ class Setting(click.ParamType[tuple[str, Any], tuple[str, Any]]):
 
 
 def constant(words: str) -> Any:
-    """A value as the language writes it: number, true, false, none, list; anything else is a string."""
-    words = words.strip()
-    if words.startswith("[") and words.endswith("]"):
-        return [constant(one) for one in words[1:-1].split(",") if one.strip()]
-    if len(words) > 1 and words[0] == words[-1] == '"':
-        return words[1:-1]
-    if words in ("true", "false", "none"):
-        return {"true": True, "false": False, "none": None}[words]
-    if any(char.isdigit() for char in words):
+    """A value as the language writes it: number, string in quotes, true, false, none, list; else a string as it is."""
+    import json
+
+    if words.strip() == "none":
+        return None
+    try:
+        return json.loads(words, parse_constant=str)  # lists, strings and numbers of the language are JSON's
+    except ValueError:
+        pass
+    if words[:1].isdigit():
         for kind in (int, float):
             try:
-                return kind(words)
+                return kind(words)  # `50_000`, `1.`
             except ValueError:
                 pass
     return words
+
+
+def file_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+    """Completion as the shell itself completes files; click would leave it out for a plain string."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
 
 
 def chosen(command: Callable[..., None]) -> Callable[..., None]:
@@ -81,11 +90,21 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("spec", metavar="NET.WNET")
-@click.option("-o", "--output", metavar="FILE", help="Where to write; - is standard output. Default: NET.py beside it.")
+@click.argument("spec", metavar="NET.WNET", shell_complete=file_names)
+@click.option(
+    *("-o", "--output"),
+    metavar="FILE",
+    shell_complete=file_names,
+    help="Where to write; - is standard output. Default: NET.py beside it.",
+)
 @chosen
 @click.option("--runtime", is_flag=True, help="Import what the weights need from wdsl, instead of carrying it along.")
-@click.option("--emit", metavar="STAGE", help=f"Print a stage instead: {', '.join(wdsl.STAGES)}.")
+@click.option(
+    "--emit",
+    metavar="STAGE",
+    shell_complete=lambda ctx, param, incomplete: [each for each in wdsl.STAGES if each.startswith(incomplete)],
+    help=f"Print a stage instead: {', '.join(wdsl.STAGES)}.",
+)
 @click.option("--check", is_flag=True, help="Write nothing; fail with a diff if the file is not what the spec gives.")
 @click.option("--watch", is_flag=True, help="Build again whenever a .wnet file beside the spec changes.")
 def build(
@@ -118,14 +137,16 @@ def build(
     if output != "-" and os.path.isdir(output):
         raise click.UsageError(f"{output} is a folder")
     if check and (watch or output == "-"):
-        raise click.UsageError("--check compares with a file: it goes with neither --watch nor -o -")
+        what = "--watch nor --emit" if emit else "--watch nor -o -"
+        raise click.UsageError(f"--check compares with a file: it goes with neither {what}")
 
     def once() -> bool:
         net = load(spec, network, settings)
         if net is None:
             return False
         report(net.diagnostics)
-        text = net.emit(emit) if emit else net.to_python(standalone=not runtime)
+        module = emit is None or emit == "python"
+        text = net.to_python(standalone=not runtime) if module else net.emit(str(emit))
         if check:
             return same(output, text, spec)
         deliver(output, text)
@@ -138,7 +159,7 @@ def build(
 
 
 @main.command()
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, shell_complete=file_names)
 @chosen
 @click.option("--format", "form", type=click.Choice(["text", "json", "sarif"]), default="text", show_default=True)
 @click.option("--strict", is_flag=True, help="Fail on warnings too.")
@@ -159,10 +180,9 @@ def check(
     diagnostics: list[Diagnostic] = []
     for path in specs(paths):
         try:
-            net = read(path, network, settings)
-            diagnostics += net.diagnostics
-        except wdsl.WdslError as error:
-            diagnostics += error.diagnostics
+            diagnostics += wdsl.check(path, network=network, **dict(settings))
+        except OSError as error:
+            diagnostics.append(unreadable(path, error))
     if form == "text":
         report(diagnostics)
     else:
@@ -174,7 +194,7 @@ def check(
 
 
 @main.command()
-@click.argument("spec", metavar="NET.WNET")
+@click.argument("spec", metavar="NET.WNET", shell_complete=file_names)
 @chosen
 def summary(spec: str, network: str | None, settings: Sequence[tuple[str, Any]]) -> None:
     """Lists layers, shapes, parameters and annotations.
@@ -210,20 +230,20 @@ def completion(shell: str) -> None:
     click.echo(kind(main, {}, "wdsl", "_WDSL_COMPLETE").source())
 
 
-def read(path: str, network: str | None, settings: Iterable[tuple[str, Any]]) -> wdsl.Net:
-    try:
-        return wdsl.load(path, network=network, **dict(settings))
-    except OSError as error:
-        refuse("read", path, error)
-
-
 def load(path: str, network: str | None, settings: Iterable[tuple[str, Any]]) -> wdsl.Net | None:
     """The network, or None after its errors are reported."""
     try:
-        return read(path, network, settings)
+        return wdsl.load(path, network=network, **dict(settings))
     except wdsl.WdslError as error:
         report(error.diagnostics)
-        return None
+    except OSError as error:
+        report([unreadable(path, error)])
+    return None
+
+
+def unreadable(path: str, error: OSError) -> Diagnostic:
+    nowhere = Span(Source(path, ""), 0, 0)
+    return Diagnostic("E0601", f"the file cannot be read: {error.strerror or error}", nowhere)
 
 
 def report(diagnostics: Sequence[Diagnostic]) -> None:

@@ -14,7 +14,7 @@ from wdsl.network.graph import TRANSPOSED, Equation, Layer, Network, Tie, View, 
 from wdsl.record import Record
 from wdsl.weights.counts import Counts, closed_form
 
-MAX_ENTRIES = 100_000_000
+MAX_ENTRIES = 2**25
 """The largest weight that is solved entry by entry."""
 
 
