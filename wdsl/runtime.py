@@ -128,9 +128,9 @@ class Groups:
     """
 
     def __init__(self, solved: IndexMap, at: Indices) -> None:
-        index = solved.index.ravel()[at]
+        index, self.size = solved.index.ravel()[at], solved.size
         self.is_live = index >= 0
-        self.group = np.where(self.is_live, index, solved.size)
+        self.group = np.where(self.is_live, index, self.size)
         self.scale = 1.0 if solved.scale is None else solved.scale.ravel()[at]
         self.constant = 0.0 if solved.constant is None else solved.constant.ravel()[at]
 
@@ -148,7 +148,7 @@ class Groups:
         sums = ops.segment_sum(
             ops.reshape(theta, (-1,)) * ops.cast(share, theta.dtype),
             self.group,
-            num_segments=self.group.max() + 1,
+            num_segments=self.size + 1,
         )
         return self.spread(sums, self.group, theta)
 
@@ -188,11 +188,11 @@ class Enforced(Expansion):
 
     def expand(self, theta: Any) -> Any:
         theta = ops.convert_to_tensor(theta)
+        if "gradient" in self.groups:
+            theta = with_gradient_of(theta, self.groups["gradient"].mean(theta))
         if (self.divisors > 1).any():
             divisors = ops.cast(self.divisors, theta.dtype)
             theta = with_gradient_of(theta, theta / divisors)
-        if "gradient" in self.groups:
-            theta = with_gradient_of(theta, self.groups["gradient"].mean(theta))
         return super().expand(self.masked(theta))
 
     def masked(self, theta: Any) -> Any:

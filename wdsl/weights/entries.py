@@ -11,6 +11,7 @@ import numpy as np
 from wdsl import expressions as ex
 from wdsl import structure
 from wdsl.diagnostics import Diagnostic, Label
+from wdsl.network.annotations import MECHANISMS
 from wdsl.network.graph import Equation, Tie, WeightName
 from wdsl.record import Record
 from wdsl.source import Span
@@ -36,7 +37,7 @@ def solve_entries(
     shape: tuple[int, ...],
 ) -> tuple[Counts, list[Diagnostic]]:
     """The counts of a component; an error if an entry would be two values, else a warning for each weight in which
-    entries are constant that its own annotations do not name.
+    entries are constant that its own annotations do not name. Mechanisms make no difference but to the counts.
 
     `stated` are the equations with their expressions about the owner, `members` says which weights are the owner
     transposed, and `symmetric` is the tie that makes the owner equal its own transpose, if one does.
@@ -70,10 +71,17 @@ def solve_entries(
     conflict, claimed_by = _claims_of_groups(claims, first, factor, dead, shape, carriers)
     if conflict:
         return NOTHING_KNOWN, [conflict]
-    solved = structure.index_map(equations, shape)
-    nonzero = solved.index >= 0
-    if solved.constant is not None:
-        nonzero |= solved.constant != 0
+    stored, kept = (
+        structure.index_map(
+            [term for origin, term in zip(origins, equations, strict=True) if _mechanism(origin) not in left_out],
+            shape,
+            known,
+        )
+        for left_out in (MECHANISMS[1:], ("initial",))
+    )
+    nonzero = kept.index >= 0
+    if kept.constant is not None:
+        nonzero |= kept.constant != 0
     warnings = [
         Diagnostic("W0503", f"`{claim.equation.text}` names no entry", claim.equation.span)
         for claim in claims
@@ -89,7 +97,11 @@ def solve_entries(
         if (unsaid >= 0).any():
             turned = unsaid.T if transposed else unsaid
             warnings.append(_spread(name, turned, claims, carriers))
-    return Counts(solved.size, int(nonzero.sum())), warnings
+    return Counts(stored.size, int(nonzero.sum())), warnings
+
+
+def _mechanism(origin: Equation | None) -> str:
+    return origin.mechanism if origin else "parameter"
 
 
 def _not_computed(equation: Equation, error: Exception) -> Diagnostic:
@@ -168,7 +180,11 @@ def _entry(entry: int, shape: tuple[int, ...]) -> str:
 
 
 def library(path: str) -> Any:
-    """What the expressions of annotations refer to, without Keras."""
+    """What the expressions of annotations refer to, without Keras: equations, whatever makes them hold."""
     if path.startswith("np."):
         return getattr(np, path.removeprefix("np."))
+    if path == "Via":
+        return lambda mechanism, equation: equation
+    if path == "Averaged":
+        return structure.Equal
     return getattr(structure, path, None) or getattr(builtins, path)
