@@ -147,9 +147,9 @@ def load(path: str | os.PathLike[str], /, network: str | None = None, **paramete
     name = os.fspath(path)
     data = Path(name).read_bytes()
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        good = data[: error.start].decode("utf-8-sig")
+        good = data[: error.start].decode().removeprefix("\ufeff")
         source = Source(name, good)
         where = Span(source, len(good), len(good))
         message = f"byte {error.start} of the file, 0x{data[error.start]:02x}, is not UTF-8"

@@ -62,7 +62,7 @@ def _flat(expression: ex.Expression, names: Names) -> tuple[str, int]:
             inner = ChainMap({name: name for name in parameters}, names)  # type: ignore[arg-type]
             return f"lambda {', '.join(parameters)}: {flat(body, inner, _TERNARY)}", 0
         case ex.Subscript(value, index):
-            return f"{flat(value, names, _PRIMARY)}[{flat(index, names)}]", _PRIMARY
+            return f"{flat(value, names, _PRIMARY)}[{_index(index, names)}]", _PRIMARY
         case ex.Call(function):
             opening, items, closing = _brackets(expression, names)
             return (
@@ -75,13 +75,26 @@ def _flat(expression: ex.Expression, names: Names) -> tuple[str, int]:
     return f"{opening}{', '.join(each(0) for each in parts)}{closing}", _PRIMARY
 
 
+def _index(index: ex.Expression, names: Names) -> str:
+    """What stands between the brackets of a subscript, slices with colons."""
+    match index:
+        case ex.Sequence(items) if len(items) > 1:
+            return ", ".join(_index(item, names) for item in items)
+        case ex.Call(ex.Symbol("slice"), bounds):
+            start_stop_step = (ex.Constant(None), *bounds) if len(bounds) == 1 else bounds
+            colon = ":" if all(map(_is_simple, bounds)) else " : "
+            parts = ["" if each == ex.Constant(None) else flat(each, names) for each in start_stop_step]
+            return colon.join(parts).strip()
+    return flat(index, names)
+
+
 def _is_simple(expression: ex.Expression) -> bool:
     """Whether the formatter sets `**` without spaces beside this operand."""
     match expression:
         case ex.Operation("-" | "+", (operand,)):
             return _is_simple(operand)
         case ex.Constant(value):
-            return isinstance(value, (int, float))
+            return value is None or isinstance(value, (int, float))
     return isinstance(expression, (ex.Variable, ex.Symbol))
 
 
@@ -148,6 +161,10 @@ def layout(
             return _broken(before, expression, names, indent, after)
         case ex.Subscript(value, index):
             return layout(value, names, indent, before, f"[{flat(index, names)}]{after}")
+        case ex.Subscript(ex.Call() as value, index):
+            return layout(value, names, indent, before, f"[{_index(index, names)}]{after}")
+        case ex.Operation("-" | "+" | "~" as sign, (ex.Call() | ex.Subscript() as operand,)):
+            return layout(operand, names, indent, before + sign, after)
         case ex.Lambda(parameters, body):
             inner_names = ChainMap({name: name for name in parameters}, names)  # type: ignore[arg-type]
             head = f"{before}lambda {', '.join(parameters)}: ("

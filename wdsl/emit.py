@@ -171,7 +171,7 @@ def _diagram(network: graph.Network) -> tuple[list[_Node], list[_Edge]]:
         )
     for tie in network.ties:
         if tie.weight.layer in first_use and tie.reference.layer in first_use:
-            text = f"{tie.weight.weight} = {tie.reference}{'.T' if tie.transposed else ''}"
+            text = f"{tie.weight.weight}: {tie.text}"
             edges.append(_Edge(first_use[tie.reference.layer], first_use[tie.weight.layer], text, tie=True))
     return nodes, edges
 

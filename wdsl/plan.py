@@ -47,7 +47,7 @@ def make_plan(network: graph.Network, structures: Structures) -> Plan:
     tied = {
         layer.name: ex.Mapped(
             tuple(
-                (_key(each), _view(ex.Variable(variables[each.owner]), each))
+                (_key(each), each.view.of(ex.Variable(variables[each.owner])))
                 for each in structures.of(layer.name)
                 if each.owner in shared
             )
@@ -175,10 +175,6 @@ def _key(structure: Structure) -> str:
     """The weight's name as the end of its path in Keras: "query/kernel", and "kernel" of an RNN's cell."""
     name = structure.weight.name.replace(".", "/")
     return name if f"/{structure.weight.path}".endswith(f"/{name}") else structure.weight.path
-
-
-def _view(variable: ex.Expression, structure: Structure) -> ex.Expression:
-    return ex.Call(ex.Symbol("ops.transpose"), (variable,)) if structure.transposed else variable
 
 
 def _with_ties(expression: ex.Expression, tied: dict[str | None, ex.Mapped]) -> ex.Expression:

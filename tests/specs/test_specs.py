@@ -270,6 +270,16 @@ def two_mechanisms(model: Any) -> None:
     assert model.count_params() == 16 + 4 + 16 + 1
 
 
+def shared_filters(model: Any) -> None:
+    filters = dense(model, "look")
+    assert filters.shape == (3, 6)
+    assert (dense(model, "again") == np.float32(0.5) * filters.T).all()
+    assert (dense(model, "summed") == filters).all()
+    assert (dense(model, "half") == -filters[::-1, :3]).all()
+    assert len(np.unique(filters)) == 18
+    assert model.count_params() == 18 + 6 + 3 + 6 + 3
+
+
 PROMISES: dict[str, Callable[[Any], None]] = {
     each.__name__: each
     for each in (
@@ -286,6 +296,7 @@ PROMISES: dict[str, Callable[[Any], None]] = {
         random_features,
         triangular_flow,
         two_mechanisms,
+        shared_filters,
     )
 }
 

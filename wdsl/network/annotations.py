@@ -11,7 +11,8 @@ from wdsl import expressions as ex
 from wdsl.catalog import Weight
 from wdsl.diagnostics import Diagnostic, Fix, Label, by, listed, nearest
 from wdsl.network.constants import MAX_INTEGER, Value, type_name
-from wdsl.network.graph import Equation, Tie, WeightName
+from wdsl.network.graph import Equation, Tie, View, WeightName
+from wdsl.network.references import read_reference
 from wdsl.record import Record
 from wdsl.source import Span
 from wdsl.syntax import nodes
@@ -69,7 +70,7 @@ def read_annotations(
 
     `evaluate` gives the Value of a constant expression, or something else after a report.
     """
-    reader = _Reader({layer.name: layer for layer in layers}, evaluate, problems)
+    reader = Reader({layer.name: layer for layer in layers}, evaluate, problems)
     for layer in layers:
         statement = layer.statement
         if statement.annotations:
@@ -83,7 +84,7 @@ def read_annotations(
     return tuple(reader.equations), tuple(reader.ties)
 
 
-class _Reader:
+class Reader:
     def __init__(
         self,
         layers: Mapping[str, AnnotatedLayer],
@@ -323,30 +324,31 @@ class _Reader:
             self.error("E0509", "`tie` takes one weight: `tie(encode.kernel)`", annotation.span)
             return
         node = annotation.arguments[0].value
-        found = self.reference(layer, node)
+        found = read_reference(self, layer, node)
         if found is None:
             return
-        owner, reference, transposed = found
+        owner, reference, view = found.layer, found.weight, found.view
         name, other = WeightName(layer.name, weight.name), WeightName(owner.name, reference.name)
-        if name == other and not transposed:
+        if name == other and view == View():
             self.error("E0509", f"`{name}` is tied to itself", annotation.span, "this says nothing")
             return
-        shape = reference.shape[::-1] if transposed else reference.shape
-        if shape != weight.shape:
-            fits = shape[::-1] == weight.shape
+        if found.shape != weight.shape:
+            fits = found.shape[::-1] == weight.shape and len(weight.shape) == 2
             text = print_expression(node)
-            better = text.removesuffix(".T") if transposed else f"{text}.T"
+            better = text.removesuffix(".T") if text.endswith(".T") else f"{text}.T"
+            whole = f"`{other}` is {by(reference.shape)}"
             self.error(
                 "E0504",
                 f"`{name}` and `{other}` cannot be tied: their shapes differ",
                 annotation.span,
-                f"`{name}` is {by(weight.shape)}",
-                labels=(Label(owner.statement.value.span, f"`{other}` is {by(reference.shape)}"),),
+                f"`{name}` is {by(weight.shape)}"
+                + ("" if view.is_matrix else f", and what it is tied to is {by(found.shape)}"),
+                labels=(Label(owner.statement.value.span, whole),),
                 fix=Fix(annotation.span, f"tie({better})") if fits else None,
             )
             return
-        if transposed and len(shape) > 2:
-            self.error("E0505", f"`.T` of a weight with more than two axes {NOT_YET}", node.span)
+        if name == other and not view.is_matrix:
+            self.error("E0505", f"a tie of a weight to a part or a multiple of itself {NOT_YET}", annotation.span)
             return
         if reference.name == "bias" and owner.arguments.get("unit_forget_bias"):
             self.error(
@@ -367,60 +369,7 @@ class _Reader:
                     labels=(Label(annotation.span, "tied here"),),
                 )
                 return
-        turned = transposed and len(shape) == 2
-        self.ties.append(Tie(name, other, turned, print_annotation(annotation), annotation.span))
-
-    def reference(self, layer: AnnotatedLayer, node: nodes.Expression) -> tuple[AnnotatedLayer, Weight, bool] | None:
-        """The weight that a reference names, of another layer or of this one, and whether it is transposed."""
-        parts: list[nodes.Name] = []
-        inner = node
-        while isinstance(inner, nodes.Attribute):
-            parts.insert(0, inner.name)
-            inner = inner.value
-        if not isinstance(inner, nodes.Name):
-            self.error("E0505", f"in a tie, anything but a weight and its `.T` {NOT_YET}", node.span)
-            return None
-        parts.insert(0, inner)
-        transposed = False
-        while len(parts) > 1 and parts[-1].id == "T":
-            transposed = not transposed
-            parts.pop()
-        path = ".".join(part.id for part in parts)
-        owner = self.layers.get(parts[0].id)
-        if own := layer.weight(path):
-            return layer, own, transposed
-        if owner is None:
-            near = nearest(parts[0].id, self.layers)
-            self.error(
-                "E0201",
-                f"there is no layer `{parts[0].id}`",
-                parts[0].span,
-                f"did you mean `{near}`?" if near else "",
-                fix=Fix(parts[0].span, near) if near else None,
-            )
-            return None
-        if owner.weights is None:
-            if not any(problem.severity == "error" for problem in self.problems):
-                self.error("E0512", f"`{owner.name}` is never applied, so its weights have no shapes", node.span)
-            return None
-        if len(parts) == 1:
-            main = owner.row.main_weight
-            self.error(
-                "E0509",
-                f"`{owner.name}` is a layer: which of its weights?",
-                parts[0].span,
-                f"it has {listed([weight.name for weight in owner.weights])}",
-                fix=Fix(parts[0].span, f"{owner.name}.{main}") if main else None,
-            )
-            return None
-        weight = owner.weight(".".join(part.id for part in parts[1:]))
-        if weight is None:
-            self.unknown_weight(owner, ".".join(part.id for part in parts[1:]), parts[1].span.to(parts[-1].span))
-            return None
-        if not weight.trainable and owner.arguments.get("trainable", True):
-            self.error("E0508", f"`{path}` is not trained: its layer sets it itself", node.span)
-            return None
-        return owner, weight, transposed
+        self.ties.append(Tie(name, other, view, print_annotation(annotation), annotation.span))
 
     # Regions
 
@@ -464,6 +413,10 @@ class _Reader:
             case nodes.Unary("not", operand):
                 inner = self.region(weight, name, operand)
                 return ex.Call(ex.Symbol("Not"), (inner,)) if inner is not None else None
+            case nodes.Slice(nodes.Unary("not", start), stop, step):
+                # The grammar, for which `not` binds more tightly than `:`, reads `not 3:9` as `(not 3):9`.
+                entries = nodes.Slice(start, stop, step, span=start.span.to(node.span))
+                return self.region(weight, name, nodes.Unary("not", entries, span=node.span))
             case nodes.Slice():
                 index = self.index(node, math.prod(weight.shape), f"`{name}` has {math.prod(weight.shape)} entries")
                 return ex.Call(ex.Symbol("Flat"), (index,)) if index is not None else None
@@ -598,7 +551,7 @@ class _Term(Record):
 class _Predicate:
     """`where …` and `by …`: an expression in the indices of an entry."""
 
-    def __init__(self, reader: _Reader, weight: Weight, name: WeightName):
+    def __init__(self, reader: Reader, weight: Weight, name: WeightName):
         self.reader = reader
         self.shape = weight.shape
         self.name = name
@@ -666,6 +619,9 @@ class _Predicate:
     def constant(self, node: nodes.Expression) -> _Term | None:
         value = self.reader.constant(node)
         if value is None:
+            return None
+        if "l_" in ex.variables(value.expression) and len(self.shape) > INDICES.index("l"):
+            self.error("`l_` is what the index `l` is called in Python", node.span, "give it another name")
             return None
         if isinstance(value.value, bool):
             return _Term(value.expression, True, 1)

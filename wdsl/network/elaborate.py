@@ -112,7 +112,6 @@ class _Elaborator:
                 network.name.span,
                 hint="add `input NAME: [SIZE]`",
             )
-        self.check_keras_names()
         annotated = [
             AnnotatedLayer(
                 statement,
@@ -124,6 +123,10 @@ class _Elaborator:
             for layer, statement in layers
         ]
         equations, ties = read_annotations(annotated, self.evaluate, self.problems)
+        for tie in ties:
+            for operation in tie.view.operations():
+                self.operations.setdefault(operation, (tie.span, f"what `{tie.text}` takes"))
+        self.check_keras_names()
         steps = self.needed()
         kept = {step.name for step in steps if isinstance(step, graph.Layer)}
         for tie in ties:
@@ -181,6 +184,10 @@ class _Elaborator:
             return None
         if default is not None and not isinstance(default, Value):
             self.error("E0308", f"the default of `{name}` is not a constant", parameter.span)
+            return None
+        if default is not None and ex.variables(default.expression):
+            label = "Python has no such defaults: write this where it is needed"
+            self.error("E0308", f"the default of `{name}` depends on another parameter", parameter.span, label)
             return None
         if name in given:
             value = _value_of(given[name])

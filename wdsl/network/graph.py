@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from wdsl.catalog.model import Layer as CatalogLayer
 from wdsl.catalog.model import TensorSpec, Weight
-from wdsl.expressions import Expression
+from wdsl.expressions import Call, Constant, Expression, Operation, Subscript, Symbol, Variable, walk
 from wdsl.record import Record
 from wdsl.source import Source, Span
 
@@ -89,12 +89,68 @@ class Equation(Record):
     mechanism: str = "parameter"
 
 
+WHOLE = Variable("weight")
+TRANSPOSED = Call(Symbol("ops.transpose"), (WHOLE,))
+
+
+class View(Record):
+    """What a tie takes of a weight: an expression in the variable `weight`, and a number to multiply it with."""
+
+    expression: Expression = WHOLE
+    factor: Expression | None = None
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether the view is the weight itself or its transpose, so that equations carry over both ways."""
+        return self.factor is None and self.expression in (WHOLE, TRANSPOSED)
+
+    def of(self, weight: Expression) -> Expression:
+        """The view of a weight that an expression gives."""
+        seen = _put(weight, self.expression)
+        if self.factor is None:
+            return seen
+        if self.factor == Constant(-1):
+            return Operation("-", (seen,))
+        return Operation("*", (self.factor, seen))
+
+    def operations(self) -> Iterator[str]:
+        """The operations of Keras that computing the view takes."""
+        for part in walk(self.expression):
+            if isinstance(part, Subscript):
+                yield "ops.get_item"
+            elif isinstance(part, Symbol) and part.path.startswith("ops."):
+                yield part.path
+        if self.factor is not None:
+            yield "ops.negative" if self.factor == Constant(-1) else "ops.multiply"
+
+    def then(self, other: View) -> View:
+        """`other` of what this view shows."""
+        if self.expression == other.expression == TRANSPOSED:
+            expression: Expression = WHOLE
+        else:
+            expression = _put(self.expression, other.expression)
+        factors = [each for each in (other.factor, self.factor) if each is not None]
+        return View(expression, Operation("*", (factors[0], factors[1])) if len(factors) > 1 else (*factors, None)[0])
+
+
+def _put(weight: Expression, view: Expression) -> Expression:
+    """A view with an expression in place of `weight`, which stands innermost."""
+    match view:
+        case Variable():
+            return weight
+        case Call(function, (inner, *rest), keywords):
+            return Call(function, (_put(weight, inner), *rest), keywords)
+        case Subscript(inner, index):
+            return Subscript(_put(weight, inner), index)
+    raise TypeError(f"{view!r} is no view")
+
+
 class Tie(Record):
-    """`weight` equals `reference`, or its transpose, entry by entry."""
+    """`weight` equals a view of `reference`, entry by entry."""
 
     weight: WeightName
     reference: WeightName
-    transposed: bool
+    view: View
     text: str
     span: Span
 

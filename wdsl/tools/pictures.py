@@ -15,7 +15,7 @@ import numpy as np
 import wdsl
 from wdsl import expressions, structure
 from wdsl.diagnostics import by
-from wdsl.weights.entries import library
+from wdsl.weights.entries import library, see
 from wdsl.weights.solve import Structure
 
 if TYPE_CHECKING:
@@ -110,8 +110,7 @@ def colours(net: wdsl.Net, weight: Structure) -> Array:
     image[first < 0] = 1.0
     if solved.constant is not None:
         image[solved.constant != 0] = FIXED
-    if weight.transposed:
-        image = image.swapaxes(0, 1)
+    image = np.stack([see(weight.view, channel, net.network.values) for channel in np.moveaxis(image, -1, 0)], -1)
     return flattened(image, weight.weight.shape)
 
 

@@ -12,7 +12,7 @@ from wdsl import expressions as ex
 from wdsl import structure
 from wdsl.diagnostics import Diagnostic, Label
 from wdsl.network.annotations import MECHANISMS
-from wdsl.network.graph import Equation, Tie, WeightName
+from wdsl.network.graph import WHOLE, Equation, Tie, View, WeightName
 from wdsl.record import Record
 from wdsl.source import Span
 from wdsl.weights.counts import Counts
@@ -30,7 +30,7 @@ class _Claim(Record):
 
 def solve_entries(
     stated: Sequence[tuple[Equation, ex.Expression]],
-    members: Mapping[WeightName, bool],
+    members: Mapping[WeightName, View],
     symmetric: Tie | None,
     ties: Sequence[Tie],
     parameters: Mapping[str, Any],
@@ -39,8 +39,8 @@ def solve_entries(
     """The counts of a component; an error if an entry would be two values, else a warning for each weight in which
     entries are constant that its own annotations do not name. Mechanisms make no difference but to the counts.
 
-    `stated` are the equations with their expressions about the owner, `members` says which weights are the owner
-    transposed, and `symmetric` is the tie that makes the owner equal its own transpose, if one does.
+    `stated` are the equations with their expressions about the owner, `members` are the weights with their views of the
+    owner, and `symmetric` is the tie that makes the owner equal its own transpose, if one does.
     """
     equations: list[structure.Equation] = [structure.Symmetric()] if symmetric else []
     claims: list[_Claim] = []
@@ -88,15 +88,16 @@ def solve_entries(
         if not claim.mask.any()
     ]
     claimed = claimed_by[first].reshape(shape)
-    for name, transposed in members.items():
+    for name, view in members.items():
         named = np.zeros(shape, bool)
         for claim in claims:
             if claim.equation.weight == name:
                 named |= claim.mask
         unsaid = np.where(named, -1, claimed)
         if (unsaid >= 0).any():
-            turned = unsaid.T if transposed else unsaid
-            warnings.append(_spread(name, turned, claims, carriers))
+            seen = see(view, unsaid, parameters)
+            if (seen >= 0).any():
+                warnings.append(_spread(name, seen, claims, carriers))
     return Counts(stored.size, int(nonzero.sum())), warnings
 
 
@@ -179,8 +180,16 @@ def _entry(entry: int, shape: tuple[int, ...]) -> str:
     return str(subscripts) if len(subscripts) > 1 else str(subscripts[0])
 
 
+def see(view: View, array: np.ndarray[Any, Any], parameters: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+    """An array of a weight's shape as a view of the weight shows it, but for the factor."""
+    seen = ex.evaluate(view.expression, {**parameters, WHOLE.name: array}, library)
+    return np.asarray(seen)
+
+
 def library(path: str) -> Any:
-    """What the expressions of annotations refer to, without Keras: equations, whatever makes them hold."""
+    """What the expressions of annotations and views refer to, without Keras: equations, whatever makes them hold."""
+    if path.startswith("ops."):
+        return getattr(np, path.removeprefix("ops."))
     if path.startswith("np."):
         return getattr(np, path.removeprefix("np."))
     if path == "Via":

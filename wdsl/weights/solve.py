@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from wdsl import expressions as ex
 from wdsl.catalog.model import Weight
 from wdsl.diagnostics import Diagnostic, in_order
-from wdsl.network.graph import Equation, Layer, Network, Tie, WeightName
+from wdsl.network.graph import TRANSPOSED, Equation, Layer, Network, Tie, View, WeightName
 from wdsl.record import Record
 from wdsl.weights.counts import Counts, closed_form
 
@@ -27,7 +27,7 @@ class Structure(Record):
     weight: Weight
     layer: Layer
     owner: WeightName
-    transposed: bool
+    view: View
     equations: tuple[ex.Expression, ...]
     free: int
     nonzero: int
@@ -63,7 +63,7 @@ def solve(network: Network) -> tuple[Structures, tuple[Diagnostic, ...]]:
     problems: list[Diagnostic] = []
     weights = {name: (weight, layer) for name, weight, layer in network.weights()}
     solved: dict[WeightName, Structure] = {}
-    for component in _components(network, tuple(weights)):
+    for component in _components(network, tuple(weights), problems):
         for structure in _solve(component, network, weights, problems):
             solved[structure.name] = structure
     structures = tuple(solved[name] for name in weights)
@@ -83,15 +83,24 @@ def _trainable(weight: Weight) -> int:
 
 
 class _Component(Record):
-    """Weights that ties join. For each member whether it is the owner transposed; `symmetric` if a cycle says so."""
+    """Weights that ties join. For each member its view of the owner; `symmetric` if a cycle makes the owner so."""
 
     owner: WeightName
-    members: Mapping[WeightName, bool]
+    members: Mapping[WeightName, View]
     ties: tuple[Tie, ...]
     symmetric: Tie | None
 
 
-def _components(network: Network, names: tuple[WeightName, ...]) -> list[_Component]:
+def _tied_twice(tie: Tie) -> Diagnostic:
+    return Diagnostic(
+        "E0505",
+        f"`{tie.weight}` is tied in more than one way, and not all are whole weights or their `.T`",
+        tie.span,
+        "this version of wdsl does not compile that",
+    )
+
+
+def _components(network: Network, names: tuple[WeightName, ...], problems: list[Diagnostic]) -> list[_Component]:
     neighbours: dict[WeightName, list[tuple[WeightName, Tie]]] = {name: [] for name in names}
     tied = set()
     for tie in network.ties:
@@ -104,19 +113,29 @@ def _components(network: Network, names: tuple[WeightName, ...]) -> list[_Compon
     for name in sorted(names, key=lambda each: each in tied):
         if name in seen:
             continue
-        members = {name: False}
+        members = {name: View()}
         ties: dict[Tie, None] = {}
         symmetric = None
+        followed: set[Tie] = set()
         queue = [name]
         while queue:
             current = queue.pop()
             for other, tie in neighbours[current]:
                 ties[tie] = None
-                transposed = members[current] != tie.transposed
+                if (other == tie.weight and other != current) or tie.view.is_matrix:
+                    view = members[current].then(tie.view)  # a transpose is its own inverse
+                elif tie in followed:
+                    continue
+                else:
+                    problems.append(_tied_twice(tie))
+                    continue
+                followed.add(tie)
                 if other not in members:
-                    members[other] = transposed
+                    members[other] = view
                     queue.append(other)
-                elif members[other] != transposed:
+                elif members[other] != view and not (members[other].is_matrix and view.is_matrix):
+                    problems.append(_tied_twice(tie))
+                elif members[other] != view:
                     symmetric = symmetric or tie
         seen |= set(members)
         components.append(_Component(name, members, tuple(ties), symmetric))
@@ -131,9 +150,21 @@ def _solve(
 ) -> list[Structure]:
     shape = weights[component.owner][0].shape
     own = {name: [each for each in network.equations if each.weight == name] for name in component.members}
+    for name, view in component.members.items():
+        if own[name] and not view.is_matrix:
+            problems.append(
+                Diagnostic(
+                    "E0505",
+                    f"`{name}` is a part, reshaping or multiple of `{component.owner}` and has an annotation itself",
+                    own[name][0].span,
+                    "this version of wdsl does not compile that",
+                    hint=f"annotate `{component.owner}`",
+                )
+            )
+            own[name] = []
     stated = [
-        (each, _about_owner(each, own[name], transposed, alone=len(component.members) == 1))
-        for name, transposed in component.members.items()
+        (each, _about_owner(each, own[name], view.expression == TRANSPOSED, alone=len(component.members) == 1))
+        for name, view in component.members.items()
         for each in own[name]
     ]
     # A tie that makes a weight equal its own transpose, and the annotations. Those with a mechanism free nothing.
@@ -145,7 +176,7 @@ def _solve(
     # What is constant in one member may be so unsaid in another: that takes a look at the entries. So does what an
     # `equal` leaves out because of an equation that is not stored.
     constants = any(each.kind in ("zero", "fixed") for each, _ in stated)
-    rest_is_equal = ex.Call(ex.Symbol("Equal")) in stored and len(stored) < len(whole)
+    rest_is_equal = any(each.kind == "equal" for each, _ in stated) and len(stored) < len(whole)
     counts = None
     if not (constants and (len(component.members) > 1 or rest_is_equal)):
         of_stored, of_kept = closed_form(stored, shape), closed_form(kept, shape)
@@ -194,14 +225,14 @@ def _solve(
             name,
             *weights[name],
             component.owner,
-            transposed,
+            view,
             tuple(equations),
             counts.free if name == component.owner else 0,
             counts.nonzero,
             not frozen,
             ", ".join(each.text for each in sorted(annotated[name], key=lambda each: each.span.start)),
         )
-        for name, transposed in component.members.items()
+        for name, view in component.members.items()
     ]
 
 

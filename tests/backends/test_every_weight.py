@@ -1,0 +1,158 @@
+"""Annotations on every trainable weight of every layer of the catalogue, before and after training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wdsl
+from wdsl.catalog import LAYERS
+from wdsl.runtime import effective_weights
+
+keras = pytest.importorskip("keras")
+
+LAYERS_WITH_WEIGHTS: dict[str, tuple[str, str]] = {
+    "Dense": ("[6]", "Dense(3)"),
+    "EinsumDense": ("[4, 3]", 'EinsumDense("abc,cd->abd", [4, 5], bias_axes="d")'),
+    "Embedding": ("int32[4]", "Embedding(7, 3)"),
+    "Conv1D": ("[6, 3]", "Conv1D(4, 2)"),
+    "Conv2D": ("[6, 5, 2]", "Conv2D(3, 2)"),
+    "Conv3D": ("[4, 4, 4, 2]", "Conv3D(2, 2)"),
+    "Conv1DTranspose": ("[5, 3]", "Conv1DTranspose(4, 2)"),
+    "Conv2DTranspose": ("[4, 4, 2]", "Conv2DTranspose(3, 2)"),
+    "Conv3DTranspose": ("[3, 3, 3, 2]", "Conv3DTranspose(2, 2)"),
+    "DepthwiseConv1D": ("[6, 3]", "DepthwiseConv1D(2, depth_multiplier=2)"),
+    "DepthwiseConv2D": ("[5, 5, 2]", "DepthwiseConv2D(2, depth_multiplier=2)"),
+    "SeparableConv1D": ("[6, 3]", "SeparableConv1D(4, 2)"),
+    "SeparableConv2D": ("[5, 5, 2]", "SeparableConv2D(3, 2)"),
+    "BatchNormalization": ("[5]", "BatchNormalization()"),
+    "LayerNormalization": ("[5]", "LayerNormalization()"),
+    "GroupNormalization": ("[4, 6]", "GroupNormalization(2)"),
+    "RMSNormalization": ("[5]", "RMSNormalization()"),
+    "SimpleRNN": ("[4, 3]", "SimpleRNN(2)"),
+    "GRU": ("[4, 3]", "GRU(2)"),
+    "LSTM": ("[4, 3]", "LSTM(2)"),
+    "MultiHeadAttention": ("[4, 6]", "MultiHeadAttention(2, 3, value_dim=2)"),
+}
+"""An input, and a construction in which the layer has all of its weights."""
+
+
+def text(layer: str, weights: str = "") -> str:
+    """A network of one layer, and of what its braces hold."""
+    shape, construct = LAYERS_WITH_WEIGHTS[layer]
+    value = "some(x, x)" if layer == "MultiHeadAttention" else "x -> some"
+    return "\n".join(
+        [
+            "network Net {",
+            f"    input x: {shape}",
+            f"    layer some = {construct} {{ {weights} }}",
+            f"    output y = {value}",
+            "}",
+        ]
+    )
+
+
+@cache
+def plain(layer: str) -> wdsl.Net:
+    return wdsl.loads(text(layer))
+
+
+@cache
+def reference_of(layer: str) -> Any:
+    return plain(layer).to_keras()
+
+
+def weights() -> Iterator[tuple[str, str]]:
+    for layer in LAYERS_WITH_WEIGHTS:
+        for each in plain(layer).weights:
+            if each.weight.trainable:
+                yield layer, each.name.weight
+
+
+def test_no_layer_is_forgotten() -> None:
+    """A row that has trainable weights, by what it can initialize, is among those tried, with all of its weights."""
+    assert len(LAYERS) >= 30
+    with_weights = {
+        name for name, row in LAYERS.items() if any(each.name.endswith("_initializer") for each in row.arguments)
+    } | {"RMSNormalization"}  # fmt: skip
+    assert with_weights <= set(LAYERS_WITH_WEIGHTS)
+    for layer in LAYERS_WITH_WEIGHTS:
+        model = reference_of(layer)
+        assert len(model.trainable_weights) == sum(1 for name, _ in weights() if name == layer)
+
+
+def data(model: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    rng = np.random.default_rng(3)
+    shape = (4, *model.input_shape[1:])
+    whole = model.input.dtype.startswith("int")
+    x = rng.integers(0, 7, shape) if whole else rng.normal(size=shape).astype("float32")
+    return x, rng.normal(size=(4, *model.output_shape[1:])).astype("float32")
+
+
+def ones_for_zeros(net: wdsl.Net) -> Any:
+    """A live model none of whose parameters are zero: what is zero then is so by an annotation."""
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(2)
+    model = net.to_keras()
+    rng = np.random.default_rng(4)
+    for variable in model.trainable_weights:
+        variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+    return model
+
+
+@pytest.mark.parametrize(("layer", "weight"), list(weights()))
+def test_annotated(layer: str, weight: str) -> None:
+    """`zero[0]`, and then `equal` as well, before and after two steps of training."""
+    dense = next(each.weight for each in plain(layer).weights if each.name.weight == weight)
+    shape = tuple(map(int, dense.shape))
+    size = int(np.prod(shape))
+    for annotation, free in (("zero[0]", size - 1), ("equal, zero[0]", 1)):
+        net = wdsl.loads(text(layer, f"{weight}: {annotation}"))
+        assert net.parameters == net.dense_parameters - size + free
+        model = ones_for_zeros(net)
+        fixed = sum(int(np.prod(each.shape)) for each in model.non_trainable_weights)
+        assert model.count_params() == net.parameters + fixed
+        model.compile(keras.optimizers.Adam(0.05), "mse", run_eagerly=True)
+        x, y = data(model)
+        before = effective_weights(model)[f"some.{weight}"]
+        for _ in range(2):
+            model.train_on_batch(x, y)
+        after = effective_weights(model)[f"some.{weight}"]
+        for value in (before, after):
+            assert value.shape == shape
+            entries = value.ravel()
+            assert entries[0] == 0
+            assert (entries[1:] != 0).all()
+            if "equal" in annotation:
+                assert len(np.unique(entries[1:])) == 1
+            else:
+                assert len(np.unique(entries)) == size
+        same_as_plain(layer, weight, model, after, x)
+        if weight != "key.bias":  # it moves all scores of a query alike, which softmax does not see
+            assert (before != after).any()
+
+
+def same_as_plain(layer: str, weight: str, model: Any, value: np.ndarray[Any, Any], x: Any) -> None:
+    """From outside: Keras's own layer, with the weight set to this value, gives the same answers."""
+    reference = reference_of(layer)
+    path = next(each.weight.path for each in plain(layer).weights if each.name.weight == weight)
+    own = {variable.path.split("/", 1)[1]: variable for variable in reference.weights}
+    (annotated,) = [variable for name, variable in own.items() if name == path or name.endswith(f"/{path}")]
+    annotated.assign(value)
+    rest = [variable for variable in reference.weights if variable is not annotated]
+    theirs = [variable for variable in model.weights if variable.path != f"some/{weight.replace('.', '_')}"]
+    assert len(rest) == len(theirs)
+    for variable in rest:
+        (other,) = [each for each in theirs if ending(each.path) == ending(variable.path)]
+        variable.assign(other)
+    np.testing.assert_array_equal(np.asarray(model(x)), np.asarray(reference(x)))
+
+
+def ending(path: str) -> str:
+    """What tells the weights of one layer apart."""
+    parts = path.split("/")
+    return "/".join(parts[-2:]) if parts[-2] in ("query", "key", "value", "attention_output") else parts[-1]

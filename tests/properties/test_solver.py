@@ -1,0 +1,367 @@
+"""The solver against a union-find that knows nothing of it, on drawn systems of annotations; shapes and sizes too."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+import wdsl
+from wdsl import expressions as ex
+from wdsl import structure
+from wdsl.network.dimensions import Dim, dim, expression_of
+from wdsl.weights.counts import closed_form
+
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+Entry = tuple[int, int, int]
+"""A weight's number, a row, a column."""
+
+
+def examples(count: int) -> Callable[..., Any]:
+    return settings(
+        max_examples=count,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+    )
+
+
+# --- systems --------------------------------------------------------------------------------------
+
+
+class System:
+    """Some matrices with annotations: as wnet statements, and as what they say of each entry."""
+
+    def __init__(self, shapes: list[tuple[int, int]]) -> None:
+        self.shapes = shapes
+        self.annotations: list[list[str]] = [[] for _ in shapes]
+        self.zeros: list[set[tuple[int, int]]] = [set() for _ in shapes]
+        self.equal = [False] * len(shapes)
+        self.pairs: list[tuple[Entry, Entry]] = []
+        self.empty = 0
+        """How many `zero[…]` name no entry."""
+
+    def entries(self, weight: int) -> Iterator[tuple[int, int]]:
+        rows, columns = self.shapes[weight]
+        return ((i, j) for i in range(rows) for j in range(columns))
+
+    def text(self) -> str:
+        lines = []
+        for number, ((rows, columns), words) in enumerate(zip(self.shapes, self.annotations, strict=True)):
+            lines += [
+                f"    input x{number}: [{rows}]",
+                f"    layer a{number} = Dense({columns}, use_bias=false) {', '.join(words)}",
+                f"    output y{number} = x{number} -> a{number}",
+            ]
+        return "\n".join(["network System {", *lines, "}", ""])
+
+    def groups(self) -> dict[Entry, Entry | None]:
+        """A representative for every entry; None if it is zero."""
+        parent: dict[Entry, Entry] = {(w, i, j): (w, i, j) for w in range(len(self.shapes)) for i, j in self.entries(w)}
+
+        def find(entry: Entry) -> Entry:
+            while parent[entry] != entry:
+                entry = parent[entry]
+            return entry
+
+        for one, other in self.pairs:
+            parent[find(one)] = find(other)
+        for weight, equal in enumerate(self.equal):
+            if equal:
+                named = [(weight, i, j) for i, j in self.entries(weight) if (i, j) not in self.zeros[weight]]
+                for one, other in pairwise(named):
+                    parent[find(one)] = find(other)
+        dead = {find((weight, i, j)) for weight, zeros in enumerate(self.zeros) for i, j in zeros}
+        return {entry: None if find(entry) in dead else find(entry) for entry in parent}
+
+
+@st.composite
+def regions(draw: Draw, rows: int, columns: int) -> tuple[str, set[tuple[int, int]]]:
+    """A region as the language writes it, and its entries."""
+    everything = [(i, j) for i in range(rows) for j in range(columns)]
+    small = st.integers(-4, 4)
+    row, column = draw(st.integers(-rows, rows - 1)), draw(st.integers(-columns, columns - 1))
+    k, lower, upper = draw(small), draw(small), draw(small)
+    height, width = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    start, stop = sorted((draw(st.integers(0, rows)), draw(st.integers(0, rows))))
+    step = draw(st.integers(1, 2))
+    first, last = sorted((draw(st.integers(0, rows * columns)), draw(st.integers(0, rows * columns))))
+    choices: list[tuple[str, Callable[[int, int], bool]]] = [
+        (f"({row}, {column})", lambda i, j: (i, j) == (row % rows, column % columns)),
+        (f"{row % rows * columns + column % columns}", lambda i, j: (i, j) == (row % rows, column % columns)),
+        (f"{first}:{last}", lambda i, j: first <= i * columns + j < last),
+        (f"({start}:{stop}, ::{step})", lambda i, j: start <= i < stop and j % step == 0),
+        (f"({row}, :)", lambda i, j: i == row % rows),
+        ("diagonal", lambda i, j: i == j),
+        (f"diagonal({k})", lambda i, j: j - i == k),
+        ("upper", lambda i, j: j > i),
+        (f"upper({k})", lambda i, j: j - i >= k),
+        ("lower", lambda i, j: i > j),
+        (f"lower({k})", lambda i, j: i - j >= k),
+        (f"band({lower}, {upper})", lambda i, j: -lower <= j - i <= upper),
+        (f"blocks({height}, {width})", lambda i, j: i // height == j // width),
+        (f"where (i + {height} * j) % {width + 1} == 0", lambda i, j: (i + height * j) % (width + 1) == 0),
+        (f"where i < {width} and not (j == {height} or j > i + {k})",
+         lambda i, j: i < width and not (j == height or j > i + k)),
+        (f"where abs(i - j) >= {width} and max(i, j) * 2 != shape[0] + {k}",
+         lambda i, j: abs(i - j) >= width and max(i, j) * 2 != rows + k),
+    ]  # fmt: skip
+    text, predicate = draw(st.sampled_from(choices))
+    named = {entry for entry in everything if predicate(*entry)}
+    if draw(st.integers(0, 4)) == 0:
+        return f"not {text}", set(everything) - named
+    return text, named
+
+
+@st.composite
+def systems(draw: Draw) -> System:
+    sizes = st.integers(2, 4)
+    rows, columns = draw(sizes), draw(sizes)
+    # Shapes that ties can join are drawn more often than chance would.
+    alike = st.sampled_from([(rows, columns), (rows, columns), (columns, rows), (rows, rows)])
+    system = System(draw(st.lists(alike, min_size=1, max_size=3)))
+    for number, (rows, columns) in enumerate(system.shapes):
+        kinds = draw(
+            st.lists(st.sampled_from(["zero", "zero", "zero", "symmetric", "equal", "tie", "tie"]), max_size=4)
+        )
+        for kind in kinds:
+            match kind:
+                case "zero":
+                    drawn = draw(st.lists(regions(rows, columns), min_size=1, max_size=2))
+                    system.annotations[number].append(f"zero[{', '.join(text for text, _ in drawn)}]")
+                    named = set().union(*(named for _, named in drawn))
+                    system.zeros[number] |= named
+                    system.empty += not named
+                case "symmetric" if rows == columns:
+                    system.annotations[number].append("symmetric")
+                    system.pairs += [((number, i, j), (number, j, i)) for i, j in system.entries(number)]
+                case "equal":
+                    system.annotations[number].append("equal")
+                    system.equal[number] = True
+                case "tie":
+                    fits = [
+                        (other, transposed)
+                        for other, shape in enumerate(system.shapes)
+                        for transposed in (False, True)
+                        if (shape[::-1] if transposed else shape) == (rows, columns) and (other != number or transposed)
+                    ]
+                    if fits:
+                        other, transposed = draw(st.sampled_from(fits))
+                        name = "kernel" if other == number and draw(st.booleans()) else f"a{other}.kernel"
+                        system.annotations[number].append(f"tie({name}{'.T' if transposed else ''})")
+                        system.pairs += [
+                            ((number, i, j), (other, j, i) if transposed else (other, i, j))
+                            for i, j in system.entries(number)
+                        ]
+        system.annotations[number] = draw(st.permutations(system.annotations[number]))
+    return system
+
+
+def check_net(system: System, net: wdsl.Net) -> None:
+    groups = system.groups()
+    assert net.parameters == len(set(groups.values()) - {None})
+    assert net.dense_parameters == sum(math.prod(shape) for shape in system.shapes)
+    spread = {}
+    for weight, (found, zeros) in enumerate(zip(net.weights, system.zeros, strict=True)):
+        dead = {(i, j) for i, j in system.entries(weight) if groups[weight, i, j] is None}
+        assert found.nonzero == math.prod(system.shapes[weight]) - len(dead)
+        if dead - zeros:
+            spread[f"a{weight}.kernel"] = len(dead - zeros)
+    warned = {}
+    for each in net.diagnostics:
+        assert each.code in ("W0501", "W0502", "W0503")
+        if each.code == "W0501":
+            number, name = re.fullmatch(r"(entry|\d+) .*of `(.*)` (?:is|are) zero as well", each.message).groups()  # type: ignore[union-attr]
+            warned[name] = 1 if number == "entry" else int(number)
+    assert warned == spread
+    assert [each.code for each in net.diagnostics].count("W0503") == system.empty
+
+
+@examples(400)
+@given(systems())
+def test_the_solver_agrees_with_a_union_find(system: System) -> None:
+    check_net(system, wdsl.loads(system.text()))
+
+
+@examples(60)
+@given(systems(), st.randoms(use_true_random=False))
+def test_the_order_of_annotations_does_not_matter(system: System, random: Any) -> None:
+    text = system.text()
+    net = wdsl.loads(text)
+    for words in system.annotations:
+        random.shuffle(words)
+    other = wdsl.loads(system.text())
+    assert [(each.nonzero, each.owner == each.name) for each in net.weights] == [
+        (each.nonzero, each.owner == each.name) for each in other.weights
+    ]
+    assert net.parameters == other.parameters
+
+
+@examples(40)
+@given(systems())
+def test_live_weights_are_what_the_union_find_says(system: System) -> None:
+    """Each kernel read from outside, by the identity: entries are equal where they must be, and nowhere else."""
+    keras = pytest.importorskip("keras")
+    net = wdsl.loads(system.text())
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(1)
+    model = net.to_keras()
+    batch = max(rows for rows, _ in system.shapes)
+    inputs = [np.eye(batch, rows, dtype="float32") for rows, _ in system.shapes]
+    answers = model(inputs if len(inputs) > 1 else inputs[0])
+    answers = answers if isinstance(answers, dict) else {"y0": answers}
+    groups = system.groups()
+    values: dict[Any, set[float]] = {}
+    for (weight, i, j), group in groups.items():
+        values.setdefault(group, set()).add(float(np.asarray(answers[f"y{weight}"])[i, j]))
+    assert values.pop(None, {0.0}) == {0.0}
+    assert all(len(each) == 1 and each != {0.0} for each in values.values())
+    assert len(set.union(set(), *values.values())) == len(values)
+    assert model.count_params() == net.parameters == len(values)
+
+
+# --- counts in closed form ------------------------------------------------------------------------
+
+
+def call(name: str, *arguments: int) -> ex.Expression:
+    return ex.Call(ex.Symbol(name), tuple(map(ex.Constant, arguments)))
+
+
+@st.composite
+def lone_equations(draw: Draw) -> tuple[list[ex.Expression], tuple[int, ...]]:
+    rows = draw(st.integers(1, 6))
+    columns = draw(st.sampled_from([rows, rows, draw(st.integers(1, 6))]))
+    shape = draw(st.sampled_from([(rows, columns), (rows, columns), (rows,), (2, rows, columns)]))
+    offsets = st.integers(-7, 7)
+    equations: list[ex.Expression] = []
+    for kind in draw(st.lists(st.sampled_from(["Symmetric", "Equal", "Zero", "Zero"]), max_size=3)):
+        if kind == "Zero" and len(shape) == 2:
+            region = draw(st.sampled_from(["Diagonal", "Upper", "Lower", "Band"]))
+            count = 2 if region == "Band" else draw(st.integers(0, 1))
+            equations.append(ex.Call(ex.Symbol("Zero"), (call(region, *(draw(offsets) for _ in range(count))),)))
+        elif kind == "Equal" or (kind == "Symmetric" and shape == (rows, rows)):
+            equations.append(call(kind))
+    return equations, shape
+
+
+@examples(500)
+@given(lone_equations())
+def test_closed_forms_are_what_solving_gives(drawn: tuple[list[ex.Expression], tuple[int, ...]]) -> None:
+    equations, shape = drawn
+    counts = closed_form(equations, shape)
+    assume(counts is not None)
+    terms = [ex.evaluate(each, {}, lambda path: getattr(structure, path)) for each in equations]
+    solved = structure.index_map(terms, shape)
+    assert counts is not None
+    assert (counts.free, counts.nonzero) == (solved.size, int((solved.index >= 0).sum()))
+
+
+def test_closed_forms_are_there_for_what_is_common() -> None:
+    """The property above must not be empty."""
+    band = ex.Call(ex.Symbol("Zero"), (call("Band", 1, 1),))
+    for equations in ([], [call("Symmetric")], [call("Equal")], [band], [call("Symmetric"), band]):
+        counts = closed_form(equations, (4, 4))
+        assert counts is not None
+    assert counts.free == 3  # what is off the tridiagonal: (0, 2), (0, 3), (1, 3)
+
+
+# --- sizes ----------------------------------------------------------------------------------------
+
+
+def grown(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.tuples(st.sampled_from(["+", "-", "*", "//", "%"]), values, values) | st.tuples(st.just("-"), values)
+
+
+TREES = st.recursive(st.sampled_from(["a", "b"]) | st.integers(-5, 9), grown, max_leaves=8)
+
+
+def compute(tree: Any, values: dict[str, Any]) -> Any:
+    match tree:
+        case str():
+            return values[tree]
+        case (sign, operand):
+            return ex.UNARY[sign](compute(operand, values))
+        case (sign, left, right):
+            return ex.BINARY[sign](compute(left, values), compute(right, values))
+    return tree
+
+
+@examples(300)
+@given(TREES, st.integers(1, 6), st.integers(1, 6), st.integers(1, 9), st.integers(1, 9))
+def test_sizes_remember_their_expression(tree: Any, a: int, b: int, other_a: int, other_b: int) -> None:
+    """A size made by arithmetic from others is right, and so is its expression for other values of the parameters."""
+    try:
+        expected = compute(tree, {"a": a, "b": b})
+        elsewhere = compute(tree, {"a": other_a, "b": other_b})
+    except ZeroDivisionError:
+        assume(False)
+    size = compute(tree, {"a": dim(a, ex.Variable("a")), "b": dim(b, ex.Variable("b"))})
+    assert size == expected
+    assert isinstance(size, (Dim, int))
+    assert ex.evaluate(expression_of(size), {"a": other_a, "b": other_b}, str) == elsewhere
+
+
+def stages() -> Iterable[st.SearchStrategy[str]]:
+    size = st.sampled_from(["1", "2", "3", "k"])
+    padding = st.sampled_from(["valid", "same"])
+    yield st.builds(
+        "Conv2D({}, {}, strides={}, padding={})".format, st.sampled_from(["4", "n", "2 * n"]), size, size, padding
+    )
+    yield st.builds("MaxPooling2D({}, padding={})".format, size, padding)
+    yield st.builds("AveragePooling2D({}, strides={})".format, size, size)
+    yield st.builds("UpSampling2D({})".format, size)
+    yield st.builds("ZeroPadding2D({})".format, size)
+    yield st.builds("Conv2DTranspose(3, {}, strides={}, padding={})".format, size, size, padding)
+    yield st.builds("DepthwiseConv2D({}, padding={}, depth_multiplier={})".format, size, padding, size)
+    yield st.builds("SeparableConv2D(n, {}, dilation_rate={})".format, size, size)
+    yield st.just("Dense(n + 1)")
+    yield st.just("Permute([2, 1, 3])")
+    yield st.just("BatchNormalization()")
+
+
+CHAINS = st.lists(st.one_of(*stages()), min_size=1, max_size=4).map(" -> ".join)
+ENDS = st.sampled_from(["", " -> Flatten()", " -> GlobalMaxPooling2D()", " -> Flatten() -> RepeatVector(k) -> LSTM(n)",
+                        " -> Flatten() -> Dense(n) -> Reshape([n, 1])"])  # fmt: skip
+
+
+@examples(120)
+@given(CHAINS, ENDS, st.integers(1, 3), st.integers(1, 4))
+def test_shapes_of_chains_for_other_parameters(chain: str, end: str, k: int, n: int) -> None:
+    """The size that a rule gives for some parameters has the expression that gives it for others."""
+    text = (
+        f"network Chain(n: int = 3, k: int = 2) {{\n    input x: [9, 8 + n, n]\n    output y = x -> {chain}{end}\n}}\n"
+    )
+    try:
+        net = wdsl.loads(text)
+        other = wdsl.loads(text, parameters={"n": n, "k": k})
+    except wdsl.WdslError as error:
+        codes = {each.code for each in error.diagnostics}
+        assume(not codes)  # a chain that Keras would refuse, for these parameters
+    values = {"n": n, "k": k}
+    for size, expected in zip(net.outputs[0].spec.shape[1:], other.outputs[0].spec.shape[1:], strict=True):
+        assert ex.evaluate(expression_of(size), values, lambda path: {"max": max, "min": min}[path]) == expected
+
+
+@examples(25)
+@given(CHAINS, ENDS)
+def test_shapes_of_chains_are_those_of_the_live_model(chain: str, end: str) -> None:
+    keras = pytest.importorskip("keras")
+    text = (
+        f"network Chain(n: int = 3, k: int = 2) {{\n    input x: [9, 8 + n, n]\n    output y = x -> {chain}{end}\n}}\n"
+    )
+    try:
+        net = wdsl.loads(text)
+    except wdsl.WdslError:
+        assume(False)
+    keras.utils.clear_session()
+    model = net.to_keras()
+    assert model.output_shape == net.outputs[0].spec.shape
+    assert model.count_params() == net.parameters + sum(int(np.prod(w.shape)) for w in model.non_trainable_weights)

@@ -1,0 +1,228 @@
+"""What a tie refers to: a weight, or a view of one: transposed, reshaped, flipped, a slice of it, a multiple."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from wdsl import expressions as ex
+from wdsl.catalog import Weight, show
+from wdsl.diagnostics import Fix, by, listed, nearest
+from wdsl.network.constants import Value
+from wdsl.network.dimensions import expression_of
+from wdsl.network.graph import View
+from wdsl.record import Record
+from wdsl.source import Span
+from wdsl.syntax import nodes
+
+if TYPE_CHECKING:
+    from wdsl.network.annotations import AnnotatedLayer, Reader
+
+
+class Reference(Record):
+    """A weight of a layer, and the view of it, with the shape that it has then."""
+
+    layer: AnnotatedLayer
+    weight: Weight
+    view: View
+    shape: tuple[int, ...]
+
+
+def read_reference(reader: Reader, layer: AnnotatedLayer, node: nodes.Expression) -> Reference | None:
+    """What `node` refers to in an annotation of `layer`; None after a report."""
+
+    def inner(part: nodes.Expression) -> Reference | None:
+        return read_reference(reader, layer, part)
+
+    match node:
+        case nodes.Unary("-", operand):
+            found = inner(operand)
+            return found and _scaled(found, Value(-1, ex.Constant(-1)))
+        case nodes.Binary("*", factor, operand):
+            value = reader.constant(factor)
+            if value is None:
+                return None
+            if not isinstance(value.value, (int, float)) or isinstance(value.value, bool) or value.value == 0:
+                reader.error("E0509", "a factor is a number other than 0", factor.span, f"this is {show(value.value)}")
+                return None
+            found = inner(operand)
+            return found and _scaled(found, value)
+        case nodes.Attribute(value_, nodes.Name("T")):
+            found = inner(value_)
+            return found and _transposed(found)
+        case nodes.Call(nodes.Attribute(value_, name), arguments) if name.id in _METHODS:
+            found = inner(value_)
+            if found is None:
+                return None
+            if any(argument.name for argument in arguments):
+                reader.error("E0510", f"`.{name.id}` takes numbers, by position", node.span)
+                return None
+            return _METHODS[name.id](reader, found, [argument.value for argument in arguments], node.span)
+        case nodes.Call(nodes.Attribute(_, name)):
+            near = nearest(name.id, _METHODS)
+            fix = Fix(name.span, near) if near else None
+            reader.error("E0509", f"a weight has no `.{name.id}(…)`", name.span, f"it has {listed(_METHODS)}", fix=fix)
+            return None
+        case nodes.Subscript(value_, items):
+            found = inner(value_)
+            return found and _sliced(reader, found, items, node.span)
+    return _weight(reader, layer, node)
+
+
+def _weight(reader: Reader, layer: AnnotatedLayer, node: nodes.Expression) -> Reference | None:
+    """`encode.kernel`, or `key.kernel` of the annotated layer itself."""
+    parts: list[nodes.Name] = []
+    inner = node
+    while isinstance(inner, nodes.Attribute):
+        parts.insert(0, inner.name)
+        inner = inner.value
+    if not isinstance(inner, nodes.Name):
+        reader.error("E0509", "this is not a weight", node.span, "a weight is written as `encode.kernel`")
+        return None
+    parts.insert(0, inner)
+    path = ".".join(part.id for part in parts)
+    owner = reader.layers.get(parts[0].id)
+    if own := layer.weight(path):
+        return Reference(layer, own, View(), own.shape)
+    if owner is None:
+        near = nearest(parts[0].id, reader.layers)
+        reader.error(
+            "E0201",
+            f"there is no layer `{parts[0].id}`",
+            parts[0].span,
+            f"did you mean `{near}`?" if near else "",
+            fix=Fix(parts[0].span, near) if near else None,
+        )
+        return None
+    if owner.weights is None:
+        if not any(problem.severity == "error" for problem in reader.problems):
+            reader.error("E0512", f"`{owner.name}` is never applied, so its weights have no shapes", node.span)
+        return None
+    if len(parts) == 1:
+        main = owner.row.main_weight
+        reader.error(
+            "E0509",
+            f"`{owner.name}` is a layer: which of its weights?",
+            parts[0].span,
+            f"it has {listed([weight.name for weight in owner.weights])}",
+            fix=Fix(parts[0].span, f"{owner.name}.{main}") if main else None,
+        )
+        return None
+    weight = owner.weight(".".join(part.id for part in parts[1:]))
+    if weight is None:
+        reader.unknown_weight(owner, ".".join(part.id for part in parts[1:]), parts[1].span.to(parts[-1].span))
+        return None
+    if not weight.trainable and owner.arguments.get("trainable", True):
+        reader.error("E0508", f"`{path}` is not trained: its layer sets it itself", node.span)
+        return None
+    return Reference(owner, weight, View(), weight.shape)
+
+
+def _seen(found: Reference, expression: ex.Expression, shape: Sequence[int]) -> Reference:
+    return found.replace(view=found.view.replace(expression=expression), shape=tuple(shape))
+
+
+def _scaled(found: Reference, factor: Value) -> Reference:
+    before = found.view.factor
+    expression = factor.expression if before is None else ex.Operation("*", (factor.expression, before))
+    return found.replace(view=found.view.replace(factor=expression))
+
+
+def _transposed(found: Reference) -> Reference:
+    if len(found.shape) < 2:
+        return found
+    match found.view.expression:
+        case ex.Call(ex.Symbol("ops.transpose"), (before,)):
+            return _seen(found, before, found.shape[::-1])
+    return _seen(found, ex.Call(ex.Symbol("ops.transpose"), (found.view.expression,)), found.shape[::-1])
+
+
+def _transpose(reader: Reader, found: Reference, arguments: Sequence[nodes.Expression], span: Span) -> Reference | None:
+    values = _numbers(reader, arguments)
+    if values is None:
+        return None
+    axes = [value.value for value in values]
+    if not axes:
+        return _transposed(found)
+    if sorted(axes) != list(range(len(found.shape))):
+        reader.error(
+            "E0510", f"`.transpose` takes each axis from 0 to {len(found.shape) - 1} once, in the new order", span
+        )
+        return None
+    if axes == [1, 0]:
+        return _transposed(found)
+    order = ex.Sequence(tuple(value.expression for value in values))
+    call = ex.Call(ex.Symbol("ops.transpose"), (found.view.expression, order))
+    return _seen(found, call, [found.shape[axis] for axis in axes])
+
+
+def _reshape(reader: Reader, found: Reference, arguments: Sequence[nodes.Expression], span: Span) -> Reference | None:
+    values = _numbers(reader, arguments)
+    if values is None:
+        return None
+    sizes = [value.plain() for value in values]
+    known = math.prod(size for size in sizes if size != -1)
+    if sizes.count(-1) == 1 and known > 0 and math.prod(found.shape) % known == 0:
+        sizes[sizes.index(-1)] = math.prod(found.shape) // known
+    if any(size < 1 for size in sizes) or math.prod(sizes) != math.prod(found.shape):
+        reader.error(
+            "E0504",
+            f"{by(found.shape)} entries cannot be reshaped to {by(sizes)}",
+            span,
+            f"these are {math.prod(found.shape)} entries",
+        )
+        return None
+    shape = ex.Sequence(tuple(map(expression_of, sizes)))
+    return _seen(found, ex.Call(ex.Symbol("ops.reshape"), (found.view.expression, shape)), sizes)
+
+
+def _flip(reader: Reader, found: Reference, arguments: Sequence[nodes.Expression], span: Span) -> Reference | None:
+    values = _numbers(reader, arguments)
+    if values is None:
+        return None
+    rank = len(found.shape)
+    if len(values) != 1 or not -rank <= values[0].value < rank:
+        reader.error("E0510", f"`.flip` takes one axis, from 0 to {rank - 1}", span)
+        return None
+    call = ex.Call(ex.Symbol("ops.flip"), (found.view.expression,), (("axis", values[0].expression),))
+    return _seen(found, call, found.shape)
+
+
+_METHODS: dict[str, Callable[[Any, Reference, Sequence[nodes.Expression], Span], Reference | None]] = {
+    "transpose": _transpose,
+    "reshape": _reshape,
+    "flip": _flip,
+}
+
+
+def _sliced(reader: Reader, found: Reference, items: Sequence[nodes.Expression], span: Span) -> Reference | None:
+    rank = len(found.shape)
+    if len(items) > rank:
+        reader.error("E0506", f"{len(items)} indices are too many", span, f"the shape is {by(found.shape)}")
+        return None
+    shape: list[int] = []
+    indices: list[ex.Expression] = []
+    for axis, (item, size) in enumerate(zip(items, found.shape, strict=False)):
+        index = reader.index(item, size, f"axis {axis} has {size} entries")
+        if index is None:
+            return None
+        indices.append(index)
+        if isinstance(item, nodes.Slice):
+            bounds = [None if each is None else reader.whole(each) for each in (item.start, item.stop, item.step)]
+            left = len(range(*slice(*(bound and bound.value for bound in bounds)).indices(size)))
+            if left == 0:
+                reader.error("E0503", "the slice is empty", item.span, f"axis {axis} has {size} entries")
+                return None
+            shape.append(size if item.start is item.stop is item.step is None else left)
+    shape.extend(found.shape[len(items) :])
+    index = indices[0] if len(indices) == 1 else ex.Sequence(tuple(indices))
+    return _seen(found, ex.Subscript(found.view.expression, index), shape)
+
+
+def _numbers(reader: Reader, arguments: Sequence[nodes.Expression]) -> list[Value] | None:
+    """Whole numbers, one by one or as one list; None after a report."""
+    if len(arguments) == 1 and isinstance(arguments[0], (nodes.Tuple, nodes.List)):
+        arguments = arguments[0].items
+    values = [reader.whole(argument) for argument in arguments]
+    return None if any(value is None for value in values) else [value for value in values if value]
