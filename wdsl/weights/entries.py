@@ -35,9 +35,9 @@ def solve_entries(
     ties: Sequence[Tie],
     parameters: Mapping[str, Any],
     shape: tuple[int, ...],
-) -> tuple[Counts, list[Diagnostic]]:
-    """The counts of a component; an error if an entry would be two values, else a warning for each weight in which
-    entries are constant that its own annotations do not name. Mechanisms make no difference but to the counts.
+) -> tuple[Counts, Mapping[WeightName, int], list[Diagnostic]]:
+    """The counts of a component, and how many entries of each member are not zero; an error if an entry would be two
+    values, else a warning for each weight in which entries are constant that its own annotations do not name.
 
     `stated` are the equations with their expressions about the owner, `members` are the weights with their views of the
     owner, and `symmetric` is the tie that makes the owner equal its own transpose, if one does.
@@ -52,7 +52,7 @@ def solve_entries(
                 term = ex.evaluate(expression, parameters, library)
                 mask, value = term.known(shape)
         except (ArithmeticError, ValueError) as error:
-            return NOTHING_KNOWN, [_not_computed(equation, error)]
+            return NOTHING_KNOWN, {}, [_not_computed(equation, error)]
         equations.append(term)
         known |= mask
         if equation.kind in ("zero", "fixed"):
@@ -64,13 +64,13 @@ def solve_entries(
                 merges += term.merges(shape, known)
         except (ArithmeticError, ValueError) as error:
             assert origin is not None
-            return NOTHING_KNOWN, [_not_computed(origin, error)]
+            return NOTHING_KNOWN, {}, [_not_computed(origin, error)]
     first, factor, dead = structure.union(known.size, merges)
     carriers = [each.span for each, _ in stated if each.kind in ("symmetric", "skew", "equal")]
     carriers += [tie.span for tie in ties]
     conflict, claimed_by = _claims_of_groups(claims, first, factor, dead, shape, carriers)
     if conflict:
-        return NOTHING_KNOWN, [conflict]
+        return NOTHING_KNOWN, {}, [conflict]
     stored, kept = (
         structure.index_map(
             [term for origin, term in zip(origins, equations, strict=True) if _mechanism(origin) not in left_out],
@@ -98,7 +98,8 @@ def solve_entries(
             seen = see(view, unsaid, parameters)
             if (seen >= 0).any():
                 warnings.append(_spread(name, seen, claims, carriers))
-    return Counts(stored.size, int(nonzero.sum())), warnings
+    seen_nonzero = {name: int(see(view, nonzero, parameters).sum()) for name, view in members.items()}
+    return Counts(stored.size, int(nonzero.sum())), seen_nonzero, warnings
 
 
 def _mechanism(origin: Equation | None) -> str:

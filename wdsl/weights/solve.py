@@ -175,8 +175,9 @@ def _solve(
     equations = dict.fromkeys([*tied, *(_with_mechanism(each, expression) for each, expression in stated)])
     # What is constant in one member may be so unsaid in another: that takes a look at the entries. So does what an
     # `equal` leaves out because of an equation that is not stored.
-    constants = any(each.kind in ("zero", "fixed") for each, _ in stated)
+    constants = any(each.kind in ("zero", "fixed", "skew") for each, _ in stated)
     rest_is_equal = any(each.kind == "equal" for each, _ in stated) and len(stored) < len(whole)
+    nonzero: Mapping[WeightName, int] = {}
     counts = None
     if not (constants and (len(component.members) > 1 or rest_is_equal)):
         of_stored, of_kept = closed_form(stored, shape), closed_form(kept, shape)
@@ -195,7 +196,7 @@ def _solve(
     elif counts is None:
         from wdsl.weights.entries import solve_entries
 
-        counts, found = solve_entries(
+        counts, nonzero, found = solve_entries(
             stated, component.members, component.symmetric, component.ties, network.values, shape
         )
         problems += found
@@ -228,7 +229,8 @@ def _solve(
             view,
             tuple(equations),
             counts.free if name == component.owner else 0,
-            counts.nonzero,
+            # Without constants none is zero, however much of the owner a view shows.
+            nonzero.get(name, counts.nonzero if name == component.owner else math.prod(weights[name][0].shape)),
             not frozen,
             ", ".join(each.text for each in sorted(annotated[name], key=lambda each: each.span.start)),
         )
