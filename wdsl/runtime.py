@@ -121,7 +121,7 @@ def expansion_of(equations: Sequence[Equation], shape: Shape) -> Expansion:
     return kind(equations, shape)
 
 
-class Groups:
+class Grouped:
     """Groups of theta's entries that equations make one, up to a factor, or constant.
 
     `at` is where in the weight each entry of theta stands first.
@@ -176,7 +176,7 @@ class Enforced(Expansion):
             stored += more
             if more:
                 solved = index_map(stored, shape, known)
-                self.groups[mechanism] = Groups(solved, self.at)
+                self.groups[mechanism] = Grouped(solved, self.at)
         if "constraint" in self.groups:
             self.constraint = self.project
         averaged = np.zeros(self.size + 1, bool)
@@ -613,3 +613,21 @@ def effective_weights(model: Any, inputs: Any = None) -> dict[str, np.ndarray]:
         for layer in tied:
             del layer.weights_of_call
     return found
+
+
+def structures_of(model: Any) -> Iterator[tuple[str, np.ndarray, tuple[Any, ...]]]:
+    """The structured weights of a model that are not tied, and those that are shared.
+
+    For each its name, its value in a forward pass, and its equations.
+    """
+    found = effective_weights(model)
+    for layer in model._flatten_layers():
+        kind = keras.saving.get_registered_name(type(layer))
+        if kind == "wdsl>Shared" and layer.built:
+            weight = layer.expand(layer.theta)
+            yield layer.name, ops.convert_to_numpy(weight), layer.equations
+        elif kind == "wdsl>Structured":
+            for weight in layer.structured:
+                name = f"{layer.name}.{weight.path.replace('/', '.')}"
+                if weight.expansion:
+                    yield name, found[name], layer.structures[weight.path]

@@ -430,7 +430,7 @@ def expansion_of(equations: Sequence[Equation], shape: Shape) -> Expansion:
     return kind(equations, shape)
 
 
-class Groups:
+class Grouped:
     """Groups of theta's entries that equations make one, up to a factor, or constant.
 
     `at` is where in the weight each entry of theta stands first.
@@ -485,7 +485,7 @@ class Enforced(Expansion):
             stored += more
             if more:
                 solved = index_map(stored, shape, known)
-                self.groups[mechanism] = Groups(solved, self.at)
+                self.groups[mechanism] = Grouped(solved, self.at)
         if "constraint" in self.groups:
             self.constraint = self.project
         averaged = np.zeros(self.size + 1, bool)
