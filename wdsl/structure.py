@@ -422,7 +422,7 @@ class Equal(Several, Equation):
     def merges(self, shape: Shape, known: np.ndarray) -> Iterator[Merge]:
         masks = [~known] if not self.items else []
         for item in self.items:
-            if isinstance(item, Grouping):
+            if hasattr(item, "keys"):  # a loaded model's may be of another module
                 yield chain(item.keys(shape))
             else:
                 masks.append(item.mask(shape))

@@ -151,14 +151,6 @@ class Union(Several, Region):
         return mask
 
 
-class Grouping(Term):
-    """A way to put the entries of a weight into groups."""
-
-    def keys(self, shape: Shape) -> np.ndarray:
-        """The same number at entries of the same group."""
-        raise NotImplementedError
-
-
 Merge = tuple[np.ndarray, np.ndarray, float]
 
 
@@ -222,7 +214,7 @@ class Equal(Several, Equation):
     def merges(self, shape: Shape, known: np.ndarray) -> Iterator[Merge]:
         masks = [~known] if not self.items else []
         for item in self.items:
-            if isinstance(item, Grouping):
+            if hasattr(item, "keys"):  # a loaded model's may be of another module
                 yield chain(item.keys(shape))
             else:
                 masks.append(item.mask(shape))
@@ -433,38 +425,39 @@ def expansion_of(equations: Sequence[Equation], shape: Shape) -> Expansion:
 class Grouped:
     """Groups of theta's entries that equations make one, up to a factor, or constant.
 
-    `at` is where in the weight each entry of theta stands first.
+    `at` is where in the weight each entry of theta stands first, `counts` how much it
+    weighs in its group's mean.
     """
 
-    def __init__(self, solved: IndexMap, at: Indices) -> None:
+    def __init__(self, solved: IndexMap, at: Indices, counts: np.ndarray) -> None:
         index, self.size = solved.index.ravel()[at], solved.size
         self.is_live = index >= 0
         self.group = np.where(self.is_live, index, self.size)
         self.scale = 1.0 if solved.scale is None else solved.scale.ravel()[at]
         self.constant = 0.0 if solved.constant is None else solved.constant.ravel()[at]
+        self.share = counts * self.scale / np.bincount(self.group, counts)[self.group]
+        _, first, number = np.unique(self.group, return_index=True, return_inverse=True)
+        self.leader = first[number]
+        self.has_followers = bool(self.is_live[self.leader != np.arange(at.size)].any())
 
     def first(self, theta: Any) -> Any:
         """Theta with each group as its first entry says."""
-        _, first, number = np.unique(self.group, return_index=True, return_inverse=True)
-        return self.spread(
-            ops.take(ops.reshape(theta, (-1,)), first, axis=0), number, theta
-        )
+        flat = ops.reshape(theta, (-1,))
+        if self.has_followers:
+            flat = ops.take(flat, self.leader, axis=0)
+            flat = flat * ops.cast(self.scale, theta.dtype)
+        return self.with_constants(flat, theta)
 
-    def mean(self, theta: Any, counts: np.ndarray | None = None) -> Any:
-        """Theta with each group as its entries say on average, weighted by `counts`."""
-        counts = np.ones(self.group.size) if counts is None else counts
-        share = counts * self.scale / np.bincount(self.group, counts)[self.group]
-        sums = ops.segment_sum(
-            ops.reshape(theta, (-1,)) * ops.cast(share, theta.dtype),
-            self.group,
-            num_segments=self.size + 1,
-        )
-        return self.spread(sums, self.group, theta)
+    def mean(self, theta: Any) -> Any:
+        """Theta with each group as its entries say on average."""
+        parts = ops.reshape(theta, (-1,)) * ops.cast(self.share, theta.dtype)
+        means = ops.segment_sum(parts, self.group, num_segments=self.size + 1)
+        flat = ops.take(means, self.group, axis=0)
+        return self.with_constants(flat * ops.cast(self.scale, theta.dtype), theta)
 
-    def spread(self, values: Any, number: Indices, theta: Any) -> Any:
-        flat = ops.take(values, number, axis=0) * ops.cast(self.scale, theta.dtype)
-        constant = ops.cast(self.constant, theta.dtype)
-        return ops.reshape(ops.where(self.is_live, flat, constant), theta.shape)
+    def with_constants(self, flat: Any, theta: Any) -> Any:
+        flat = ops.where(self.is_live, flat, ops.cast(self.constant, theta.dtype))
+        return ops.reshape(flat, theta.shape)
 
 
 class Enforced(Expansion):
@@ -473,27 +466,30 @@ class Enforced(Expansion):
     def __init__(self, equations: Sequence[Equation], shape: Shape) -> None:
         self.equations = equations
         known = np.any([each.known(shape)[0] for each in equations], axis=0)
-        stored = [each for each in equations if not isinstance(each, Via)]
+        # Not isinstance: a loaded model may have equations of another module.
+        by: dict[str, list[Equation]] = {}
+        for each in equations:
+            by.setdefault(getattr(each, "mechanism", "parameter"), []).append(each)
+        stored = by.get("parameter", [])
         super().__init__(stored, shape, known)
         number, self.at = self.slots.ravel() - self.has_zeros, self.first_entries()
-        self.counts = np.bincount(number[number >= 0], minlength=self.size)
+        counts = np.bincount(number[number >= 0], minlength=self.size)
         self.groups = {}
         for mechanism in ("mask", "constraint", "gradient"):
-            # What one mechanism keeps must be in keeping with what those before do.
-            vias = [each for each in equations if isinstance(each, Via)]
-            more = [each for each in vias if each.mechanism == mechanism]
-            stored += more
-            if more:
+            if mechanism in by:
+                # Each mechanism keeps what those before it do as well.
+                stored = stored + by[mechanism]
                 solved = index_map(stored, shape, known)
-                self.groups[mechanism] = Grouped(solved, self.at)
+                weighs = counts if mechanism == "constraint" else np.ones_like(counts)
+                self.groups[mechanism] = Grouped(solved, self.at, weighs)
         if "constraint" in self.groups:
             self.constraint = self.project
         averaged = np.zeros(self.size + 1, bool)
         for each in equations:
-            if isinstance(each, Averaged):
-                for merge in each.merges(shape, known):
-                    averaged[number[np.concatenate(merge[:2])]] = True
-        self.divisors = np.where(averaged[:-1], self.counts, 1)
+            if getattr(each, "takes_mean", False):
+                for one, other, _ in each.merges(shape, known):
+                    averaged[number[one]] = averaged[number[other]] = True
+        self.divisors = np.where(averaged[:-1], counts, 1)
 
     def expand(self, theta: Any) -> Any:
         theta = ops.convert_to_tensor(theta)
@@ -509,7 +505,7 @@ class Enforced(Expansion):
 
     def project(self, theta: Any) -> Any:
         """What is nearest to theta and satisfies the equations `via constraint`."""
-        return self.groups["constraint"].mean(self.masked(theta), self.counts)
+        return self.groups["constraint"].mean(self.masked(theta))
 
     def reduce(self, weight: Any, initializer: Any) -> Any:
         """What is stored of a drawn weight, once all equations hold in it."""
@@ -555,6 +551,7 @@ class Via(Equation):
 class Averaged(Equal):
     """`Equal`, with the mean of the entries' gradients instead of their sum."""
 
+    takes_mean: ClassVar[bool] = True
     expansion: ClassVar[type[Expansion]] = Enforced
 
 
