@@ -193,6 +193,19 @@ def test_what_cannot_be_read_or_written_is_said(run: Run) -> None:
     )
 
 
+def test_a_full_disk_behind_standard_output_is_said(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cli.click, "echo", full)
+    for arguments in ("build", "fine.wnet", "-o", "-"), ("check", "fine.wnet", "--format", "json"):
+        result = run(*arguments)
+        assert (result.exit_code, result.stderr) == (
+            1,
+            "Error: cannot write standard output: No space left on device\n",
+        )
+
+
 def test_a_spec_may_have_any_name(run: Run) -> None:
     Path("net").write_text("fine")
     assert run("build", "net").exit_code == 0

@@ -104,55 +104,73 @@ def ones_for_zeros(net: wdsl.Net) -> Any:
     return model
 
 
-@pytest.mark.parametrize(("layer", "weight"), list(weights()))
-def test_annotated(layer: str, weight: str) -> None:
-    """`zero[0]`, and then `equal` as well, before and after two steps of training."""
-    dense = next(each.weight for each in plain(layer).weights if each.name.weight == weight)
-    shape = tuple(map(int, dense.shape))
-    size = int(np.prod(shape))
-    for annotation, free in (("zero[0]", size - 1), ("equal, zero[0]", 1)):
-        net = wdsl.loads(text(layer, f"{weight}: {annotation}"))
-        assert net.parameters == net.dense_parameters - size + free
-        model = ones_for_zeros(net)
-        fixed = sum(int(np.prod(each.shape)) for each in model.non_trainable_weights)
-        assert model.count_params() == net.parameters + fixed
-        model.compile(keras.optimizers.Adam(0.05), "mse", run_eagerly=True)
-        x, y = data(model)
-        before = effective_weights(model)[f"some.{weight}"]
-        for _ in range(2):
-            model.train_on_batch(x, y)
-        after = effective_weights(model)[f"some.{weight}"]
-        for value in (before, after):
-            assert value.shape == shape
-            entries = value.ravel()
-            assert entries[0] == 0
-            assert (entries[1:] != 0).all()
-            if "equal" in annotation:
-                assert len(np.unique(entries[1:])) == 1
-            else:
-                assert len(np.unique(entries)) == size
-        same_as_plain(layer, weight, model, after, x)
-        if weight != "key.bias":  # it moves all scores of a query alike, which softmax does not see
-            assert (before != after).any()
+Values = dict[str, np.ndarray[Any, Any]]
 
 
-def same_as_plain(layer: str, weight: str, model: Any, value: np.ndarray[Any, Any], x: Any) -> None:
-    """From outside: Keras's own layer, with the weight set to this value, gives the same answers."""
+def two_steps(layer: str, annotated: dict[str, str]) -> tuple[wdsl.Net, Values, Values]:
+    """The annotated weights before and after training; Keras's own layer with such weights answers the same."""
+    net = wdsl.loads(text(layer, "; ".join(f"{weight}: {words}" for weight, words in annotated.items())))
+    model = ones_for_zeros(net)
+    fixed = sum(int(np.prod(each.shape)) for each in model.non_trainable_weights)
+    assert model.count_params() == net.parameters + fixed
+    model.compile(keras.optimizers.Adam(0.05), "mse", run_eagerly=True)
+    x, y = data(model)
+    before = effective_weights(model)
+    for _ in range(2):
+        model.train_on_batch(x, y)
+    after = effective_weights(model)
+    assert before.keys() == after.keys() == {f"some.{weight}" for weight in annotated}
+    for name in after:
+        if name != "some.key.bias":  # it moves all scores of a query alike, which softmax does not see
+            assert (before[name] != after[name]).any()
     reference = reference_of(layer)
-    path = next(each.weight.path for each in plain(layer).weights if each.name.weight == weight)
+    paths = {each.name.weight: each.weight.path for each in plain(layer).weights}
     own = {variable.path.split("/", 1)[1]: variable for variable in reference.weights}
-    (annotated,) = [variable for name, variable in own.items() if name == path or name.endswith(f"/{path}")]
-    annotated.assign(value)
-    rest = [variable for variable in reference.weights if variable is not annotated]
-    theirs = [variable for variable in model.weights if variable.path != f"some/{weight.replace('.', '_')}"]
-    assert len(rest) == len(theirs)
-    for variable in rest:
+    for weight in annotated:
+        path = paths[weight]
+        (name,) = [name for name in own if name == path or name.endswith(f"/{path}")]
+        own.pop(name).assign(after[f"some.{weight}"])
+    free = {f"some/{weight.replace('.', '_')}" for weight in annotated}
+    theirs = [variable for variable in model.weights if variable.path not in free]
+    assert len(own) == len(theirs)
+    for variable in own.values():
         (other,) = [each for each in theirs if ending(each.path) == ending(variable.path)]
         variable.assign(other)
     np.testing.assert_array_equal(np.asarray(model(x)), np.asarray(reference(x)))
+    return net, before, after
 
 
 def ending(path: str) -> str:
     """What tells the weights of one layer apart."""
     parts = path.split("/")
     return "/".join(parts[-2:]) if parts[-2] in ("query", "key", "value", "attention_output") else parts[-1]
+
+
+def shape_of(layer: str, weight: str) -> tuple[int, ...]:
+    return next(tuple(map(int, each.weight.shape)) for each in plain(layer).weights if each.name.weight == weight)
+
+
+@pytest.mark.parametrize(("layer", "weight"), list(weights()))
+def test_one_entry_is_zero(layer: str, weight: str) -> None:
+    net, *values = two_steps(layer, {weight: "zero[0]"})
+    assert net.parameters == net.dense_parameters - 1
+    for each in values:
+        value = each[f"some.{weight}"]
+        assert value.shape == shape_of(layer, weight)
+        assert value.ravel()[0] == 0
+        assert (value.ravel()[1:] != 0).all()
+        assert len(np.unique(value)) == value.size
+
+
+@pytest.mark.parametrize("layer", LAYERS_WITH_WEIGHTS)
+def test_all_weights_are_one_value_but_for_a_zero(layer: str) -> None:
+    own = [weight for name, weight in weights() if name == layer]
+    net, *values = two_steps(layer, dict.fromkeys(own, "equal, zero[0]"))
+    assert net.parameters == len(own)
+    for each in values:
+        for weight in own:
+            value = each[f"some.{weight}"]
+            assert value.shape == shape_of(layer, weight)
+            assert value.ravel()[0] == 0
+            assert value.ravel()[1] != 0
+            assert len(np.unique(value.ravel()[1:])) == 1

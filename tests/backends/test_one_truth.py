@@ -22,6 +22,18 @@ SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.wnet"))
 
 # Networks whose structure, shapes and names follow from their parameters.
 FURTHER: dict[str, tuple[str, Mapping[str, Any]]] = {
+    "an_initializer_of_several_weights": (
+        """
+        network Initialized(heads: int = 2) {
+            input x: [3, 8]
+            layer a = MultiHeadAttention(heads, 4, kernel_initializer=he_normal, kernel_regularizer=L2(0.1)) {
+                query.kernel: tie(value.kernel)
+            }
+            output y = a(x, cast(x, float32))
+        }
+        """,
+        {"heads": 3},
+    ),
     "every_kind_of_region": (
         """
         network Regions(n: int = 4, k: int = 1) {
@@ -105,6 +117,19 @@ FURTHER: dict[str, tuple[str, Mapping[str, Any]]] = {
         }
         """.replace("first[0] if false else first", "first"),
         {"n": 4},
+    ),
+    "ties_to_slices_of_one_axis": (
+        """
+        network Parts(n: int = 4) {
+            input x: [n]
+            layer a = Dense(2 * n)
+            layer b = Dense(n) tie(a.kernel.T[n:]) { bias: tie(a.bias[::2]) }
+            layer c = Dense(n) { bias: tie(a.kernel[:, 0]) }
+            h = x -> b -> c
+            output y = h -> a
+        }
+        """,
+        {"n": 6},
     ),
     "tie_of_all_kinds": (
         """

@@ -185,7 +185,7 @@ def check_net(system: System, net: wdsl.Net) -> None:
     assert [each.code for each in net.diagnostics].count("W0503") == system.empty
 
 
-@examples(400)
+@examples(250)
 @given(systems())
 def test_the_solver_agrees_with_a_union_find(system: System) -> None:
     check_net(system, wdsl.loads(system.text()))
@@ -205,7 +205,7 @@ def test_the_order_of_annotations_does_not_matter(system: System, random: Any) -
     assert net.parameters == other.parameters
 
 
-@examples(40)
+@examples(20)
 @given(systems())
 def test_live_weights_are_what_the_union_find_says(system: System) -> None:
     """Each kernel read from outside, by the identity: entries are equal where they must be, and nowhere else."""
@@ -350,7 +350,7 @@ def test_shapes_of_chains_for_other_parameters(chain: str, end: str, k: int, n: 
         assert ex.evaluate(expression_of(size), values, lambda path: {"max": max, "min": min}[path]) == expected
 
 
-@examples(25)
+@examples(12)
 @given(CHAINS, ENDS)
 def test_shapes_of_chains_are_those_of_the_live_model(chain: str, end: str) -> None:
     keras = pytest.importorskip("keras")

@@ -123,7 +123,7 @@ NETWORKS = node(nodes.Network, NAMES, some(PARAMETERS), some(STATEMENTS, 0, 4), 
 
 
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
-@examples(250)
+@examples(150)
 @given(some(NETWORKS, 0, 2))
 def test_what_is_printed_is_read_back(networks: tuple[nodes.Network, ...]) -> None:
     tree = nodes.File(NOWHERE.source, networks)

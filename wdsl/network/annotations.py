@@ -360,7 +360,8 @@ class Reader:
             )
             return
         for argument in (weight.initializer, weight.regularizer):
-            if argument and argument in layer.given and name != other:
+            users = [each for each in layer.weights or () if argument in (each.initializer, each.regularizer)]
+            if argument and argument in layer.given and name != other and users == [weight]:
                 self.error(
                     "E0508",
                     f"`{argument}` of `{layer.name}` has nothing to work on: `{name}` is `{other}`",

@@ -71,6 +71,7 @@ class _Elaborator:
         self.names: dict[str, Result] = dict.fromkeys(lost, BROKEN)
         self.declared: dict[str, Span] = {}
         self.steps: list[graph.Input | LayerObject | graph.Binding] = []
+        self.inputs: set[str] = set()
         self.outputs: list[graph.Output] = []
         self.unnamed: list[LayerObject] = []
         # Names that Keras gives by itself in this network, with where it gives them and to what.
@@ -258,6 +259,7 @@ class _Elaborator:
             return
         spec = TensorSpec((None, *sizes), dtype)  # type: ignore[arg-type]
         self.names[name] = Tensor(spec, ex.Variable(name))
+        self.inputs.add(name)
         self.steps.append(graph.Input(name, spec, statement.doc, statement.span))
 
     def size(self, node: nodes.Expression) -> int | Broken | None:
@@ -338,9 +340,12 @@ class _Elaborator:
 
     def variable_for(self, name: str) -> str:
         """The variable that holds a tensor: its name, unless that is an input's, which the model needs at the end."""
-        taken = {step.name for step in self.steps if isinstance(step, graph.Input)} | set(self.names) - {name}
+
+        def is_taken(candidate: str) -> bool:
+            return candidate in self.inputs or (candidate in self.names and candidate != name)
+
         variable, number = name, 2
-        while variable in taken:
+        while is_taken(variable):
             variable, number = f"{name}_{number}", number + 1
         return variable
 
@@ -576,9 +581,11 @@ class _Elaborator:
                 return self.construct(function, node)
             if function.id in constants.FUNCTIONS and function.id not in catalog.FUNCTIONS:
                 return self.constant_function(function.id, node)
-            if function.id in catalog.FUNCTIONS:
+            if function.id in catalog.FUNCTIONS and function.id not in constants.FUNCTIONS:
+                return self.function(catalog.FUNCTIONS[function.id], [], node.arguments, node)
+            if function.id in catalog.FUNCTIONS:  # as `max`, which is for constants and for tensors
                 values = [(self.evaluate(each.value), each.value) for each in node.arguments if each.name is None]
-                if function.id in constants.FUNCTIONS and all(isinstance(value, Value) for value, _ in values):
+                if all(isinstance(value, Value) for value, _ in values):
                     return self.constant_function(function.id, node)
                 named = tuple(each for each in node.arguments if each.name is not None)
                 return self.function(catalog.FUNCTIONS[function.id], values, named, node)

@@ -216,7 +216,9 @@ def _sliced(reader: Reader, found: Reference, items: Sequence[nodes.Expression],
                 return None
             shape.append(size if item.start is item.stop is item.step is None else left)
     shape.extend(found.shape[len(items) :])
-    index = indices[0] if len(indices) == 1 else ex.Sequence(tuple(indices))
+    # Keras takes a slice only in a tuple.
+    alone = len(items) == 1 and not isinstance(items[0], nodes.Slice)
+    index = indices[0] if alone else ex.Sequence(tuple(indices))
     return _seen(found, ex.Subscript(found.view.expression, index), shape)
 
 

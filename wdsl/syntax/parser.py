@@ -55,7 +55,11 @@ def parse(source: Source) -> tuple[nodes.File, tuple[Diagnostic, ...]]:
 
 
 def _lost_documentation(source: Source, lines: Iterable[int]) -> Iterator[Diagnostic]:
-    for number in lines:
+    """A warning for each run of lines."""
+    lost = set(lines)
+    for number in lost:
+        if number - 1 in lost:
+            continue
         start = source.text.index("##", source.offset(number))
         yield Diagnostic(
             "W0101",

@@ -168,7 +168,7 @@ def check(
     else:
         from wdsl.tools import reports
 
-        click.echo(reports.json(diagnostics) if form == "json" else reports.sarif(diagnostics))
+        say(reports.json(diagnostics) if form == "json" else reports.sarif(diagnostics))
     if any(one.severity == "error" for one in diagnostics) or (strict and diagnostics):
         sys.exit(PROBLEMS)
 
@@ -190,7 +190,7 @@ def summary(spec: str, network: str | None, settings: Sequence[tuple[str, Any]])
     report(net.diagnostics)
     from wdsl.tools.summary import table
 
-    click.echo(table(net))
+    say(table(net))
 
 
 @main.command()
@@ -281,9 +281,19 @@ def specs(paths: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(files))
 
 
+def say(text: str | bytes) -> None:
+    """Writes to standard output, which may be a file on a full disk."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        raise  # click ends quietly
+    except OSError as error:
+        refuse("write", "standard output", error)
+
+
 def deliver(output: str, text: str) -> None:
     if output == "-":
-        click.echo(text.removesuffix("\n").encode())
+        say(text.removesuffix("\n").encode())
         return
     from wdsl.tools.files import write
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
 
 from wdsl import expressions as ex
 from wdsl.catalog.model import Weight
@@ -51,20 +53,39 @@ class Structures(Record):
     """What the same layers would have without annotations."""
 
     def of(self, layer: str | None) -> tuple[Structure, ...]:
-        return tuple(each for each in self.weights if each.name.layer == layer)
+        """The weights of a layer."""
+        return tuple(self._by_layer.get(layer, ()))
 
     def sharing(self, owner: WeightName) -> tuple[Structure, ...]:
         """The weights that are computed from the same parameters."""
-        return tuple(each for each in self.weights if each.owner == owner)
+        return tuple(self._by_owner.get(owner, ()))
+
+    @cached_property
+    def _by_layer(self) -> dict[str | None, list[Structure]]:
+        found: dict[str | None, list[Structure]] = {}
+        for each in self.weights:
+            found.setdefault(each.name.layer, []).append(each)
+        return found
+
+    @cached_property
+    def _by_owner(self) -> dict[WeightName, list[Structure]]:
+        found: dict[WeightName, list[Structure]] = {}
+        for each in self.weights:
+            found.setdefault(each.owner, []).append(each)
+        return found
 
 
 def solve(network: Network) -> tuple[Structures, tuple[Diagnostic, ...]]:
     """The structure of every weight, and warnings about what the annotations lead to."""
     problems: list[Diagnostic] = []
     weights = {name: (weight, layer) for name, weight, layer in network.weights()}
+    stated: dict[WeightName, list[Equation]] = {name: [] for name in weights}
+    for equation in network.equations:
+        stated[equation.weight].append(equation)
     solved: dict[WeightName, Structure] = {}
     for component in _components(network, tuple(weights), problems):
-        for structure in _solve(component, network, weights, problems):
+        own = {name: stated[name] for name in component.members}
+        for structure in _solve(component, own, network.values, weights, problems):
             solved[structure.name] = structure
     structures = tuple(solved[name] for name in weights)
     unnamed = sum(_trainable(weight) for layer in network.unnamed for weight in layer.weights)
@@ -144,12 +165,12 @@ def _components(network: Network, names: tuple[WeightName, ...], problems: list[
 
 def _solve(
     component: _Component,
-    network: Network,
+    own: dict[WeightName, list[Equation]],
+    parameters: Mapping[str, Any],
     weights: Mapping[WeightName, tuple[Weight, Layer]],
     problems: list[Diagnostic],
 ) -> list[Structure]:
     shape = weights[component.owner][0].shape
-    own = {name: [each for each in network.equations if each.weight == name] for name in component.members}
     for name, view in component.members.items():
         if own[name] and not view.is_matrix:
             problems.append(
@@ -197,7 +218,7 @@ def _solve(
         from wdsl.weights.entries import solve_entries
 
         counts, nonzero, found = solve_entries(
-            stated, component.members, component.symmetric, component.ties, network.values, shape
+            stated, component.members, component.symmetric, component.ties, parameters, shape
         )
         problems += found
     if counts.nonzero == 0 and stated:
