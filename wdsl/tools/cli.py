@@ -212,7 +212,7 @@ def verify(model: str) -> None:
         raise click.UsageError(f"{click.format_filename(model)} is no model that Keras can load: {reason}") from None
     except ImportError:
         raise click.UsageError("models need Keras and TensorFlow: pip install 'wdsl[tensorflow]'") from None
-    click.echo(str(found))
+    say(str(found))
     if not found.ok:
         sys.exit(PROBLEMS)
 
