@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 
 import numpy as np
 import pytest
 
 import wdsl
+import wdsl.runtime
 
 keras = pytest.importorskip("keras")
+
+
+@pytest.fixture(autouse=True)
+def registered_as_before() -> Iterator[None]:
+    """Keras finds the classes of the module that registered last; not those of a test that is over."""
+    objects = dict(keras.saving.get_custom_objects())
+    yield
+    keras.saving.get_custom_objects().clear()
+    keras.saving.get_custom_objects().update(objects)
+
 
 ALONE = [
     f"{annotation} via {mechanism}"
