@@ -19,6 +19,7 @@ from wdsl.emit import STAGES
 from wdsl.network import graph
 from wdsl.network.elaborate import elaborate
 from wdsl.plan import Plan, make_plan
+from wdsl.promises import Finding, Report
 from wdsl.record import Record
 from wdsl.source import Source, Span
 from wdsl.syntax import nodes
@@ -27,9 +28,24 @@ from wdsl.weights.solve import Structure, Structures, solve
 
 if TYPE_CHECKING:
     import keras  # noqa: TID251
+    import numpy as np
 
 __version__ = "0.1.0"
-__all__ = ["STAGES", "Net", "WdslError", "__version__", "check", "compile", "load", "loads", "to_python"]
+__all__ = [
+    "STAGES",
+    "Finding",
+    "Net",
+    "Report",
+    "WdslError",
+    "__version__",
+    "check",
+    "compile",
+    "effective_weights",
+    "load",
+    "loads",
+    "to_python",
+    "verify",
+]
 
 
 class WdslError(Exception):
@@ -219,6 +235,33 @@ def compile(path: str | os.PathLike[str], /, network: str | None = None, **param
 def to_python(path: str | os.PathLike[str], /, network: str | None = None, **parameters: Any) -> str:
     """Compile a file to the source of a Python module. Arguments and errors are those of `load`."""
     return load(path, network, **parameters).to_python()
+
+
+def effective_weights(model: keras.Model, inputs: Any = None) -> dict[str, np.ndarray[Any, Any]]:
+    """The structured weights of a model as its forward pass uses them, by the layer's name and theirs.
+
+    Tied weights are read in a forward pass, on `inputs` or else on zeros, with 64 for every unknown size.
+    """
+    from wdsl import runtime
+
+    return runtime.effective_weights(model, inputs)
+
+
+def verify(model: keras.Model | str | os.PathLike[str]) -> Report:
+    """Whether a model, or one saved as `.keras`, is what its annotations promise: a look at every entry.
+
+    Raises:
+        ValueError: The file is not a saved model that Keras can load.
+    """
+    import keras  # noqa: TID251
+
+    from wdsl import promises
+
+    if isinstance(model, (str, os.PathLike)):
+        from wdsl import runtime  # noqa: F401  (Keras finds the classes there)
+
+        model = keras.saving.load_model(model, compile=False)
+    return promises.verify(model)
 
 
 def _errors(problems: tuple[Diagnostic, ...]) -> bool:

@@ -44,7 +44,7 @@ CODES: dict[str, str] = {
     "E0504": "a tie of weights of different shapes",
     "E0505": "an annotation that is none, or that this version does not compile",
     "E0506": "an annotation for another number of axes",
-    "E0507": "a mechanism that is none, or that this version does not compile",
+    "E0507": "a mechanism that is none, or that the annotation cannot have",
     "E0508": "an annotation that an argument of the layer would break",
     "E0509": "a tie that names no weight",
     "E0510": "an annotation with the wrong parts",
@@ -58,6 +58,7 @@ CODES: dict[str, str] = {
     "W0501": "a zero that spreads",
     "W0503": "a region without entries",
     "W0502": "a weight with nothing left to train",
+    "W0504": "an equality that training will break",
 }
 """The title of every diagnostic code. `E…` are errors, `W…` warnings."""
 

@@ -14,21 +14,37 @@ import math
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import keras  # noqa: TID251
 import numpy as np
 from keras import layers, ops  # noqa: TID251
 
-from wdsl.structure import Equation, Shape, Term, from_config, index_map, to_config
+from wdsl.structure import (
+    Equal,
+    Equation,
+    IndexMap,
+    Indices,
+    Merge,
+    Shape,
+    Term,
+    from_config,
+    index_map,
+    to_config,
+)
 
 
 class Expansion:
     """The way between a weight and its free parameters, theta."""
 
-    def __init__(self, equations: Iterable[Equation], shape: Shape) -> None:
+    constraint: Any = None
+
+    def __init__(
+        self, equations: Iterable[Equation], shape: Shape, also_known: Any = False
+    ) -> None:
         equations = tuple(equations)
-        solved = index_map(equations, shape)
+        solved = index_map(equations, shape, also_known)
         self.shape, self.size = shape, solved.size
         self.scale, self.constant = solved.scale, solved.constant
         self.is_trained = all(equation.is_trained for equation in equations)
@@ -65,9 +81,7 @@ class Expansion:
         """
         if self.is_dense:
             return weight
-        seen = np.maximum.accumulate(self.slots.ravel())
-        first = np.flatnonzero(np.diff(seen, prepend=-1 + self.has_zeros))
-        theta = ops.take(ops.reshape(weight, (-1,)), first, axis=0)
+        theta = ops.take(ops.reshape(weight, (-1,)), self.first_entries(), axis=0)
         if isinstance(initializer, keras.initializers.VarianceScaling):
             live = self.slots >= self.has_zeros
             if self.constant is not None:
@@ -76,6 +90,11 @@ class Expansion:
             scale = math.sqrt(dense_fan / mean_fan(live, initializer.mode))
             theta = theta * scale
         return theta
+
+    def first_entries(self) -> Indices:
+        """Where each free parameter stands first in the weight."""
+        seen = np.maximum.accumulate(self.slots.ravel())
+        return np.flatnonzero(np.diff(seen, prepend=-1 + self.has_zeros))
 
     def add_theta(
         self, layer: Any, name: str, draw: Callable[[], Any], regularizer: Any
@@ -90,8 +109,149 @@ class Expansion:
             initializer=lambda shape, dtype: ops.cast(self.reduce(*draw()), dtype),
             trainable=self.is_trained,
             regularizer=regularizer and OnWeight(regularizer, self),
+            constraint=self.constraint,
             autocast=False,
         )
+
+
+def expansion_of(equations: Sequence[Equation], shape: Shape) -> Expansion:
+    """An expansion, of the kind that the equations ask for."""
+    kinds = (getattr(equation, "expansion", Expansion) for equation in equations)
+    kind = next((kind for kind in kinds if kind is not Expansion), Expansion)
+    return kind(equations, shape)
+
+
+class Grouped:
+    """Groups of theta's entries that equations make one, up to a factor, or constant.
+
+    `at` is where in the weight each entry of theta stands first, `counts` how much it
+    weighs in its group's mean.
+    """
+
+    def __init__(self, solved: IndexMap, at: Indices, counts: np.ndarray) -> None:
+        index, self.size = solved.index.ravel()[at], solved.size
+        self.is_live = index >= 0
+        self.group = np.where(self.is_live, index, self.size)
+        self.scale = 1.0 if solved.scale is None else solved.scale.ravel()[at]
+        self.constant = 0.0 if solved.constant is None else solved.constant.ravel()[at]
+        self.share = counts * self.scale / np.bincount(self.group, counts)[self.group]
+        _, first, number = np.unique(self.group, return_index=True, return_inverse=True)
+        self.leader = first[number]
+        self.has_followers = bool(self.is_live[self.leader != np.arange(at.size)].any())
+
+    def first(self, theta: Any) -> Any:
+        """Theta with each group as its first entry says."""
+        flat = ops.reshape(theta, (-1,))
+        if self.has_followers:
+            flat = ops.take(flat, self.leader, axis=0)
+            flat = flat * ops.cast(self.scale, theta.dtype)
+        return self.with_constants(flat, theta)
+
+    def mean(self, theta: Any) -> Any:
+        """Theta with each group as its entries say on average."""
+        parts = ops.reshape(theta, (-1,)) * ops.cast(self.share, theta.dtype)
+        means = ops.segment_sum(parts, self.group, num_segments=self.size + 1)
+        flat = ops.take(means, self.group, axis=0)
+        return self.with_constants(flat * ops.cast(self.scale, theta.dtype), theta)
+
+    def with_constants(self, flat: Any, theta: Any) -> Any:
+        flat = ops.where(self.is_live, flat, ops.cast(self.constant, theta.dtype))
+        return ops.reshape(flat, theta.shape)
+
+
+class Enforced(Expansion):
+    """An expansion with equations that hold by other means than what is stored."""
+
+    def __init__(self, equations: Sequence[Equation], shape: Shape) -> None:
+        self.equations = equations
+        known = np.any([each.known(shape)[0] for each in equations], axis=0)
+        # Not isinstance: a loaded model may have equations of another module.
+        by: dict[str, list[Equation]] = {}
+        for each in equations:
+            by.setdefault(getattr(each, "mechanism", "parameter"), []).append(each)
+        stored = by.get("parameter", [])
+        super().__init__(stored, shape, known)
+        number, self.at = self.slots.ravel() - self.has_zeros, self.first_entries()
+        counts = np.bincount(number[number >= 0], minlength=self.size)
+        self.groups = {}
+        for mechanism in ("mask", "constraint", "gradient"):
+            if mechanism in by:
+                # Each mechanism keeps what those before it do as well.
+                stored = stored + by[mechanism]
+                solved = index_map(stored, shape, known)
+                weighs = counts if mechanism == "constraint" else np.ones_like(counts)
+                self.groups[mechanism] = Grouped(solved, self.at, weighs)
+        if "constraint" in self.groups:
+            self.constraint = self.project
+        averaged = np.zeros(self.size + 1, bool)
+        for each in equations:
+            if getattr(each, "takes_mean", False):
+                for one, other, _ in each.merges(shape, known):
+                    averaged[number[one]] = averaged[number[other]] = True
+        self.divisors = np.where(averaged[:-1], counts, 1)
+
+    def expand(self, theta: Any) -> Any:
+        theta = ops.convert_to_tensor(theta)
+        if "gradient" in self.groups:
+            theta = with_gradient_of(theta, self.groups["gradient"].mean(theta))
+        if (self.divisors > 1).any():
+            divisors = ops.cast(self.divisors, theta.dtype)
+            theta = with_gradient_of(theta, theta / divisors)
+        return super().expand(self.masked(theta))
+
+    def masked(self, theta: Any) -> Any:
+        return self.groups["mask"].first(theta) if "mask" in self.groups else theta
+
+    def project(self, theta: Any) -> Any:
+        """What is nearest to theta and satisfies the equations `via constraint`."""
+        return self.groups["constraint"].mean(self.masked(theta))
+
+    def reduce(self, weight: Any, initializer: Any) -> Any:
+        """What is stored of a drawn weight, once all equations hold in it."""
+        whole = Expansion(self.equations, self.shape)
+        weight = whole.expand(whole.reduce(weight, initializer))
+        if self.is_dense:
+            return weight
+        return ops.take(ops.reshape(weight, (-1,)), self.at, axis=0)
+
+
+def with_gradient_of(value: Any, other: Any) -> Any:
+    """The value, to the bit, with the gradient that something else has."""
+    return ops.stop_gradient(value) + (other - ops.stop_gradient(other))
+
+
+@dataclass(frozen=True)
+class Via(Equation):
+    """An equation that holds by a mechanism, instead of by what is stored.
+
+    "mask": the weight in use satisfies it; what is stored need not.
+    "constraint": so does what is stored, at first and after each optimizer step.
+    "gradient": so it does at first, and gradients are such that it goes on.
+    "initial": so it does at first.
+    """
+
+    mechanism: str
+    equation: Equation
+    expansion: ClassVar[type[Expansion]] = Enforced
+
+    def __post_init__(self) -> None:
+        if self.mechanism not in ("mask", "constraint", "gradient", "initial"):
+            raise ValueError(f"There is no mechanism {self.mechanism!r}.")
+        if self.equation.from_outside or not self.equation.is_trained:
+            raise ValueError(f"{self.equation} cannot hold via {self.mechanism}.")
+
+    def known(self, shape: Shape) -> tuple[np.ndarray, float]:
+        return self.equation.known(shape)
+
+    def merges(self, shape: Shape, known: np.ndarray) -> Iterator[Merge]:
+        return self.equation.merges(shape, known)
+
+
+class Averaged(Equal):
+    """`Equal`, with the mean of the entries' gradients instead of their sum."""
+
+    takes_mean: ClassVar[bool] = True
+    expansion: ClassVar[type[Expansion]] = Enforced
 
 
 class OnWeight(keras.regularizers.Regularizer):
@@ -297,7 +457,7 @@ class Structured(layers.Wrapper):
                     f"Weight {path!r} of layer {self.name!r} can have no {refusal}."
                 )
         if not is_tied:
-            weight.expansion = Expansion(equations, weight.shape)
+            weight.expansion = expansion_of(equations, weight.shape)
             initializer, name = variable._initializer, path.replace("/", "_")
             weight.theta = weight.expansion.add_theta(
                 self, name, lambda: (variable, initializer), variable.regularizer
@@ -391,7 +551,7 @@ class Shared(keras.Layer):
         self.regularizer = keras.regularizers.get(regularizer)
 
     def build(self, input_shape: Any) -> None:
-        expansion = Expansion(self.equations, self.shape)
+        expansion = expansion_of(self.equations, self.shape)
         initializer, dtype = self.initializer, self.variable_dtype
         self.theta = expansion.add_theta(
             self,
@@ -458,3 +618,21 @@ def effective_weights(model: Any, inputs: Any = None) -> dict[str, np.ndarray]:
         for layer in tied:
             del layer.weights_of_call
     return found
+
+
+def structures_of(model: Any) -> Iterator[tuple[str, np.ndarray, tuple[Any, ...]]]:
+    """The structured weights of a model that are not tied, and those that are shared.
+
+    For each its name, its value in a forward pass, and its equations.
+    """
+    found = effective_weights(model)
+    for layer in model._flatten_layers():
+        kind = keras.saving.get_registered_name(type(layer))
+        if kind == "wdsl>Shared" and layer.built:
+            weight = layer.expand(layer.theta)
+            yield layer.name, ops.convert_to_numpy(weight), layer.equations
+        elif kind == "wdsl>Structured":
+            for weight in layer.structured:
+                name = f"{layer.name}.{weight.path.replace('/', '.')}"
+                if weight.expansion:
+                    yield name, found[name], layer.structures[weight.path]

@@ -422,7 +422,7 @@ class Equal(Several, Equation):
     def merges(self, shape: Shape, known: np.ndarray) -> Iterator[Merge]:
         masks = [~known] if not self.items else []
         for item in self.items:
-            if isinstance(item, Grouping):
+            if hasattr(item, "keys"):  # a loaded model's may be of another module
                 yield chain(item.keys(shape))
             else:
                 masks.append(item.mask(shape))
@@ -496,14 +496,18 @@ def union(
     return first, factor, np.concatenate(dead)
 
 
-def index_map(equations: Iterable[Equation], shape: Shape) -> IndexMap:
+def index_map(
+    equations: Iterable[Equation], shape: Shape, also_known: Any = False
+) -> IndexMap:
     """Solve the equations; free parameters are numbered by first entry in C order.
+
+    `also_known` is true at entries that other equations give a value.
 
     Raises ValueError if an entry would have two different values.
     """
     equations, size = list(equations), math.prod(shape)
     claims = [equation.known(shape) for equation in equations]
-    known = np.zeros(shape, bool)
+    known = np.zeros(shape, bool) | also_known
     for mask, _ in claims:
         known |= mask
     first, factor, dead = union(

@@ -260,6 +260,16 @@ def triangular_flow(model: Any) -> None:
     assert ((up != 0) == np.tril(np.ones((6, 6), bool))).all()
 
 
+def two_mechanisms(model: Any) -> None:
+    mix, out = dense(model, "mix"), dense(model, "out")
+    assert np.flatnonzero(mix.ravel() == 0).tolist() == [0, 2, 5, 10]
+    stored = next(each for each in model.get_layer("mix").weights if each.shape == (4, 4)).numpy()
+    assert (stored.ravel()[[5, 10]] == 0).all()
+    assert (out == out.T).all()
+    assert len(np.unique(out)) == 10
+    assert model.count_params() == 16 + 4 + 16 + 1
+
+
 def shared_filters(model: Any) -> None:
     filters = dense(model, "look")
     assert filters.shape == (3, 6)
@@ -285,6 +295,7 @@ PROMISES: dict[str, Callable[[Any], None]] = {
         circulant,
         random_features,
         triangular_flow,
+        two_mechanisms,
         shared_filters,
     )
 }

@@ -180,15 +180,15 @@ class Reader:
             return
         expression = getattr(self, kind)(weight, name, annotation)
         if expression is not None:
-            self.equations.append(Equation(name, kind, expression, print_annotation(annotation), annotation.span))
+            text, via = print_annotation(annotation), annotation.via.id if annotation.via else "parameter"
+            self.equations.append(Equation(name, kind, expression, text, annotation.span, via))
 
     def mechanism(self, annotation: nodes.Annotation) -> bool:
         via = annotation.via
         if via is None or via.id == "parameter":
             return True
-        if via.id in MECHANISMS:
-            self.error("E0507", f"`via {via.id}` {NOT_YET}", via.span)
-        else:
+        kind = annotation.name.id
+        if via.id not in MECHANISMS:
             near = nearest(via.id, MECHANISMS)
             fix = Fix(via.span, near) if near else None
             self.error(
@@ -198,6 +198,11 @@ class Reader:
                 f"they are {listed(MECHANISMS)}",
                 fix=fix,
             )
+        elif kind in ("tie", "frozen"):
+            does = "stores one weight for several" if kind == "tie" else "trains nothing"
+            self.error("E0507", f"`{kind}` has no other mechanism than `parameter`", via.span, f"it {does}")
+        else:
+            return True
         return False
 
     def symmetric(self, weight: Weight, name: WeightName, annotation: nodes.Annotation) -> ex.Expression | None:
@@ -248,13 +253,33 @@ class Reader:
     skew = symmetric
 
     def equal(self, weight: Weight, name: WeightName, annotation: nodes.Annotation) -> ex.Expression | None:
-        if annotation.arguments is not None:
-            self.error("E0505", f"`equal` with arguments {NOT_YET}", annotation.span)
+        if annotation.arguments is not None and not self.gradient_is_mean(annotation):
             return None
         groups = [self.grouping(weight, name, node) for node in annotation.regions or ()]
         if any(group is None for group in groups):
             return None
-        return ex.Call(ex.Symbol("Equal"), tuple(group for group in groups if group is not None))
+        name_of_class = "Equal" if annotation.arguments is None else "Averaged"
+        return ex.Call(ex.Symbol(name_of_class), tuple(group for group in groups if group is not None))
+
+    def gradient_is_mean(self, annotation: nodes.Annotation) -> bool:
+        """Whether the arguments of `equal` are `gradient=mean` and can be that."""
+        match annotation.arguments:
+            case (nodes.Argument(nodes.Name("gradient"), nodes.Name("mean")),):
+                pass
+            case _:
+                self.error("E0510", "in parentheses, `equal` takes `gradient=mean` alone", annotation.span)
+                return False
+        if annotation.via and annotation.via.id != "parameter":
+            self.error(
+                "E0507",
+                f"`gradient=mean` cannot go with `via {annotation.via.id}`",
+                annotation.span,
+                "`via gradient` takes the mean by itself"
+                if annotation.via.id == "gradient"
+                else "it is about the gradient of a parameter",
+            )
+            return False
+        return True
 
     def fixed(self, weight: Weight, name: WeightName, annotation: nodes.Annotation) -> ex.Expression | None:
         if not annotation.regions or annotation.value is None or annotation.arguments is not None:

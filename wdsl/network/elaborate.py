@@ -45,7 +45,7 @@ MODULE_NAMES = frozenset({
     *("At", "Axis", "Band", "Blocks", "By", "Diagonal", "Equal", "Equation", "Fixed", "Flat", "Frozen", "Grouping"),
     *("Index", "IndexMap", "Indices", "Lower", "Merge", "Not", "Region", "Several", "Shape", "Sizes", "Skew"),
     *("Symmetric", "Term", "Tied", "Traced", "Transposed", "TransposedGroups", "Union", "Upper", "Where", "Zero"),
-    *("Expansion", "OnWeight", "Shared", "StandIn", "Structured", "Weight"),
+    *("Averaged", "Enforced", "Expansion", "Grouped", "OnWeight", "Shared", "StandIn", "Structured", "Via", "Weight"),
 })  # fmt: skip
 """What a network cannot be called: the capital names of the runtime, whose text stands beside its function."""
 

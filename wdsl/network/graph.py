@@ -76,13 +76,17 @@ class WeightName(Record):
 
 
 class Equation(Record):
-    """An annotation of one weight, but a tie: its name, the expression that constructs it for the runtime, its text."""
+    """An annotation of one weight, but a tie: its name, the expression that constructs it for the runtime, its text.
+
+    `mechanism` is what stands after `via`; the expression leaves it out.
+    """
 
     weight: WeightName
     kind: str
     expression: Expression
     text: str
     span: Span
+    mechanism: str = "parameter"
 
 
 WHOLE = Variable("weight")

@@ -1,4 +1,4 @@
-"""The command line: `wdsl build`, `wdsl check`, `wdsl summary`.
+"""The command line: `wdsl build`, `wdsl check`, `wdsl summary`, `wdsl verify`.
 
 What is imported here is paid by every command, so reports, diffs and tables are imported where they are used.
 """
@@ -211,6 +211,30 @@ def summary(spec: str, network: str | None, settings: Sequence[tuple[str, Any]])
     from wdsl.tools.summary import table
 
     say(table(net))
+
+
+@main.command()
+@click.argument("model", metavar="MODEL.KERAS")
+def verify(model: str) -> None:
+    """Says whether a saved model is what its annotations promise.
+
+    Every entry that an equation speaks of is held against it, to the bit.
+    Exit status: 0 all promises kept, 1 one is broken, 2 misuse.
+
+    \b
+    Examples:
+      wdsl verify model.keras
+    """
+    try:
+        found = wdsl.verify(model)
+    except (OSError, TypeError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise click.UsageError(f"{click.format_filename(model)} is no model that Keras can load: {reason}") from None
+    except ImportError:
+        raise click.UsageError("models need Keras and TensorFlow: pip install 'wdsl[tensorflow]'") from None
+    say(str(found))
+    if not found.ok:
+        sys.exit(PROBLEMS)
 
 
 @main.command()

@@ -30,7 +30,7 @@ def closed_form(equations: Sequence[Expression], shape: tuple[int, ...]) -> Coun
                 symmetric = True
             case Call(Symbol("Skew"), ()):
                 skew = True
-            case Call(Symbol("Equal"), ()):
+            case Call(Symbol("Equal" | "Averaged"), ()):
                 equal = True
             case Call(Symbol("Frozen")):
                 pass

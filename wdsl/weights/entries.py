@@ -11,6 +11,7 @@ import numpy as np
 from wdsl import expressions as ex
 from wdsl import structure
 from wdsl.diagnostics import Diagnostic, Label
+from wdsl.network.annotations import MECHANISMS
 from wdsl.network.graph import WHOLE, Equation, Tie, View, WeightName
 from wdsl.record import Record
 from wdsl.source import Span
@@ -70,10 +71,17 @@ def solve_entries(
     conflict, claimed_by = _claims_of_groups(claims, first, factor, dead, shape, carriers)
     if conflict:
         return NOTHING_KNOWN, {}, [conflict]
-    solved = structure.index_map(equations, shape)
-    nonzero = solved.index >= 0
-    if solved.constant is not None:
-        nonzero |= solved.constant != 0
+    stored, kept = (
+        structure.index_map(
+            [term for origin, term in zip(origins, equations, strict=True) if _mechanism(origin) not in left_out],
+            shape,
+            known,
+        )
+        for left_out in (MECHANISMS[1:], ("initial",))
+    )
+    nonzero = kept.index >= 0
+    if kept.constant is not None:
+        nonzero |= kept.constant != 0
     warnings = [
         Diagnostic("W0503", f"`{claim.equation.text}` names no entry", claim.equation.span)
         for claim in claims
@@ -91,7 +99,11 @@ def solve_entries(
             if (seen >= 0).any():
                 warnings.append(_spread(name, seen, claims, carriers))
     seen_nonzero = {name: int(see(view, nonzero, parameters).sum()) for name, view in members.items()}
-    return Counts(solved.size, int(nonzero.sum())), seen_nonzero, warnings
+    return Counts(stored.size, int(nonzero.sum())), seen_nonzero, warnings
+
+
+def _mechanism(origin: Equation | None) -> str:
+    return origin.mechanism if origin else "parameter"
 
 
 def _not_computed(equation: Equation, error: Exception) -> Diagnostic:
@@ -176,9 +188,13 @@ def see(view: View, array: np.ndarray[Any, Any], parameters: Mapping[str, Any]) 
 
 
 def library(path: str) -> Any:
-    """What the expressions of annotations and views refer to, without Keras."""
+    """What the expressions of annotations and views refer to, without Keras: equations, whatever makes them hold."""
     if path.startswith("ops."):
         return getattr(np, path.removeprefix("ops."))
     if path.startswith("np."):
         return getattr(np, path.removeprefix("np."))
+    if path == "Via":
+        return lambda mechanism, equation: equation
+    if path == "Averaged":
+        return structure.Equal
     return getattr(structure, path, None) or getattr(builtins, path)

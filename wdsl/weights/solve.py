@@ -188,14 +188,22 @@ def _solve(
         for name, view in component.members.items()
         for each in own[name]
     ]
-    equations = [expression for _, expression in stated]
-    if component.symmetric:
-        equations.insert(0, ex.Call(ex.Symbol("Symmetric")))
-    equations = list(dict.fromkeys(equations))
-    # What is constant in one member may be so unsaid in another: that takes a look at the entries.
-    constants = any(equation.kind in ("zero", "fixed", "skew") for equation, _ in stated)
+    # A tie that makes a weight equal its own transpose, and the annotations. Those with a mechanism free nothing.
+    tied = [ex.Call(ex.Symbol("Symmetric"))] if component.symmetric else []
+    whole = [*tied, *(expression for _, expression in stated)]
+    kept = [*tied, *(expression for each, expression in stated if each.mechanism != "initial")]
+    stored = [*tied, *(expression for each, expression in stated if each.mechanism == "parameter")]
+    equations = dict.fromkeys([*tied, *(_with_mechanism(each, expression) for each, expression in stated)])
+    # What is constant in one member may be so unsaid in another: that takes a look at the entries. So does what an
+    # `equal` leaves out because of an equation that is not stored.
+    constants = any(each.kind in ("zero", "fixed", "skew") for each, _ in stated)
+    rest_is_equal = any(each.kind == "equal" for each, _ in stated) and len(stored) < len(whole)
     nonzero: Mapping[WeightName, int] = {}
-    counts = None if constants and len(component.members) > 1 else closed_form(equations, shape)
+    counts = None
+    if not (constants and (len(component.members) > 1 or rest_is_equal)):
+        of_stored, of_kept = closed_form(stored, shape), closed_form(kept, shape)
+        if of_stored and of_kept and closed_form(whole, shape):
+            counts = Counts(of_stored.free, of_kept.nonzero)
     if counts is None and math.prod(shape) > MAX_ENTRIES:
         problems.append(
             Diagnostic(
@@ -218,6 +226,19 @@ def _solve(
         problems.append(
             Diagnostic("W0502", f"`{component.owner}` has nothing left to train", where, "every entry is zero")
         )
+    frozen = any(equation.kind == "frozen" for equation, _ in stated)
+    if not frozen and weights[component.owner][0].trainable:
+        problems += [
+            Diagnostic(
+                "W0504",
+                f"training will break `{each.text}`",
+                each.span,
+                "it holds at the start alone",
+                hint="leave `via initial` out to keep it",
+            )
+            for each, _ in stated
+            if each.mechanism == "initial" and each.kind in ("symmetric", "skew", "equal")
+        ]
     annotated: dict[WeightName, list[Equation | Tie]] = {name: [*equations] for name, equations in own.items()}
     for tie in component.ties:
         annotated[tie.weight].append(tie)
@@ -231,11 +252,18 @@ def _solve(
             counts.free if name == component.owner else 0,
             # Without constants none is zero, however much of the owner a view shows.
             nonzero.get(name, counts.nonzero if name == component.owner else math.prod(weights[name][0].shape)),
-            not any(equation.kind == "frozen" for equation, _ in stated),
+            not frozen,
             ", ".join(each.text for each in sorted(annotated[name], key=lambda each: each.span.start)),
         )
         for name, view in component.members.items()
     ]
+
+
+def _with_mechanism(equation: Equation, expression: ex.Expression) -> ex.Expression:
+    """The equation for the runtime, with its mechanism if it has one of its own."""
+    if equation.mechanism == "parameter":
+        return expression
+    return ex.Call(ex.Symbol("Via"), (ex.Constant(equation.mechanism), expression))
 
 
 def _about_owner(equation: Equation, beside: list[Equation], transposed: bool, alone: bool) -> ex.Expression:
@@ -246,7 +274,7 @@ def _about_owner(equation: Equation, beside: list[Equation], transposed: bool, a
         # It is about the entries that nothing on its own weight makes constant, whatever the other members say.
         regions = [region for each in beside for region in _regions(each)]
         rest = ex.Call(ex.Symbol("Not"), (ex.Call(ex.Symbol("Union"), tuple(regions)),))
-        expression = ex.Call(ex.Symbol("Equal"), (rest,))
+        expression = ex.Call(expression.function, (rest,))
     if not transposed or equation.kind not in ("zero", "fixed", "equal"):
         return expression
     return ex.Call(

@@ -66,6 +66,9 @@ def Autoencoder(code: int = 16) -> keras.Model:
 Shape = tuple[int, ...]
 
 
+Indices = np.ndarray[Any, np.dtype[np.intp]]
+
+
 class Term:
     """An equation or a region: one word of what a weight's structure says."""
 
@@ -160,14 +163,18 @@ def union(
     return first, factor, np.concatenate(dead)
 
 
-def index_map(equations: Iterable[Equation], shape: Shape) -> IndexMap:
+def index_map(
+    equations: Iterable[Equation], shape: Shape, also_known: Any = False
+) -> IndexMap:
     """Solve the equations; free parameters are numbered by first entry in C order.
+
+    `also_known` is true at entries that other equations give a value.
 
     Raises ValueError if an entry would have two different values.
     """
     equations, size = list(equations), math.prod(shape)
     claims = [equation.known(shape) for equation in equations]
-    known = np.zeros(shape, bool)
+    known = np.zeros(shape, bool) | also_known
     for mask, _ in claims:
         known |= mask
     first, factor, dead = union(
@@ -220,9 +227,13 @@ def from_config(config: Any, kinds: Mapping[str, type[Term]] = Term.kinds) -> An
 class Expansion:
     """The way between a weight and its free parameters, theta."""
 
-    def __init__(self, equations: Iterable[Equation], shape: Shape) -> None:
+    constraint: Any = None
+
+    def __init__(
+        self, equations: Iterable[Equation], shape: Shape, also_known: Any = False
+    ) -> None:
         equations = tuple(equations)
-        solved = index_map(equations, shape)
+        solved = index_map(equations, shape, also_known)
         self.shape, self.size = shape, solved.size
         self.scale, self.constant = solved.scale, solved.constant
         self.is_trained = all(equation.is_trained for equation in equations)
@@ -259,9 +270,7 @@ class Expansion:
         """
         if self.is_dense:
             return weight
-        seen = np.maximum.accumulate(self.slots.ravel())
-        first = np.flatnonzero(np.diff(seen, prepend=-1 + self.has_zeros))
-        theta = ops.take(ops.reshape(weight, (-1,)), first, axis=0)
+        theta = ops.take(ops.reshape(weight, (-1,)), self.first_entries(), axis=0)
         if isinstance(initializer, keras.initializers.VarianceScaling):
             live = self.slots >= self.has_zeros
             if self.constant is not None:
@@ -270,6 +279,11 @@ class Expansion:
             scale = math.sqrt(dense_fan / mean_fan(live, initializer.mode))
             theta = theta * scale
         return theta
+
+    def first_entries(self) -> Indices:
+        """Where each free parameter stands first in the weight."""
+        seen = np.maximum.accumulate(self.slots.ravel())
+        return np.flatnonzero(np.diff(seen, prepend=-1 + self.has_zeros))
 
     def add_theta(
         self, layer: Any, name: str, draw: Callable[[], Any], regularizer: Any
@@ -284,8 +298,16 @@ class Expansion:
             initializer=lambda shape, dtype: ops.cast(self.reduce(*draw()), dtype),
             trainable=self.is_trained,
             regularizer=regularizer and OnWeight(regularizer, self),
+            constraint=self.constraint,
             autocast=False,
         )
+
+
+def expansion_of(equations: Sequence[Equation], shape: Shape) -> Expansion:
+    """An expansion, of the kind that the equations ask for."""
+    kinds = (getattr(equation, "expansion", Expansion) for equation in equations)
+    kind = next((kind for kind in kinds if kind is not Expansion), Expansion)
+    return kind(equations, shape)
 
 
 class OnWeight(keras.regularizers.Regularizer):
@@ -491,7 +513,7 @@ class Structured(layers.Wrapper):
                     f"Weight {path!r} of layer {self.name!r} can have no {refusal}."
                 )
         if not is_tied:
-            weight.expansion = Expansion(equations, weight.shape)
+            weight.expansion = expansion_of(equations, weight.shape)
             initializer, name = variable._initializer, path.replace("/", "_")
             weight.theta = weight.expansion.add_theta(
                 self, name, lambda: (variable, initializer), variable.regularizer
@@ -585,7 +607,7 @@ class Shared(keras.Layer):
         self.regularizer = keras.regularizers.get(regularizer)
 
     def build(self, input_shape: Any) -> None:
-        expansion = Expansion(self.equations, self.shape)
+        expansion = expansion_of(self.equations, self.shape)
         initializer, dtype = self.initializer, self.variable_dtype
         self.theta = expansion.add_theta(
             self,

@@ -1,0 +1,98 @@
+"""Whether the weights of a model are what their equations say: a look at every entry that one speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from wdsl.record import Record
+
+PROMISES = {
+    "parameter": "always",
+    "mask": "in every forward pass",
+    "constraint": "after every optimizer step",
+    "gradient": "under optimizers that act entry by entry",
+    "initial": "not promised",
+}
+
+
+class Finding(Record):
+    """What was found of one equation: by how much it is missed at most, of how many entries it speaks."""
+
+    weight: str
+    equation: str
+    promise: str
+    violation: float
+    entries: int
+
+    @property
+    def ok(self) -> bool:
+        return self.violation == 0 or self.promise == PROMISES["initial"]
+
+
+class Report(Record):
+    """A finding for every equation of every weight with structure."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether all that is promised holds, to the bit."""
+        return all(finding.ok for finding in self.findings)
+
+    def __str__(self) -> str:
+        rows = [
+            (each.weight, each.equation, each.promise, f"{each.entries:,} entries", _verdict(each))
+            for each in self.findings
+        ]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        broken = sum(not each.ok for each in self.findings)
+        kept = "every promise is kept" if self.ok else f"{broken} of {len(rows)} equations broken"
+        return "\n".join([*lines, kept if rows else "no weight has structure"])
+
+
+def _verdict(finding: Finding) -> str:
+    if finding.violation == 0:
+        return "holds"
+    return f"{'off' if finding.ok else 'BROKEN'} by {finding.violation:.3g}"
+
+
+def verify(model: Any) -> Report:
+    """Hold the weights that a model uses against their equations."""
+    return Report(tuple(_findings(model)))
+
+
+def _findings(model: Any) -> Iterator[Finding]:
+    import numpy as np
+
+    from wdsl import runtime
+
+    for name, array, equations in runtime.structures_of(model):
+        known = np.zeros(array.shape, bool)
+        for equation in equations:
+            known |= equation.known(array.shape)[0]
+        for equation in equations:
+            mask, value = equation.known(array.shape)
+            mask, flat = mask.copy(), array.ravel()
+            misses = [array[mask] - np.asarray(value, array.dtype)]
+            for one, other, factor in equation.merges(array.shape, known):
+                misses.append(flat[one] - np.asarray(factor, array.dtype) * flat[other])
+                mask.flat[one] = mask.flat[other] = True
+            if equation.is_trained:
+                mechanism = getattr(equation, "mechanism", "parameter")
+                words = _words(getattr(equation, "equation", equation))
+                worst = np.abs(np.concatenate(misses)).max(initial=0)
+                yield Finding(name, words, PROMISES[mechanism], float(worst), int(mask.sum()))
+
+
+def _words(value: Any) -> str:
+    """A term as the code that constructs it, short."""
+    if hasattr(value, "parts"):
+        return f"{type(value).__name__}({', '.join(map(_words, value.parts()))})"
+    if isinstance(value, slice):
+        return ":".join("" if each is None else str(each) for each in (value.start, value.stop, value.step))
+    if isinstance(value, tuple):
+        name, *arguments = value
+        return f"{name}({', '.join(map(_words, arguments))})"
+    return str(value)
