@@ -52,7 +52,7 @@ def test_describe(type_: str, words: str) -> None:
         ("policy", "mixed_bfloat16", None),
         ("dtype", "mixed_bfloat16", '`it` must be a dtype, not "mixed_bfloat16"'),
         ("tensor", TensorSpec((None, 3)), None),
-        ("size", TensorSpec((None, 3)), "`it` must be a whole number of at least 1, not a tensor of shape [?, 3]"),
+        ("size", TensorSpec((None, 3)), "`it` must be a whole number of at least 1, not a tensor of shape [3]"),
         ("unset", {"mode": "int8"}, "`it` must be left out: a .wnet file cannot give it"),
         ("unset", None, None),
     ],
