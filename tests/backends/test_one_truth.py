@@ -258,7 +258,6 @@ def test_other_values(case: str, modules: dict[str, ModuleType]) -> None:
     assert net.to_python().split("# line")[1:] == net_of(case).to_python().split("# line")[1:]
 
 
-@pytest.mark.xfail(reason="whether the zero reaches the `equal` is decided when compiling, for the values then given")
 @pytest.mark.parametrize("statement", ["where j > 5", "diagonal(6)"])
 def test_what_a_zero_reaches_depends_on_the_parameters(
     statement: str, python_module: Callable[..., ModuleType]
@@ -267,7 +266,7 @@ def test_what_a_zero_reaches_depends_on_the_parameters(
     text = f"""
         network Grows(n: int = 4) {{
             input x: [n]
-            layer a = Dense(n) equal
+            layer a = Dense(n, bias_initializer=ones) equal
             layer b = Dense(n) tie(a.kernel), zero[{statement}]
             output y = (x -> a) + (x -> b)
         }}
