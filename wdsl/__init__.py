@@ -74,6 +74,11 @@ class Net(Record):
     structures: Structures
     diagnostics: tuple[Diagnostic, ...]
 
+    def __repr__(self) -> str:
+        inputs, outputs = (", ".join(each.name for each in tensors) for tensors in (self.inputs, self.outputs))
+        counts = f"{self.parameters} of {self.dense_parameters} parameters"
+        return f"<Net {self.name}: {inputs} -> {outputs}, {counts}>"
+
     @property
     def name(self) -> str:
         return self.network.name

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from wdsl import expressions as ex
-from wdsl.catalog import show_shape
+from wdsl.catalog import TensorSpec, show_shape
 from wdsl.diagnostics import by
 from wdsl.network import graph
-from wdsl.plan import Plan, describe
+from wdsl.plan import Plan
 from wdsl.record import Record
 from wdsl.source import Source
 from wdsl.weights.solve import Structures
@@ -77,6 +77,13 @@ def plan(plan: Plan) -> str:
     lines = [f"{plan.network.name}({parameters})"]
     lines += [f"{step.span.line:4}  {', '.join(step.names)} = {_code(step.value)}" for step in plan.steps]
     return _lines([*lines, f"      return {_code(plan.result)}"])
+
+
+def describe(spec: TensorSpec) -> str:
+    """A tensor in words: `(batch, 28, 28, 1) float32`."""
+    sizes = ("batch" if at == 0 and size is None else "?" if size is None else str(int(size))
+             for at, size in enumerate(spec.shape))  # fmt: skip
+    return f"({', '.join(sizes)}) {spec.dtype}"
 
 
 class _OwnNames(dict[str, str]):

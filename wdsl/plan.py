@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Container
 
 from wdsl import expressions as ex
-from wdsl.catalog.model import TensorSpec
 from wdsl.network import graph
 from wdsl.network.dimensions import expression_of
 from wdsl.record import Record
@@ -207,10 +206,3 @@ def _model(network: graph.Network) -> ex.Expression:
         ),
         (("name", ex.Constant(network.name)),),
     )
-
-
-def describe(spec: TensorSpec) -> str:
-    """A tensor in words: `(batch, 28, 28, 1) float32`."""
-    sizes = ("batch" if at == 0 and size is None else "?" if size is None else str(int(size))
-             for at, size in enumerate(spec.shape))  # fmt: skip
-    return f"({', '.join(sizes)}) {spec.dtype}"

@@ -49,7 +49,7 @@ class Layer(Record):
 
 
 class Binding(Record):
-    """Tensors that get names. `reads` are the names that the expression refers to."""
+    """Tensors that get names."""
 
     names: tuple[str, ...]
     expression: Expression
