@@ -360,6 +360,11 @@ class Equation(Term):
         return iter(())
 
 
+def index_type(size: int) -> type:
+    """The smallest type that counts so many entries."""
+    return np.int32 if size < 2**31 else np.int64
+
+
 def chain(groups: np.ndarray) -> Merge:
     """Entries with the same key are one value."""
     keys = groups.ravel()
@@ -382,7 +387,8 @@ class Symmetric(Equation):
             raise ValueError(f"{self} needs axes that shape {shape} does not have.")
         if shape[self.a] != shape[self.b]:
             raise ValueError(f"{self} needs axes of equal size, not shape {shape}.")
-        entries = np.arange(math.prod(shape)).reshape(shape)
+        size = math.prod(shape)
+        entries = np.arange(size, dtype=index_type(size)).reshape(shape)
         mirrored = np.swapaxes(entries, self.a, self.b)
         half = mirrored <= entries if self.sign < 0 else mirrored < entries
         yield entries[half], mirrored[half], self.sign
@@ -466,7 +472,7 @@ def union(
     (W[e] = factor W[first]; None if all are 1), and the entries found to be two
     different multiples of one value, whose groups must therefore be zero.
     """
-    first = np.arange(size, dtype=np.int32 if size < 2**31 else np.int64)
+    first = np.arange(size, dtype=index_type(size))
     factor: np.ndarray | None = None
     dead = [first[:0]]
     for one, other, c in merges:
@@ -522,7 +528,8 @@ def index_map(
         before = np.where(is_known[firsts], values[firsts], wanted)
         is_known[firsts] = True
         values[firsts] = wanted
-        if not (np.isclose(before, wanted) & np.isclose(values[firsts], wanted)).all():
+        agree = (before == wanted) & (values[firsts] == wanted)
+        if not agree.all() and not np.isclose([before, values[firsts]], wanted).all():
             raise ValueError(f"An entry would be {value} and another value as well.")
     is_free = ~is_known[first]
     free = is_free & (first == np.arange(size))
