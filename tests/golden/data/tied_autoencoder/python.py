@@ -104,7 +104,7 @@ class Equation(Term):
         return iter(())
 
 
-def index_type(size: int) -> type:
+def index_type(size: int) -> type[np.signedinteger[Any]]:
     """The smallest type that counts so many entries."""
     return np.int32 if size < 2**31 else np.int64
 
