@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 
 from wdsl.record import Record
@@ -18,12 +18,17 @@ SOURCES = ("structure", "runtime")
 
 
 class Definition(Record):
-    """A top-level class, function or constant: its text with what stands above it, and the names it refers to."""
+    """A top-level class, function or constant, with its text and what stands above it."""
 
     module: str
     names: tuple[str, ...]
     text: str
-    refers_to: frozenset[str]
+    node: ast.stmt
+
+    @cached_property
+    def refers_to(self) -> frozenset[str]:
+        """The names that it refers to. Looked up for those that a module needs only: it takes a walk of the tree."""
+        return frozenset(each.id for each in ast.walk(self.node) if isinstance(each, ast.Name)) - set(self.names)
 
 
 class Import(Record):
@@ -70,8 +75,7 @@ def _definition(module: str, node: ast.stmt, lines: list[str]) -> Definition:
     else:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]  # type: ignore[attr-defined]
         names = tuple(each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name))
-    refers_to = frozenset(each.id for each in ast.walk(node) if isinstance(each, ast.Name)) - set(names)
-    return Definition(module, names, "\n".join(lines[first : node.end_lineno]), refers_to)
+    return Definition(module, names, "\n".join(lines[first : node.end_lineno]), node)
 
 
 def names() -> frozenset[str]:
