@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -322,3 +323,9 @@ def test_everything_public_is_documented_and_typed() -> None:
             assert all(each.annotation is not inspect.Parameter.empty for each in signature.parameters.values())
         elif inspect.isclass(value):
             assert value.__doc__
+
+
+def test_without_keras_a_live_model_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keras", None)
+    with pytest.raises(ImportError, match=r"pip install 'wdsl\[tensorflow\]'"):
+        wdsl.loads(SPEC).to_keras()

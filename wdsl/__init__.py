@@ -124,8 +124,10 @@ class Net(Record):
 
     def to_keras(self) -> keras.Model:
         """A live model: the same weights, outputs and gradients as the generated module gives with the same seed."""
+        from wdsl.backends import keras as backend  # noqa: TID251
+
         try:
-            from wdsl.backends import keras as backend  # noqa: TID251
+            import keras  # noqa: F401, TID251
         except ImportError as error:
             raise ImportError("live models need Keras and TensorFlow: pip install 'wdsl[tensorflow]'") from error
         return backend.build(self.plan)
@@ -174,21 +176,17 @@ def check(path: str | os.PathLike[str], /, network: str | None = None, **paramet
     Raises OSError if the file cannot be read.
     """
     try:
-        text = _read(path)
+        file, problems = parse(_source(_read(path), os.fspath(path)))
     except WdslError as error:
         return error.diagnostics
-    name = os.fspath(path)
-    file, _ = parse(Source(name, text))
-    names = [each.name.id for each in file.networks] if network is None else [network]
+    names = [each.name.id for each in file.networks]
     found: list[Diagnostic] = []
-    for each in names if len(names) > 1 else [network]:
+    for each in names if network is None and len(names) > 1 else [network]:
         try:
-            found += loads(text, name, each, parameters).diagnostics
+            found += _check(file, problems, each, parameters).diagnostics
         except WdslError as error:
             found += error.diagnostics
-    # The problems of the text come with each network.
-    seen = {(each.code, each.message, each.span.start, each.span.end): each for each in found}
-    return in_order(seen.values())
+    return in_order(found)
 
 
 def _read(path: str | os.PathLike[str]) -> str:
@@ -202,7 +200,7 @@ def _read(path: str | os.PathLike[str]) -> str:
         where = Span(source, len(good), len(good))
         message = f"byte {error.start} of the file, 0x{data[error.start]:02x}, is not UTF-8"
         raise WdslError((Diagnostic("E0601", message, where, "it follows here"),)) from None
-    return text.replace("\r\n", "\n")
+    return text
 
 
 def loads(
@@ -216,12 +214,22 @@ def loads(
     Raises:
         WdslError: There is something wrong with the text; the error lists all of it.
     """
-    source = Source(filename, text.replace("\r\n", "\n"))
-    file, problems = parse(source)
+    file, problems = parse(_source(text, filename))
+    return _check(file, problems, network, parameters or {})
+
+
+def _source(text: str, filename: str) -> Source:
+    return Source(filename, text.replace("\r\n", "\n"))
+
+
+def _check(
+    file: nodes.File, problems: tuple[Diagnostic, ...], network: str | None, parameters: Mapping[str, Any]
+) -> Net:
+    """The stages behind the parser, for one network of a file. `problems` are those of the text."""
     chosen, unclear = _choose(file, network)
     if chosen is None:
         raise WdslError(problems if _errors(problems) else in_order([*problems, *unclear]))
-    checked, found = elaborate(chosen, parameters or {}, file.lost)
+    checked, found = elaborate(chosen, parameters, file.lost)
     problems = in_order([*problems, *found])
     if checked is None or _errors(problems):
         raise WdslError(problems)

@@ -111,25 +111,25 @@ def fits(type_: str, value: object) -> bool:
 def _fits(name: str, parameters: tuple[str, ...], value: object) -> bool:
     match name:
         case "size":
-            return _whole(value) and value >= 1  # type: ignore[operator]
+            return is_whole(value) and value >= 1  # type: ignore[operator]
         case "count":
-            return _whole(value) and value >= 0  # type: ignore[operator]
+            return is_whole(value) and value >= 0  # type: ignore[operator]
         case "int" | "axis":
-            return _whole(value)
+            return is_whole(value)
         case "float":
-            return _number(value)
+            return is_number(value)
         case "nonnegative":
-            return _number(value) and value >= 0  # type: ignore[operator]
+            return is_number(value) and value >= 0  # type: ignore[operator]
         case "positive":
-            return _number(value) and value > 0  # type: ignore[operator]
+            return is_number(value) and value > 0  # type: ignore[operator]
         case "fraction":
-            return _number(value) and 0 <= value <= 1  # type: ignore[operator]
+            return is_number(value) and 0 <= value <= 1  # type: ignore[operator]
         case "bool":
             return isinstance(value, bool)
         case "str":
             return isinstance(value, str)
         case "axes":
-            return _whole(value) or _list("int", value)
+            return is_whole(value) or _list("int", value)
         case "sizes":
             return _fits("size", (), value) or _list("size", value, int(parameters[0]))
         case "counts":
@@ -160,11 +160,13 @@ def _fits(name: str, parameters: tuple[str, ...], value: object) -> bool:
     raise ValueError(f"the type language has no {name!r}")
 
 
-def _whole(value: object) -> bool:
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number: `true` and `false` are none."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Whether a value is a number: `true` and `false` are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from wdsl import catalog
 from wdsl import expressions as ex
 from wdsl.catalog import Weight
+from wdsl.catalog.argument_types import is_number, is_whole
 from wdsl.diagnostics import Diagnostic, Fix, Label, by, listed, nearest
 from wdsl.network.constants import Value, type_name
 from wdsl.network.graph import Equation, Tie, View, WeightName
@@ -288,7 +289,7 @@ class Reader:
         value = self.constant(annotation.value)
         if value is None:
             return None
-        if not isinstance(value.value, (int, float)) or isinstance(value.value, bool):
+        if not is_number(value.value):
             self.error("E0510", f"an entry is a number, not {type_name(value.value)}", annotation.value.span)
             return None
         if abs(value.value) > LARGEST_FLOAT32:
@@ -509,7 +510,7 @@ class Reader:
         value = self.constant(node)
         if value is None:
             return None
-        if not isinstance(value.value, int) or isinstance(value.value, bool):
+        if not is_whole(value.value):
             self.error("E0510", f"an index is a whole number, not {type_name(value.value)}", node.span)
             return None
         return value

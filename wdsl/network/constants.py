@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from wdsl import expressions as ex
+from wdsl.catalog.argument_types import is_number, is_whole
 from wdsl.record import Record
 
 MAX_INTEGER = 2**63 - 1
@@ -25,7 +26,7 @@ class Value(Record):
 
         if isinstance(self.value, list):
             return tuple(item.plain() for item in self.value)
-        if isinstance(self.value, int) and not isinstance(self.value, bool):
+        if is_whole(self.value):
             return dim(self.value, self.expression)
         return self.value
 
@@ -46,7 +47,7 @@ def sequence(items: Sequence[Value]) -> Value:
 def unary(sign: str, operand: Value) -> Value:
     if sign == "not":
         return Value(not operand.value, ex.Operation("not", (operand.expression,)))
-    if not _number(operand.value):
+    if not is_number(operand.value):
         raise ConstantError(f"`{sign}` needs a number, not {type_name(operand.value)}")
     if isinstance(operand.expression, ex.Constant):
         return constant(ex.UNARY[sign](operand.value))
@@ -64,7 +65,7 @@ def binary(sign: str, left: Value, right: Value) -> Value:
         return Value(ex.BINARY[sign](left.plain(), right.plain()), expression)
     words = isinstance(a, str) and isinstance(b, str) and sign in ("+", "<", "<=", ">", ">=")
     lists = isinstance(a, list) and isinstance(b, list) and sign == "+"
-    if not (words or lists or (_number(a) and _number(b) and sign != "@")):
+    if not (words or lists or (is_number(a) and is_number(b) and sign != "@")):
         raise ConstantError(f"`{sign}` does not take {type_name(a)} and {type_name(b)}")
     if sign == "**" and a not in (0, 1, -1) and abs(b) * max(1.0, math.log2(abs(a) + 1)) > 1024:
         raise ConstantError("the power is too large")
@@ -94,7 +95,7 @@ def item(container: Value, index: Value) -> Value:
     """`list[3]`. Raises ConstantError."""
     if not isinstance(container.value, (list, str)):
         raise ConstantError(f"{type_name(container.value)} has no items")
-    if not _whole(index.value):
+    if not is_whole(index.value):
         raise ConstantError(f"an index is a whole number, not {type_name(index.value)}")
     size = len(container.value)
     if not -size <= index.value < size:
@@ -107,7 +108,7 @@ def item(container: Value, index: Value) -> Value:
 
 
 def _range(arguments: Sequence[Value]) -> Any:
-    if not 1 <= len(arguments) <= 3 or not all(_whole(argument.value) for argument in arguments):
+    if not 1 <= len(arguments) <= 3 or not all(is_whole(argument.value) for argument in arguments):
         raise ConstantError("`range` takes one to three whole numbers")
     try:
         numbers = range(*(argument.value for argument in arguments))
@@ -125,14 +126,14 @@ def _len(arguments: Sequence[Value]) -> Any:
 
 
 def _abs(arguments: Sequence[Value]) -> Any:
-    if len(arguments) != 1 or not _number(arguments[0].value):
+    if len(arguments) != 1 or not is_number(arguments[0].value):
         raise ConstantError("`abs` takes a number")
     return abs(arguments[0].value)
 
 
 def _round(arguments: Sequence[Value]) -> Any:
     numbers = [argument.value for argument in arguments]
-    if len(numbers) not in (1, 2) or not _number(numbers[0]) or not all(map(_whole, numbers[1:])):
+    if len(numbers) not in (1, 2) or not is_number(numbers[0]) or not all(map(is_whole, numbers[1:])):
         raise ConstantError("`round` takes a number, and how many digits to keep")
     return round(*numbers)
 
@@ -142,7 +143,7 @@ def _extreme(choose: Callable[..., Any], name: str) -> Callable[[Sequence[Value]
         values = [argument.value for argument in arguments]
         if len(values) == 1 and isinstance(values[0], list):
             values = [each.value for each in values[0]]
-        if not values or not all(map(_number, values)):
+        if not values or not all(map(is_number, values)):
             raise ConstantError(f"`{name}` takes numbers, or a list of them")
         return choose(values)
 
@@ -183,11 +184,3 @@ def type_name(value: Any) -> str:
         case list() | tuple():
             return "a list"
     return f"of Python's type `{type(value).__name__}`"
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

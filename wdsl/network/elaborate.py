@@ -10,6 +10,7 @@ from typing import Any
 from wdsl import catalog
 from wdsl import expressions as ex
 from wdsl.catalog import CatalogError, Constructed, TensorSpec
+from wdsl.catalog.argument_types import is_number
 from wdsl.catalog.names import keras_name
 from wdsl.diagnostics import Diagnostic, Fix, Label, by, in_order, listed, nearest
 from wdsl.network import constants, graph
@@ -510,7 +511,7 @@ class _Elaborator:
             except ConstantError as error:
                 return self.error("E0310", str(error), span)
         for node, value in zip(operands, values, strict=True):
-            if not isinstance(value, Tensor) and not (isinstance(value, Value) and _is_number(value.value)):
+            if not isinstance(value, Tensor) and not (isinstance(value, Value) and is_number(value.value)):
                 return self.error("E0205", f"`{sign}` does not take {kind_of(value)}", node.span)
         operator = catalog.OPERATORS.get(sign if len(values) == 2 else f"unary {sign}")
         if operator is None:
@@ -796,7 +797,3 @@ def _is_of(value: Any, type_: str) -> bool:
     if isinstance(value, bool):
         return type_ == "bool"
     return isinstance(value, PARAMETER_TYPES[type_])
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

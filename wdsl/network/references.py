@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wdsl import expressions as ex
 from wdsl.catalog import Weight, show
+from wdsl.catalog.argument_types import is_number
 from wdsl.diagnostics import Fix, by, listed, nearest
 from wdsl.network.constants import Value
 from wdsl.network.dimensions import expression_of
@@ -43,7 +44,7 @@ def read_reference(reader: Reader, layer: AnnotatedLayer, node: nodes.Expression
             value = reader.constant(factor)
             if value is None:
                 return None
-            if not isinstance(value.value, (int, float)) or isinstance(value.value, bool) or value.value == 0:
+            if not is_number(value.value) or value.value == 0:
                 reader.error("E0509", "a factor is a number other than 0", factor.span, f"this is {show(value.value)}")
                 return None
             found = inner(operand)
