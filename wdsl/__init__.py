@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wdsl.diagnostics import Diagnostic, Label, in_order, listed, nearest
+from wdsl.diagnostics import Diagnostic, Label, has_errors, in_order, listed, nearest
 from wdsl.emit import STAGES
 from wdsl.network import graph
 from wdsl.network.elaborate import elaborate
@@ -228,14 +228,14 @@ def _check(
     """The stages behind the parser, for one network of a file. `problems` are those of the text."""
     chosen, unclear = _choose(file, network)
     if chosen is None:
-        raise WdslError(problems if _errors(problems) else in_order([*problems, *unclear]))
+        raise WdslError(problems if has_errors(problems) else in_order([*problems, *unclear]))
     checked, found = elaborate(chosen, parameters, file.lost)
     problems = in_order([*problems, *found])
-    if checked is None or _errors(problems):
+    if checked is None or has_errors(problems):
         raise WdslError(problems)
     structures, found = solve(checked)
     problems = in_order([*problems, *found])
-    if _errors(problems):
+    if has_errors(problems):
         raise WdslError(problems)
     return Net(file, checked, structures, problems)
 
@@ -275,10 +275,6 @@ def verify(model: keras.Model | str | os.PathLike[str]) -> Report:
 
         model = keras.saving.load_model(model, compile=False)
     return promises.verify(model)
-
-
-def _errors(problems: tuple[Diagnostic, ...]) -> bool:
-    return any(problem.severity == "error" for problem in problems)
 
 
 def _choose(file: nodes.File, name: str | None) -> tuple[nodes.Network | None, tuple[Diagnostic, ...]]:

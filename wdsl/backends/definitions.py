@@ -86,6 +86,8 @@ def names() -> frozenset[str]:
 
 def needed(used: Iterable[str]) -> tuple[tuple[Definition, ...], tuple[Import, ...]]:
     """The definitions behind these names, in the order of the files, and the imports that those need."""
+    if not (used := list(used)):
+        return (), ()  # a network without annotations: nothing of the runtime need be read
     definitions, imports = _read()
     by_name = {name: each for each in definitions for name in each.names}
     wanted: set[str] = set()

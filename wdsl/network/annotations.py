@@ -10,7 +10,7 @@ from wdsl import catalog
 from wdsl import expressions as ex
 from wdsl.catalog import Weight
 from wdsl.catalog.argument_types import is_number, is_whole
-from wdsl.diagnostics import Diagnostic, Fix, Label, by, listed, nearest
+from wdsl.diagnostics import Diagnostic, Fix, Label, by, has_errors, listed, nearest
 from wdsl.network.constants import Value, type_name
 from wdsl.network.graph import Equation, Tie, View, WeightName
 from wdsl.network.predicates import Predicate, axes_in_words
@@ -116,7 +116,7 @@ class Reader:
 
     def weight(self, layer: AnnotatedLayer, name: str, span: Span, annotations: Sequence[nodes.Annotation]) -> None:
         if layer.weights is None:
-            if not any(problem.severity == "error" for problem in self.problems):
+            if not has_errors(self.problems):
                 self.error(
                     "E0512",
                     f"`{layer.name}` is never applied, so its weights have no shapes",

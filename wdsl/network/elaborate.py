@@ -12,7 +12,7 @@ from wdsl import expressions as ex
 from wdsl.catalog import CatalogError, Constructed, TensorSpec
 from wdsl.catalog.argument_types import is_number
 from wdsl.catalog.names import keras_name
-from wdsl.diagnostics import Diagnostic, Fix, Label, by, in_order, listed, nearest
+from wdsl.diagnostics import Diagnostic, Fix, Label, by, has_errors, in_order, listed, nearest
 from wdsl.network import constants, graph
 from wdsl.network.annotations import AnnotatedLayer, read_annotations
 from wdsl.network.arguments import Bound, bind
@@ -61,7 +61,7 @@ def elaborate(
     elaborator = _Elaborator(network, lost)
     checked = elaborator.run(given)
     problems = in_order(elaborator.problems)
-    return (None if any(problem.severity == "error" for problem in problems) else checked), problems
+    return (None if has_errors(problems) else checked), problems
 
 
 class _Elaborator:
@@ -744,7 +744,7 @@ class _Elaborator:
         return tuple(reversed(kept))
 
     def unused(self, span: Span, what: str) -> None:
-        if not self.lost and not any(problem.severity == "error" for problem in self.problems):
+        if not self.lost and not has_errors(self.problems):
             self.problems.append(Diagnostic("W0201", f"{what} is on no path to an output", span))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wdsl import expressions as ex
 from wdsl.catalog import Weight, show
 from wdsl.catalog.argument_types import is_number
-from wdsl.diagnostics import Fix, by, listed, nearest
+from wdsl.diagnostics import Fix, by, has_errors, listed, nearest
 from wdsl.network.constants import Value
 from wdsl.network.dimensions import expression_of
 from wdsl.network.graph import View
@@ -97,7 +97,7 @@ def _weight(reader: Reader, layer: AnnotatedLayer, node: nodes.Expression) -> Re
         )
         return None
     if owner.weights is None:
-        if not any(problem.severity == "error" for problem in reader.problems):
+        if not has_errors(reader.problems):
             reader.error("E0512", f"`{owner.name}` is never applied, so its weights have no shapes", node.span)
         return None
     if len(parts) == 1:

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import click
 
 import wdsl
-from wdsl.diagnostics import Diagnostic
+from wdsl.diagnostics import Diagnostic, has_errors
 from wdsl.source import Source, Span
 
 PROBLEMS = 1
@@ -189,7 +189,7 @@ def check(
         from wdsl.tools import reports
 
         say(reports.json(diagnostics) if form == "json" else reports.sarif(diagnostics))
-    if any(one.severity == "error" for one in diagnostics) or (strict and diagnostics):
+    if has_errors(diagnostics) or (strict and diagnostics):
         sys.exit(PROBLEMS)
 
 
