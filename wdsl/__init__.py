@@ -237,7 +237,12 @@ def _check(
     problems = in_order([*problems, *found])
     if has_errors(problems):
         raise WdslError(problems)
-    return Net(file, checked, structures, problems)
+    net = Net(file, checked, structures, problems)
+    from wdsl.backends import python  # noqa: TID251
+
+    if clash := python.clash(net.plan, chosen.name.span):
+        raise WdslError(in_order([*problems, clash]))
+    return net
 
 
 def compile(path: str | os.PathLike[str], /, network: str | None = None, **parameters: Any) -> keras.Model:

@@ -63,6 +63,8 @@ def _flat(expression: ex.Expression, names: Names) -> tuple[str, int]:
             return f"lambda {', '.join(parameters)}: {flat(body, inner, _TERNARY)}", 0
         case ex.Subscript(value, index):
             return f"{flat(value, names, _PRIMARY)}[{_index(index, names)}]", _PRIMARY
+        case ex.Attribute(value, name):
+            return f"{flat(value, names, _PRIMARY)}.{name}", _PRIMARY
         case ex.Call(function):
             opening, items, closing = _brackets(expression, names)
             return (

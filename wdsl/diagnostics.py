@@ -59,6 +59,7 @@ CODES: dict[str, str] = {
     "W0503": "a region without entries",
     "W0502": "a weight with nothing left to train",
     "W0504": "an equality that training will break",
+    "W0505": "an annotation that adds nothing",
 }
 """The title of every diagnostic code. `E…` are errors, `W…` warnings."""
 

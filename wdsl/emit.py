@@ -61,7 +61,7 @@ def weights(structures: Structures) -> str:
         (
             str(each.name),
             by(each.weight.shape),
-            f"{each.free} of {each.size}" if each.owner == each.name else f"in {each.owner}",
+            f"{each.free} of {each.size}" if each.owner == each.name or each.coupled else f"in {each.owner}",
             each.text,
         )
         for each in structures.weights
@@ -235,6 +235,7 @@ def json(network: graph.Network, structures: Structures) -> str:
                             "shape": list(map(int, each.weight.shape)),
                             "trainable": each.weight.trainable and each.trained,
                             "owner": str(each.owner),
+                            "coupled": each.coupled,
                             "free": int(each.free),
                             "nonzero": int(each.nonzero),
                             "annotations": each.text,

@@ -53,6 +53,11 @@ class Subscript(Record):
     index: Expression
 
 
+class Attribute(Record):
+    value: Expression
+    name: str
+
+
 class Call(Record):
     function: Expression
     arguments: tuple[Expression, ...] = ()
@@ -65,7 +70,7 @@ class Lambda(Record):
 
 
 Expression: TypeAlias = (
-    Constant | Variable | Symbol | Operation | Sequence | Mapped | Subscript | Call | Lambda
+    Constant | Variable | Symbol | Operation | Sequence | Mapped | Subscript | Attribute | Call | Lambda
 )  # fmt: skip
 
 
@@ -78,6 +83,8 @@ def parts(expression: Expression) -> tuple[Expression, ...]:
             return tuple(item for _, item in items)
         case Subscript(value, index):
             return value, index
+        case Attribute(value):
+            return (value,)
         case Lambda(_, body):
             return (body,)
         case Call(function, arguments, keywords):
@@ -152,6 +159,8 @@ def evaluate(expression: Expression, variables: Mapping[str, Any], library: Call
             return {key: value(item) for key, item in pairs}
         case Subscript(container, index):
             return value(container)[value(index)]
+        case Attribute(object_, name):
+            return getattr(value(object_), name)
         case Call(function, arguments, keywords):
             return value(function)(*map(value, arguments), **{name: value(each) for name, each in keywords})
         case Lambda(parameters, body):

@@ -39,14 +39,15 @@ def make_plan(network: graph.Network, structures: Structures) -> Plan:
     }
     taken = {name for step in network.steps for name in _names(step)} | {each.name for each in network.parameters}
     variables: dict[graph.WeightName, str] = {}
-    for name in shared:
-        variable = _unique(f"{name.layer}_{name.weight.replace('.', '_')}", taken)
+    for name, owner in shared.items():
+        wanted = "coupled_weights" if owner.coupled else f"{name.layer}_{name.weight.replace('.', '_')}"
+        variable = _unique(wanted, taken)
         taken.add(variable)
         variables[name] = variable
     tied = {
         layer.name: ex.Mapped(
             tuple(
-                (_key(each), each.view.of(ex.Variable(variables[each.owner])))
+                (_key(each), _of_graph(each, variables[each.owner]))
                 for each in structures.of(layer.name)
                 if each.owner in shared
             )
@@ -55,7 +56,12 @@ def make_plan(network: graph.Network, structures: Structures) -> Plan:
         if any(each.owner in shared for each in structures.of(layer.name))
     }
     steps: list[Step] = []
-    waiting = [_share(owner, variables[name], network) for name, owner in shared.items()]
+    waiting = [
+        _couple(structures.sharing(name), variables[name], network)
+        if owner.coupled
+        else _share(owner, variables[name], network)
+        for name, owner in shared.items()
+    ]
     has_input = False
     for step in network.steps:
         if has_input and not isinstance(step, graph.Input):
@@ -118,27 +124,69 @@ def _shape(sizes: tuple[int | None, ...]) -> ex.Expression:
     return ex.Sequence(tuple(map(expression_of, sizes)))
 
 
+def _of_graph(structure: Structure, variable: str) -> ex.Expression:
+    """A weight, as a view of the shared one that a variable holds, or as one of the coupled ones."""
+    if structure.coupled:
+        return ex.Subscript(ex.Variable(variable), ex.Constant(str(structure.name)))
+    return structure.view.of(ex.Variable(variable))
+
+
 def _share(owner: Structure, variable: str, network: graph.Network) -> Step:
     """`encode_kernel = Shared((784, code), name="encode_kernel")(image)`"""
     arguments: list[ex.Expression] = [_shape(owner.weight.shape)]
     if owner.equations:
         arguments.append(ex.Sequence(owner.equations, list))
+    keywords = [
+        (name, value)
+        for name, value in (("initializer", _initializer(owner)), ("regularizer", _regularizer(owner)))
+        if value is not None
+    ]
+    keywords += [(name, owner.layer.given[name][0]) for name in ("trainable", "dtype") if name in owner.layer.given]
+    return _beside_input("Shared", arguments, keywords, owner, variable, network)
+
+
+def _couple(members: tuple[Structure, ...], variable: str, network: graph.Network) -> Step:
+    """`coupled_weights = Coupled({"a.kernel": (8, 8), …}, {"b.kernel": [Tie(…)]}, name="coupled_weights")(image)`"""
+    arguments: list[ex.Expression] = [
+        ex.Mapped(tuple((str(each.name), _shape(each.weight.shape)) for each in members)),
+        ex.Mapped(tuple((str(each.name), ex.Sequence(each.equations, list)) for each in members if each.equations)),
+    ]
     keywords: list[tuple[str, ex.Expression]] = []
-    for name, argument in (
-        ("initializer", owner.weight.initializer),
-        ("regularizer", owner.weight.regularizer),
-    ):
-        if argument and argument in owner.layer.given:
-            keywords.append((name, owner.layer.given[argument][0]))
-        elif name == "initializer" and argument and owner.layer.arguments[argument] != "glorot_uniform":
-            keywords.append((name, ex.Constant(owner.layer.arguments[argument])))
-    for name in ("trainable", "dtype"):
-        if name in owner.layer.given:
-            keywords.append((name, owner.layer.given[name][0]))
-    keywords.append(("name", ex.Constant(variable)))
-    layer = ex.Call(ex.Symbol("Shared"), tuple(arguments), tuple(keywords))
-    value = ex.Call(layer, (ex.Variable(network.inputs[0].name),))
-    return Step((variable,), value, owner.layer.span)
+    for name, argument in (("initializers", _initializer), ("regularizers", _regularizer)):
+        given = [(str(each.name), value) for each in members if (value := argument(each)) is not None]
+        if given:
+            keywords.append((name, ex.Mapped(tuple(given))))
+    dtypes = [each.layer.given["dtype"][0] for each in members if "dtype" in each.layer.given]
+    keywords += [("dtype", dtype) for dtype in dtypes[:1]]
+    return _beside_input("Coupled", arguments, keywords, members[0], variable, network)
+
+
+def _initializer(structure: Structure) -> ex.Expression | None:
+    """The initializer of a weight, if it is not what the runtime takes by itself."""
+    argument, layer = structure.weight.initializer, structure.layer
+    if argument and argument in layer.given:
+        return layer.given[argument][0]
+    if argument and layer.arguments[argument] != "glorot_uniform":
+        return ex.Constant(layer.arguments[argument])
+    return None
+
+
+def _regularizer(structure: Structure) -> ex.Expression | None:
+    argument, given = structure.weight.regularizer, structure.layer.given
+    return given[argument][0] if argument and argument in given else None
+
+
+def _beside_input(
+    name: str,
+    arguments: list[ex.Expression],
+    keywords: list[tuple[str, ex.Expression]],
+    owner: Structure,
+    variable: str,
+    network: graph.Network,
+) -> Step:
+    """A layer that gives weights, called on the first input for the sake of standing in the graph."""
+    layer = ex.Call(ex.Symbol(name), tuple(arguments), (*keywords, ("name", ex.Constant(variable))))
+    return Step((variable,), ex.Call(layer, (ex.Variable(network.inputs[0].name),)), owner.layer.span)
 
 
 def _construct(layer: graph.Layer, structures: Structures, shared: Container[graph.WeightName]) -> ex.Expression:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -76,18 +77,34 @@ def _findings(model: Any) -> Iterator[Finding]:
             mask, value = equation.known(array.shape)
             mask, flat = mask.copy(), array.ravel()
             misses = [array[mask] - np.asarray(value, array.dtype)]
+            promise = PROMISES[getattr(equation, "mechanism", "parameter")]
             for one, other, factor in equation.merges(array.shape, known):
-                misses.append(flat[one] - np.asarray(factor, array.dtype) * flat[other])
+                wanted = np.asarray(factor, array.dtype) * flat[other]
+                miss = np.abs(flat[one] - wanted)
+                if math.frexp(factor)[0] not in (0.5, -0.5):  # only powers of two multiply without rounding
+                    promise = f"{promise}, up to rounding"
+                    miss = np.where(miss <= 8 * np.spacing(np.abs(wanted)), 0, miss)
+                misses.append(miss)
                 mask.flat[one] = mask.flat[other] = True
             if equation.is_trained:
-                mechanism = getattr(equation, "mechanism", "parameter")
-                words = _words(getattr(equation, "equation", equation))
                 worst = np.abs(np.concatenate(misses)).max(initial=0)
-                yield Finding(name, words, PROMISES[mechanism], float(worst), int(mask.sum()))
+                yield Finding(name, _words(equation), promise, float(worst), int(mask.sum()))
+
+
+def _view(view: Any) -> str:
+    text = view.weight or "itself"
+    for name, *arguments in view.steps:
+        words = ", ".join(map(_words, arguments))
+        text += f"[{words}]" if name == "get" else f".{name}({words})" if arguments else ".T"
+    return text if view.factor == 1 else f"{view.factor:g} * {text}"
 
 
 def _words(value: Any) -> str:
-    """A term as the code that constructs it, short."""
+    """A term as the code that constructs it, short. How it holds, and where in others its weight lies, is left out."""
+    if hasattr(value, "equation"):
+        return _words(value.equation)
+    if hasattr(value, "steps"):
+        return _view(value)
     if hasattr(value, "parts"):
         return f"{type(value).__name__}({', '.join(map(_words, value.parts()))})"
     if isinstance(value, slice):

@@ -31,7 +31,9 @@ from wdsl.structure import (
     Term,
     from_config,
     index_map,
+    side_by_side,
     to_config,
+    within,
 )
 
 
@@ -73,23 +75,28 @@ class Expansion:
         # `reshape` is dense.
         return ops.take(ops.reshape(theta, (-1,)), self.slots, axis=0)
 
-    def reduce(self, weight: Any, initializer: Any) -> Any:
-        """The free parameters of a drawn weight: the first entry of each group.
+    def reduce(self, *drawn: tuple[Any, Any]) -> Any:
+        """The free parameters of drawn weights: the first entry of each group.
 
-        Where zeros leave less than the initializer counted on, the rest is scaled
-        up, so that outputs vary as much as they would without zeros.
+        With each weight comes its initializer. Where zeros leave less than that counted
+        on, the rest is scaled up, so that outputs vary as they would without zeros.
         """
-        if self.is_dense:
-            return weight
-        theta = ops.take(ops.reshape(weight, (-1,)), self.first_entries(), axis=0)
-        if isinstance(initializer, keras.initializers.VarianceScaling):
-            live = self.slots >= self.has_zeros
-            if self.constant is not None:
-                live = live | (self.constant != 0)
-            dense_fan = mean_fan(np.ones_like(live), initializer.mode)
-            scale = math.sqrt(dense_fan / mean_fan(live, initializer.mode))
-            theta = theta * scale
-        return theta
+        if self.is_dense and len(drawn) == 1:
+            return drawn[0][0]
+        live = self.slots.ravel() >= self.has_zeros
+        if self.constant is not None:
+            live = live | (self.constant.ravel() != 0)
+        parts, start = [], 0
+        for weight, initializer in drawn:
+            part, stop = ops.reshape(weight, (-1,)), start + math.prod(weight.shape)
+            if isinstance(initializer, keras.initializers.VarianceScaling):
+                mask = live[start:stop].reshape(weight.shape)
+                dense_fan = mean_fan(np.ones_like(mask), initializer.mode)
+                part = part * math.sqrt(dense_fan / mean_fan(mask, initializer.mode))
+            parts.append(part)
+            start = stop
+        flat = ops.concatenate(parts) if len(parts) > 1 else parts[0]
+        return ops.take(flat, self.first_entries(), axis=0)
 
     def first_entries(self) -> Indices:
         """Where each free parameter stands first in the weight."""
@@ -106,7 +113,7 @@ class Expansion:
         return layer.add_weight(
             name=name,
             shape=self.shape if self.is_dense else (self.size,),
-            initializer=lambda shape, dtype: ops.cast(self.reduce(*draw()), dtype),
+            initializer=lambda shape, dtype: ops.cast(self.reduce(draw()), dtype),
             trainable=self.is_trained,
             regularizer=regularizer and OnWeight(regularizer, self),
             constraint=self.constraint,
@@ -206,10 +213,10 @@ class Enforced(Expansion):
         """What is nearest to theta and satisfies the equations `via constraint`."""
         return self.groups["constraint"].mean(self.masked(theta))
 
-    def reduce(self, weight: Any, initializer: Any) -> Any:
-        """What is stored of a drawn weight, once all equations hold in it."""
+    def reduce(self, *drawn: tuple[Any, Any]) -> Any:
+        """What is stored of drawn weights, once all equations hold in them."""
         whole = Expansion(self.equations, self.shape)
-        weight = whole.expand(whole.reduce(weight, initializer))
+        weight = whole.expand(whole.reduce(*drawn))
         if self.is_dense:
             return weight
         return ops.take(ops.reshape(weight, (-1,)), self.at, axis=0)
@@ -579,6 +586,136 @@ class Shared(keras.Layer):
         }
 
 
+@register_terms
+@keras.saving.register_keras_serializable("wdsl")
+class Coupled(keras.Layer):
+    """Weights that have entries in common, as tensors of the graph.
+
+    Called on any tensor of the graph, for the sake of standing in it, it returns a
+    dictionary of the whole weights, without batch axes.
+
+    Args:
+        shapes: The shape of each weight, by the name that the others know it by.
+        structures: The equations of the weights that have some. A `Tie` in them says
+            which entries a weight has in common with another one.
+        initializers, regularizers: As for weights of a layer, by the weight's name.
+    """
+
+    def __init__(
+        self,
+        shapes: Mapping[str, Sequence[int]],
+        structures: Mapping[str, Sequence[Any]],
+        initializers: Mapping[str, Any] | None = None,
+        regularizers: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
+        self.structures = {
+            name: terms(equations) for name, equations in structures.items()
+        }
+        self.initializers = {
+            name: keras.initializers.get(
+                (initializers or {}).get(name, "glorot_uniform")
+            )
+            for name in shapes
+        }
+        self.regularizers = {
+            name: keras.regularizers.get(regularizer)
+            for name, regularizer in (regularizers or {}).items()
+        }
+
+    def build(self, input_shape: Any) -> None:
+        places, size = side_by_side(self.shapes)
+        in_vector = [each for those in self.in_vector().values() for each in those]
+        self.expansion = expansion_of(in_vector, (size,))
+        # A weight that is not trained has parts of others with it, in a second variable.
+        numbers = self.expansion.slots - self.expansion.has_zeros
+        is_frozen = np.zeros(self.expansion.size + 1, bool)
+        for name, equations in self.structures.items():
+            if not all(equation.is_trained for equation in equations):
+                is_frozen[numbers[places[name]]] = True
+        trained = np.flatnonzero(~is_frozen[:-1])
+        frozen = np.flatnonzero(is_frozen[:-1])
+        self.order = np.argsort(np.concatenate([trained, frozen]))
+        self.thetas = [
+            self.add_weight(
+                name=name,
+                shape=(those.size,),
+                initializer=functools.partial(self.draw, those),
+                trainable=name == "weights",
+                regularizer=self.regularize if name == "weights" else None,
+                constraint=self.expansion.constraint,
+                autocast=False,
+            )
+            for name, those in (("weights", trained), ("frozen", frozen))
+            if those.size or (self.expansion.size == 0 and name == "weights")
+        ]
+
+    def in_vector(self) -> dict[str, tuple[Equation, ...]]:
+        """The equations of each weight, as ones on all entries of all weights."""
+        places, _ = side_by_side(self.shapes)
+        return {
+            name: tuple(within(equation, places, name) for equation in equations)
+            for name, equations in self.structures.items()
+        }
+
+    def draw(self, those: Indices, shape: Shape, dtype: str) -> Any:
+        drawn = [
+            (initializer(self.shapes[name], dtype), initializer)
+            for name, initializer in self.initializers.items()
+        ]
+        return ops.cast(ops.take(self.expansion.reduce(*drawn), those, axis=0), dtype)
+
+    def vector(self, thetas: Sequence[Any]) -> Any:
+        """All entries of all weights, one weight after the other."""
+        theta = ops.concatenate([ops.convert_to_tensor(each) for each in thetas])
+        return self.expansion.expand(ops.take(theta, self.order, axis=0))
+
+    def weights_of(self, thetas: Sequence[Any]) -> dict[str, Any]:
+        """The weights, by name."""
+        vector, found, start = self.vector(thetas), {}, 0
+        for name, shape in self.shapes.items():
+            stop = start + math.prod(shape)
+            found[name] = ops.reshape(vector[start:stop], shape)
+            start = stop
+        return found
+
+    def regularize(self, theta: Any) -> Any:
+        weights = self.weights_of([theta, *self.thetas[1:]])
+        losses = (each(weights[name]) for name, each in self.regularizers.items())
+        return sum(losses, start=ops.zeros((), theta.dtype))
+
+    def call(self, inputs: Any) -> Any:
+        return self.weights_of(self.thetas)
+
+    def compute_output_spec(self, inputs: Any) -> Any:
+        return {
+            name: keras.KerasTensor(shape, self.variable_dtype)
+            for name, shape in self.shapes.items()
+        }
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
+        """None: a mask belongs to the tensor that the weights only stand beside."""
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "shapes": self.shapes,
+            "structures": {
+                name: [to_config(equation) for equation in equations]
+                for name, equations in self.structures.items()
+            },
+            "initializers": {
+                name: keras.initializers.serialize(each)
+                for name, each in self.initializers.items()
+            },
+            "regularizers": {
+                name: keras.regularizers.serialize(each)
+                for name, each in self.regularizers.items()
+            },
+        }
+
+
 def effective_weights(model: Any, inputs: Any = None) -> dict[str, np.ndarray]:
     """The structured weights of a model as its forward pass uses them.
 
@@ -623,7 +760,8 @@ def effective_weights(model: Any, inputs: Any = None) -> dict[str, np.ndarray]:
 def structures_of(model: Any) -> Iterator[tuple[str, np.ndarray, tuple[Any, ...]]]:
     """The structured weights of a model that are not tied, and those that are shared.
 
-    For each its name, its value in a forward pass, and its equations.
+    For each its name, its value in a forward pass, and its equations. Those of a
+    coupled weight are about all that it is coupled with, in a row.
     """
     found = effective_weights(model)
     for layer in model._flatten_layers():
@@ -631,6 +769,10 @@ def structures_of(model: Any) -> Iterator[tuple[str, np.ndarray, tuple[Any, ...]
         if kind == "wdsl>Shared" and layer.built:
             weight = layer.expand(layer.theta)
             yield layer.name, ops.convert_to_numpy(weight), layer.equations
+        elif kind == "wdsl>Coupled" and layer.built:
+            vector = ops.convert_to_numpy(layer.vector(layer.thetas))
+            for name, equations in layer.in_vector().items():
+                yield name, vector, equations
         elif kind == "wdsl>Structured":
             for weight in layer.structured:
                 name = f"{layer.name}.{weight.path.replace('/', '.')}"

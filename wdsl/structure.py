@@ -321,26 +321,6 @@ class By(Traced, Grouping):
         return self.values(shape)
 
 
-@dataclass(frozen=True)
-class Transposed(Region):
-    """The entries that a region names in the transposed matrix."""
-
-    region: Region
-
-    def mask(self, shape: Shape) -> np.ndarray:
-        return self.region.mask(shape[::-1]).T
-
-
-@dataclass(frozen=True)
-class TransposedGroups(Grouping):
-    """The groups that a grouping makes of the transposed matrix."""
-
-    grouping: Grouping
-
-    def keys(self, shape: Shape) -> np.ndarray:
-        return self.grouping.keys(shape[::-1]).T
-
-
 Merge = tuple[np.ndarray, np.ndarray, float]
 """Flat indices u and v and a factor c: W[u] = c W[v], entry by entry."""
 
@@ -358,6 +338,30 @@ class Equation(Term):
     def merges(self, shape: Shape, known: np.ndarray) -> Iterator[Merge]:
         """What equals what, up to a factor; `known` are all entries with values."""
         return iter(())
+
+
+@dataclass(frozen=True)
+class Within(Equation):
+    """An equation on a weight whose entries lie at these places in a vector."""
+
+    equation: Equation
+    places: Indices
+
+    def known(self, shape: Shape) -> tuple[np.ndarray, float]:
+        inner, value = self.equation.known(self.places.shape)
+        mask = np.zeros(shape, bool)
+        mask[self.places[inner]] = True
+        return mask, value
+
+    def merges(self, shape: Shape, known: np.ndarray) -> Iterator[Merge]:
+        places = self.places.ravel()
+        inner = self.equation.merges(self.places.shape, known[self.places])
+        return ((places[one], places[other], c) for one, other, c in inner)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("expansion", "takes_mean"):
+            raise AttributeError(name)
+        return getattr(self.equation, name)
 
 
 def index_type(size: int) -> type[np.signedinteger[Any]]:
@@ -437,6 +441,142 @@ class Equal(Several, Equation):
             yield entries[1:], entries[:-1], 1.0
 
 
+VIEWS: Mapping[str, Callable[..., Any]] = {
+    "flip": np.flip,
+    "get": lambda entries, *index: entries[index],
+    "reshape": lambda entries, *shape: entries.reshape(shape),
+    "transpose": lambda entries, *axes: entries.transpose(axes or None),
+}
+
+
+@dataclass(frozen=True)
+class View(Term):
+    """Entries of a weight, and a factor: `-0.5 * View("encode.kernel").T[:10]`.
+
+    Without a name they are entries of the very weight that an equation is about.
+    """
+
+    weight: str = ""
+    steps: tuple[tuple[Any, ...], ...] = ()
+    factor: float = 1.0
+
+    @classmethod
+    def restore(cls, parts: list[Any], kinds: Mapping[str, type[Term]]) -> Term:
+        weight, steps, factor = parts
+        restored = (
+            (step[0], *(from_config(p, kinds) for p in step[1:])) for step in steps
+        )
+        return cls(weight, tuple(restored), factor)
+
+    def __post_init__(self) -> None:
+        if unknown := {step[0] for step in self.steps} - VIEWS.keys():
+            raise ValueError(f"A view of a weight has no {', '.join(sorted(unknown))}.")
+
+    def then(self, *step: Any) -> "View":
+        return View(self.weight, (*self.steps, step), self.factor)
+
+    @property
+    def T(self) -> "View":
+        return self.then("transpose")
+
+    def transpose(self, *axes: int) -> "View":
+        return self.then("transpose", *axes)
+
+    def reshape(self, *shape: int) -> "View":
+        return self.then("reshape", *shape)
+
+    def flip(self, axis: int) -> "View":
+        return self.then("flip", axis)
+
+    def __getitem__(self, index: Any) -> "View":
+        return self.then("get", *(index if isinstance(index, tuple) else (index,)))
+
+    def __rmul__(self, factor: float) -> "View":
+        return View(self.weight, self.steps, factor * self.factor)
+
+    def __neg__(self) -> "View":
+        return -1.0 * self
+
+    def of(self, entries: Indices) -> Indices:
+        """What the view shows of a weight's entries, in C order."""
+        for name, *arguments in self.steps:
+            entries = VIEWS[name](entries, *arguments)
+        return np.ravel(entries)
+
+
+@dataclass(frozen=True)
+class Tie(Equation):
+    """The entries of a region, in C order, equal those that a view shows.
+
+    Without a region, all entries of the weight do.
+    """
+
+    view: View
+    region: Region | None = None
+
+    def parts(self) -> tuple[Any, ...]:
+        return (self.view,) if self.region is None else (self.view, self.region)
+
+    def own(self, entries: Indices) -> Indices:
+        """The entries of a weight that the equation is about, in C order."""
+        if self.region is None:
+            return entries.ravel()
+        return entries[self.region.mask(entries.shape)]
+
+    def merges(self, shape: Shape, known: np.ndarray) -> Iterator[Merge]:
+        if self.view.weight:
+            raise ValueError(f"{self} needs the entries of {self.view.weight!r} too.")
+        size = math.prod(shape)
+        entries = np.arange(size, dtype=index_type(size)).reshape(shape)
+        return self.between(entries, entries)
+
+    def between(self, entries: Indices, others: Indices) -> Iterator[Merge]:
+        """What equals what in a weight with `entries`, tied to one with `others`."""
+        one, other = self.own(entries), self.view.of(others)
+        if one.size != other.size:
+            raise ValueError(f"{one.size} entries are tied to {other.size}.")
+        yield one, other, self.view.factor
+
+
+@dataclass(frozen=True)
+class Same(Equation):
+    """A tie of entries that lie in a vector to others in it."""
+
+    equation: Tie
+    entries: Indices
+    others: Indices
+
+    def merges(self, shape: Shape, known: np.ndarray) -> Iterator[Merge]:
+        return self.equation.between(self.entries, self.others)
+
+
+def within(equation: Any, places: Mapping[str, Indices], name: str) -> Any:
+    """The equation on weight `name`, as one on a vector that holds several weights.
+
+    `places` says where in the vector each weight has its entries. What the equation is
+    shows in its attributes: a loaded model's may be of another module.
+    """
+    if not equation.is_trained:
+        return equation
+    if hasattr(equation, "mechanism"):
+        inner = within(equation.equation, places, name)
+        return type(equation)(equation.mechanism, inner)
+    if hasattr(equation, "view"):
+        return Same(equation, places[name], places[equation.view.weight or name])
+    return Within(equation, places[name])
+
+
+def side_by_side(shapes: Mapping[str, Shape]) -> tuple[dict[str, Indices], int]:
+    """Where weights have their entries in a vector of them all, and its length."""
+    places, start = {}, 0
+    size = sum(map(math.prod, shapes.values()))
+    for name, shape in shapes.items():
+        stop = start + math.prod(shape)
+        places[name] = np.arange(start, stop, dtype=index_type(size)).reshape(shape)
+        start = stop
+    return places, size
+
+
 class Frozen(Several, Equation):
     """The weight is not trained."""
 
@@ -463,9 +603,11 @@ class IndexMap:
     constant: np.ndarray | None
 
 
-def union(
-    size: int, merges: Iterable[Merge]
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+UnionFind = tuple[np.ndarray, np.ndarray | None, np.ndarray]
+"""What `union` finds."""
+
+
+def union(size: int, merges: Iterable[Merge]) -> UnionFind:
     """Merge entries into groups, by array operations.
 
     Returns, for each entry, the first entry of its group and its factor
@@ -511,14 +653,21 @@ def index_map(
 
     Raises ValueError if an entry would have two different values.
     """
-    equations, size = list(equations), math.prod(shape)
+    equations = list(equations)
     claims = [equation.known(shape) for equation in equations]
     known = np.zeros(shape, bool) | also_known
     for mask, _ in claims:
         known |= mask
-    first, factor, dead = union(
-        size, (m for equation in equations for m in equation.merges(shape, known))
-    )
+    merges = (m for equation in equations for m in equation.merges(shape, known))
+    return numbered(claims, union(math.prod(shape), merges), shape)
+
+
+def numbered(
+    claims: Iterable[tuple[np.ndarray, float]], groups: UnionFind, shape: Shape
+) -> IndexMap:
+    """Number the groups that no claim gives a value, by first entry in C order."""
+    size = math.prod(shape)
+    first, factor, dead = groups
     is_known, values = np.zeros(size, bool), np.zeros(size)
     is_known[first[dead]] = True
     for mask, value in claims:

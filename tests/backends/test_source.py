@@ -230,12 +230,22 @@ def test_hostile_words_where_names_are_due() -> None:
 
 
 def test_no_network_takes_a_name_that_the_module_needs() -> None:
-    """Every capital name of the runtime, and what Python builds in, is refused as a network's name."""
+    """What stands beside the network's function, and what Python builds in, is refused as the network's name."""
     text = "network {} {{\n    input x: [2]\n    layer d = Dense(2) symmetric\n    output y = x -> d\n}}\n"
     import builtins
 
-    taken = {name for name in (*definitions.names(), *dir(builtins)) if name[0].isupper() and name.isidentifier()}
-    assert {"Structured", "Shared", "Symmetric", "ValueError", "None", "Any"} <= taken
+    capitals = {name for name in definitions.names() if name[0].isupper()}
+    assert capitals == definitions.CAPITALS
+    module = ast.parse(wdsl.loads(text.format("Hopfield")).to_python())
+    bound = {getattr(each, "name", None) for each in module.body}
+    bound |= {each.asname or each.name for node in ast.walk(module) if isinstance(node, ast.ImportFrom | ast.Import)
+              for each in node.names}  # fmt: skip
+    bound |= {each.id for node in module.body for each in ast.walk(node)
+              if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}  # fmt: skip
+    taken = {name for name in dir(builtins) if name[0].isupper() and name.isidentifier()} | (bound & capitals)
+    assert {"Structured", "Symmetric", "ValueError", "None", "Any"} <= taken
+    for name in capitals - taken:
+        assert wdsl.loads(text.format(name)).name == name
     for name in taken:
         with pytest.raises(wdsl.WdslError) as caught:
             wdsl.loads(text.format(name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
@@ -44,8 +45,11 @@ class System:
         self.shapes = shapes
         self.annotations: list[list[str]] = [[] for _ in shapes]
         self.zeros: list[set[tuple[int, int]]] = [set() for _ in shapes]
+        self.said: list[set[tuple[int, int]]] = [set() for _ in shapes]
+        """The diagonals that `skew` makes zero."""
         self.equal = [False] * len(shapes)
-        self.pairs: list[tuple[Entry, Entry]] = []
+        self.pairs: list[tuple[Entry, Entry, Fraction]] = []
+        """One entry, another, and how many times that the first is."""
         self.empty = 0
         """How many `zero[…]` name no entry."""
 
@@ -63,24 +67,35 @@ class System:
             ]
         return "\n".join(["network System {", *lines, "}", ""])
 
-    def groups(self) -> dict[Entry, Entry | None]:
-        """A representative for every entry; None if it is zero."""
-        parent: dict[Entry, Entry] = {(w, i, j): (w, i, j) for w in range(len(self.shapes)) for i, j in self.entries(w)}
-
-        def find(entry: Entry) -> Entry:
-            while parent[entry] != entry:
-                entry = parent[entry]
-            return entry
-
-        for one, other in self.pairs:
-            parent[find(one)] = find(other)
+    def groups(self) -> dict[Entry, tuple[Entry, Fraction] | None]:
+        """For every entry a representative, and how many times that it is; None if it is zero."""
+        beside: dict[Entry, list[tuple[Entry, Fraction]]] = {
+            (weight, i, j): [] for weight in range(len(self.shapes)) for i, j in self.entries(weight)
+        }
+        pairs = list(self.pairs)
         for weight, equal in enumerate(self.equal):
             if equal:
                 named = [(weight, i, j) for i, j in self.entries(weight) if (i, j) not in self.zeros[weight]]
-                for one, other in pairwise(named):
-                    parent[find(one)] = find(other)
-        dead = {find((weight, i, j)) for weight, zeros in enumerate(self.zeros) for i, j in zeros}
-        return {entry: None if find(entry) in dead else find(entry) for entry in parent}
+                pairs += [(one, other, Fraction(1)) for one, other in pairwise(named)]
+        for one, other, factor in pairs:
+            beside[one].append((other, 1 / factor))
+            beside[other].append((one, factor))
+        zeros = {(weight, i, j) for weight, named in enumerate(self.zeros) for i, j in named}
+        found: dict[Entry, tuple[Entry, Fraction] | None] = {}
+        for start in beside:
+            if start in found:
+                continue
+            times, queue, is_zero = {start: Fraction(1)}, [start], False
+            while queue:
+                entry = queue.pop()
+                is_zero |= entry in zeros
+                for other, factor in beside[entry]:
+                    if other not in times:
+                        times[other] = factor * times[entry]
+                        queue.append(other)
+                    is_zero |= times[other] != factor * times[entry]
+            found |= {entry: None if is_zero else (start, factor) for entry, factor in times.items()}
+        return found
 
 
 @st.composite
@@ -121,6 +136,36 @@ def regions(draw: Draw, rows: int, columns: int) -> tuple[str, set[tuple[int, in
     return text, named
 
 
+FACTORS = st.sampled_from(
+    [("", Fraction(1)), ("", Fraction(1)), ("-", Fraction(-1)), ("2 * ", Fraction(2)), ("-0.5 * ", Fraction(-1, 2))]
+)
+
+
+@st.composite
+def parts_of(draw: Draw, system: System, number: int) -> None:
+    """Tie a part of a weight to as many entries of another, or of the same, that are seen in some other way."""
+    other = draw(st.integers(0, len(system.shapes) - 1))
+    here, there = system.shapes[number], system.shapes[other]
+    height, width = (draw(st.integers(1, min(sizes))) for sizes in zip(here, there, strict=True))
+
+    def window(shape: tuple[int, int]) -> tuple[str, list[Entry]]:
+        top, left = draw(st.integers(0, shape[0] - height)), draw(st.integers(0, shape[1] - width))
+        text = f"{top}:{top + height}, {left}:{left + width}"
+        return text, [(0, i, j) for i in range(top, top + height) for j in range(left, left + width)]
+
+    region, ours = window(here)
+    slices, theirs = window(there)
+    flipped = draw(st.booleans())
+    view = f"a{other}.kernel[{slices}]" + (".flip(0)" if flipped else "")
+    if flipped:
+        theirs = [entry for row in range(height)[::-1] for entry in theirs[row * width : (row + 1) * width]]
+    sign, factor = draw(FACTORS)
+    system.annotations[number].append(f"tie[({region})]({sign}{view})")
+    system.pairs += [
+        ((number, i, j), (other, m, n), factor) for (_, i, j), (_, m, n) in zip(ours, theirs, strict=True)
+    ]  # fmt: skip
+
+
 @st.composite
 def systems(draw: Draw) -> System:
     sizes = st.integers(2, 4)
@@ -130,7 +175,10 @@ def systems(draw: Draw) -> System:
     system = System(draw(st.lists(alike, min_size=1, max_size=3)))
     for number, (rows, columns) in enumerate(system.shapes):
         kinds = draw(
-            st.lists(st.sampled_from(["zero", "zero", "zero", "symmetric", "equal", "tie", "tie"]), max_size=4)
+            st.lists(
+                st.sampled_from(["zero", "zero", "zero", "symmetric", "skew", "equal", "tie", "tie", "part"]),
+                max_size=4,
+            )
         )
         for kind in kinds:
             match kind:
@@ -142,7 +190,15 @@ def systems(draw: Draw) -> System:
                     system.empty += not named
                 case "symmetric" if rows == columns:
                     system.annotations[number].append("symmetric")
-                    system.pairs += [((number, i, j), (number, j, i)) for i, j in system.entries(number)]
+                    one = Fraction(1)
+                    system.pairs += [((number, i, j), (number, j, i), one) for i, j in system.entries(number)]
+                case "skew" if rows == columns:
+                    system.annotations[number].append("skew")
+                    minus = Fraction(-1)
+                    system.said[number] |= {(i, i) for i in range(rows)}
+                    system.pairs += [((number, i, j), (number, j, i), minus) for i, j in system.entries(number)]
+                case "part":
+                    draw(parts_of(system, number))
                 case "equal":
                     system.annotations[number].append("equal")
                     system.equal[number] = True
@@ -156,9 +212,12 @@ def systems(draw: Draw) -> System:
                     if fits:
                         other, transposed = draw(st.sampled_from(fits))
                         name = "kernel" if other == number and draw(st.booleans()) else f"a{other}.kernel"
-                        system.annotations[number].append(f"tie({name}{'.T' if transposed else ''})")
+                        sign, factor = draw(FACTORS)
+                        if other == number:
+                            sign, factor = draw(st.sampled_from([("", Fraction(1)), ("-", Fraction(-1))]))
+                        system.annotations[number].append(f"tie({sign}{name}{'.T' if transposed else ''})")
                         system.pairs += [
-                            ((number, i, j), (other, j, i) if transposed else (other, i, j))
+                            ((number, i, j), (other, j, i) if transposed else (other, i, j), factor)
                             for i, j in system.entries(number)
                         ]
         system.annotations[number] = draw(st.permutations(system.annotations[number]))
@@ -167,17 +226,17 @@ def systems(draw: Draw) -> System:
 
 def check_net(system: System, net: wdsl.Net) -> None:
     groups = system.groups()
-    assert net.parameters == len(set(groups.values()) - {None})
+    assert net.parameters == len({each[0] for each in groups.values() if each})
     assert net.dense_parameters == sum(math.prod(shape) for shape in system.shapes)
     spread = {}
     for weight, (found, zeros) in enumerate(zip(net.weights, system.zeros, strict=True)):
         dead = {(i, j) for i, j in system.entries(weight) if groups[weight, i, j] is None}
         assert found.nonzero == math.prod(system.shapes[weight]) - len(dead)
-        if dead - zeros:
-            spread[f"a{weight}.kernel"] = len(dead - zeros)
+        if unsaid := dead - zeros - system.said[weight]:
+            spread[f"a{weight}.kernel"] = len(unsaid)
     warned = {}
     for each in net.diagnostics:
-        assert each.code in ("W0501", "W0502", "W0503")
+        assert each.code in ("W0501", "W0502", "W0503", "W0505")
         if each.code == "W0501":
             number, name = re.fullmatch(r"(entry|\d+) .*of `(.*)` (?:is|are) zero as well", each.message).groups()  # type: ignore[union-attr]
             warned[name] = 1 if number == "entry" else int(number)
@@ -189,6 +248,21 @@ def check_net(system: System, net: wdsl.Net) -> None:
 @given(systems())
 def test_the_solver_agrees_with_a_union_find(system: System) -> None:
     check_net(system, wdsl.loads(system.text()))
+
+
+@examples(120)
+@given(systems())
+def test_what_adds_nothing_can_be_left_out(system: System) -> None:
+    """Each warning W0505, held against the same file without that annotation."""
+    net = wdsl.loads(system.text())
+    for problem in net.diagnostics:
+        if problem.code == "W0505":
+            text, span = system.text(), problem.span
+            before, after = text[: span.start].rstrip(), text[span.end :]
+            less = before.removesuffix(",") + (after if before.endswith(",") else after.removeprefix(","))
+            other = wdsl.loads(less)
+            assert other.parameters == net.parameters
+            assert [each.nonzero for each in other.weights] == [each.nonzero for each in net.weights]
 
 
 @examples(60)
@@ -218,14 +292,16 @@ def test_live_weights_are_what_the_union_find_says(system: System) -> None:
     inputs = [np.eye(batch, rows, dtype="float32") for rows, _ in system.shapes]
     answers = model(inputs if len(inputs) > 1 else inputs[0])
     answers = answers if isinstance(answers, dict) else {"y0": answers}
-    groups = system.groups()
     values: dict[Any, set[float]] = {}
-    for (weight, i, j), group in groups.items():
-        values.setdefault(group, set()).add(float(np.asarray(answers[f"y{weight}"])[i, j]))
+    for (weight, i, j), group in system.groups().items():
+        first, factor = group or (None, Fraction(1))
+        # Factors are powers of two: nothing is rounded.
+        values.setdefault(first, set()).add(float(np.asarray(answers[f"y{weight}"])[i, j]) / float(factor))
     assert values.pop(None, {0.0}) == {0.0}
     assert all(len(each) == 1 and each != {0.0} for each in values.values())
     assert len(set.union(set(), *values.values())) == len(values)
     assert model.count_params() == net.parameters == len(values)
+    assert wdsl.verify(model).ok
 
 
 # --- counts in closed form ------------------------------------------------------------------------

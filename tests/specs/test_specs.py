@@ -280,6 +280,31 @@ def shared_filters(model: Any) -> None:
     assert model.count_params() == 18 + 6 + 3 + 6 + 3
 
 
+def linear_phase(model: Any) -> None:
+    impulse = np.zeros((1, 256, 1), "float32")
+    impulse[0, 100] = 1
+    filters = reply(model, "bank", lambda x: impulse)[0, 100 - 7 : 100 + 8]
+    assert filters.shape == (15, 4)
+    assert (filters == filters[::-1]).all()
+    assert len(np.unique(filters)) == 8 * 4
+    # The delay is the same for every frequency: turned back by it, the spectrum is real.
+    spectrum = np.fft.fft(np.roll(filters, -7, axis=0), axis=0)
+    assert np.abs(spectrum.imag).max() < 1e-6 < np.abs(spectrum.real).max()
+
+
+def multiscale(model: Any) -> None:
+    impulse = np.zeros((1, 16, 16, 1), "float32")
+    impulse[0, 8, 8] = 1
+    near, wide = (
+        reply(model, name, lambda x: impulse)[0, 8 + reach : 7 - reach : -1, 8 + reach : 7 - reach : -1]
+        for name, reach in (("near", 1), ("wide", 3))
+    )
+    assert near.shape == (3, 3, 6)
+    assert (wide[2:5, 2:5] == near).all()
+    assert len(np.unique(wide)) == 7 * 7 * 6
+    assert model.count_params() == 7 * 7 * 6 + 6 + 60 + 10
+
+
 PROMISES: dict[str, Callable[[Any], None]] = {
     each.__name__: each
     for each in (
@@ -289,6 +314,8 @@ PROMISES: dict[str, Callable[[Any], None]] = {
         equal_scalar,
         lenet5,
         language_model,
+        linear_phase,
+        multiscale,
         banded,
         symmetric_dense,
         antisymmetric_rnn,

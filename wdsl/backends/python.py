@@ -11,15 +11,39 @@ from functools import cache
 from typing import Any
 
 from wdsl import expressions as ex
-from wdsl.backends.definitions import Import, needed
+from wdsl.backends.definitions import CAPITALS, Import, needed
 from wdsl.catalog.model import TensorSpec
 from wdsl.code import flat, layout
+from wdsl.diagnostics import Diagnostic
 from wdsl.network.dimensions import expression_of
 from wdsl.plan import Plan, Step
+from wdsl.source import Span
 
 KERAS_MODULES = ("activations", "constraints", "initializers", "layers", "ops", "regularizers")
 RESERVED = frozenset((*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "keras", "np", "l", *KERAS_MODULES))
 """What no variable may be called: a spec's `lambda` becomes `lambda_`. Linters refuse `l`."""
+
+
+def clash(plan: Plan, where: Span) -> Diagnostic | None:
+    """An error if the network has the name of a definition that its module holds beside it."""
+    if plan.network.name not in CAPITALS:
+        return None
+    definitions, imports = needed(_own_symbols(plan))
+    beside = {name for each in definitions for name in each.names} | {each.alias for each in imports}
+    if plan.network.name not in beside:
+        return None
+    message = f"`{plan.network.name}` is a name that the generated module needs itself"
+    return Diagnostic("E0207", message, where, hint="choose another name")
+
+
+def _symbols(plan: Plan) -> set[str]:
+    expressions = [*(step.value for step in plan.steps), plan.result]
+    return {part.path for each in expressions for part in ex.walk(each) if isinstance(part, ex.Symbol)}
+
+
+def _own_symbols(plan: Plan) -> list[str]:
+    """What the plan takes of the runtime."""
+    return sorted(path for path in _symbols(plan) if "." not in path and not hasattr(builtins, path))
 
 
 def write(plan: Plan, standalone: bool = True) -> str:
@@ -29,10 +53,8 @@ def write(plan: Plan, standalone: bool = True) -> str:
     of holding their text.
     """
     names = _names(plan)
-    expressions = [*(step.value for step in plan.steps), plan.result]
-    symbols = {part.path for each in expressions for part in ex.walk(each) if isinstance(part, ex.Symbol)}
-    own = sorted(path for path in symbols if "." not in path and not hasattr(builtins, path))
-    modules = {path.split(".")[0] for path in symbols if "." in path}
+    own = _own_symbols(plan)
+    modules = {path.split(".")[0] for path in _symbols(plan) if "." in path}
     imports = [Import("keras", "", "keras")]
     imports += [Import("keras", module, module) for module in KERAS_MODULES if module in modules]
     imports += [Import("numpy", "", "np")] if "np" in modules else []

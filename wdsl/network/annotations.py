@@ -12,7 +12,7 @@ from wdsl.catalog import Weight
 from wdsl.catalog.argument_types import is_number, is_whole
 from wdsl.diagnostics import Diagnostic, Fix, Label, by, has_errors, listed, nearest
 from wdsl.network.constants import Value, type_name
-from wdsl.network.graph import Equation, Tie, View, WeightName
+from wdsl.network.graph import TRANSPOSED, Equation, Tie, View, WeightName, tie_of
 from wdsl.network.predicates import Predicate, axes_in_words
 from wdsl.network.references import read_reference
 from wdsl.record import Record
@@ -322,9 +322,6 @@ class Reader:
     # Ties
 
     def tie(self, layer: AnnotatedLayer, weight: Weight, annotation: nodes.Annotation) -> None:
-        if annotation.regions is not None:
-            self.error("E0505", f"a tie of a region {NOT_YET}", annotation.span)
-            return
         if annotation.arguments is None or len(annotation.arguments) != 1 or annotation.arguments[0].name:
             self.error("E0509", "`tie` takes one weight: `tie(encode.kernel)`", annotation.span)
             return
@@ -334,10 +331,16 @@ class Reader:
             return
         owner, reference, view = found.layer, found.weight, found.view
         name, other = WeightName(layer.name, weight.name), WeightName(owner.name, reference.name)
-        if name == other and view == View():
+        region = None
+        if annotation.regions is not None:
+            regions = [self.region(weight, name, each) for each in annotation.regions]
+            if any(each is None for each in regions):
+                return
+            region = regions[0] if len(regions) == 1 else ex.Call(ex.Symbol("Union"), tuple(filter(None, regions)))
+        if name == other and view == View() and region is None:
             self.error("E0509", f"`{name}` is tied to itself", annotation.span, "this says nothing")
             return
-        if found.shape != weight.shape:
+        if region is None and found.shape != weight.shape:
             fits = found.shape[::-1] == weight.shape and len(weight.shape) == 2
             text = print_expression(node)
             better = text.removesuffix(".T") if text.endswith(".T") else f"{text}.T"
@@ -352,21 +355,26 @@ class Reader:
                 fix=Fix(annotation.span, f"tie({better})") if fits else None,
             )
             return
-        if name == other and not view.is_matrix:
-            self.error("E0505", f"a tie of a weight to a part or a multiple of itself {NOT_YET}", annotation.span)
+        text = print_annotation(annotation)
+        if name == other:
+            mirrored = view == View(TRANSPOSED) and region is None and len(weight.shape) == 2
+            equation = ex.Call(ex.Symbol("Symmetric")) if mirrored else tie_of(view, "", region)
+            self.equations.append(Equation(name, "symmetric" if mirrored else "tie", equation, text, annotation.span))
             return
-        if reference.name == "bias" and owner.arguments.get("unit_forget_bias"):
-            self.error(
-                "E0508",
-                f"`unit_forget_bias` sets parts of `{other}` apart at the start, which a tied bias cannot do",
-                annotation.span,
-                labels=(Label(owner.statement.value.span, "true here"),),
-                hint="give `unit_forget_bias=false`",
-            )
-            return
-        for argument in (weight.initializer, weight.regularizer):
+        for part, whole in ((reference, owner), *(((weight, layer),) if region is not None else ())):
+            if part.name == "bias" and whole.arguments.get("unit_forget_bias"):
+                self.error(
+                    "E0508",
+                    f"`unit_forget_bias` sets parts of `{whole.name}.bias` apart at the start, which a tied bias "
+                    "cannot do",
+                    annotation.span,
+                    labels=(Label(whole.statement.value.span, "true here"),),
+                    hint="give `unit_forget_bias=false`",
+                )
+                return
+        for argument in (weight.initializer, weight.regularizer) if region is None else ():
             users = [each for each in layer.weights or () if argument in (each.initializer, each.regularizer)]
-            if argument and argument in layer.given and name != other and users == [weight]:
+            if argument and argument in layer.given and users == [weight]:
                 self.error(
                     "E0508",
                     f"`{argument}` of `{layer.name}` has nothing to work on: `{name}` is `{other}`",
@@ -375,7 +383,7 @@ class Reader:
                     labels=(Label(annotation.span, "tied here"),),
                 )
                 return
-        self.ties.append(Tie(name, other, view, print_annotation(annotation), annotation.span))
+        self.ties.append(Tie(name, other, view, region, text, annotation.span))
 
     # Regions
 

@@ -41,15 +41,6 @@ PARAMETER_TYPES: Mapping[str, tuple[type, ...]] = {
     "list": (list,),
 }
 
-MODULE_NAMES = frozenset({
-    *("Any", "Callable", "ClassVar", "False", "Iterable", "Iterator", "Mapping", "None", "Sequence", "True"),
-    *("At", "Axis", "Band", "Blocks", "By", "Diagonal", "Equal", "Equation", "Fixed", "Flat", "Frozen", "Grouping"),
-    *("Index", "IndexMap", "Indices", "Lower", "Merge", "Not", "Region", "Several", "Shape", "Sizes", "Skew"),
-    *("Symmetric", "Term", "Tied", "Traced", "Transposed", "TransposedGroups", "Union", "Upper", "Where", "Zero"),
-    *("Averaged", "Enforced", "Expansion", "Grouped", "OnWeight", "Shared", "StandIn", "Structured", "Via", "Weight"),
-})  # fmt: skip
-"""What a network cannot be called: the capital names of the runtime, whose text stands beside its function."""
-
 
 def elaborate(
     network: nodes.Network, given: Mapping[str, Any], lost: frozenset[str] = frozenset()
@@ -88,10 +79,8 @@ class _Elaborator:
         network = self.network
         if not network.name.id[0].isupper():
             self.wrong_case(network.name, "a network", capital=True)
-        if network.name.id in MODULE_NAMES or hasattr(builtins, network.name.id):
-            self.error(
-                "E0207", f"`{network.name.id}` is a name that the generated module needs itself", network.name.span
-            )
+        if hasattr(builtins, network.name.id):
+            self.error("E0207", f"`{network.name.id}` is a name of Python's own", network.name.span)
         parameters = self.parameters(given)
         layers: list[tuple[LayerObject, nodes.Layer]] = []
         for statement in network.body:

@@ -7,7 +7,18 @@ from typing import Any, TypeAlias
 
 from wdsl.catalog.model import Layer as CatalogLayer
 from wdsl.catalog.model import TensorSpec, Weight
-from wdsl.expressions import Call, Constant, Expression, Operation, Subscript, Symbol, Variable, walk
+from wdsl.expressions import (
+    Attribute,
+    Call,
+    Constant,
+    Expression,
+    Operation,
+    Sequence,
+    Subscript,
+    Symbol,
+    Variable,
+    walk,
+)
 from wdsl.record import Record
 from wdsl.source import Source, Span
 
@@ -88,6 +99,11 @@ class Equation(Record):
     span: Span
     mechanism: str = "parameter"
 
+    @property
+    def is_rest(self) -> bool:
+        """Whether it is a plain `equal`, about all that the weight's other annotations make no constant."""
+        return self.kind == "equal" and isinstance(self.expression, Call) and not self.expression.arguments
+
 
 WHOLE = Variable("weight")
 TRANSPOSED = Call(Symbol("ops.transpose"), (WHOLE,))
@@ -107,6 +123,15 @@ class View(Record):
     def of(self, weight: Expression) -> Expression:
         """The view of a weight that an expression gives."""
         seen = _put(weight, self.expression)
+        if self.factor is None:
+            return seen
+        if self.factor == Constant(-1):
+            return Operation("-", (seen,))
+        return Operation("*", (self.factor, seen))
+
+    def within(self, weight: str) -> Expression:
+        """The view as the runtime's equations have it, of a weight by its name: `-View("encode.kernel").T`."""
+        seen = _methods(self.expression, Call(Symbol("View"), (Constant(weight),) if weight else ()))
         if self.factor is None:
             return seen
         if self.factor == Constant(-1):
@@ -145,14 +170,39 @@ def _put(weight: Expression, view: Expression) -> Expression:
     raise TypeError(f"{view!r} is no view")
 
 
+def _methods(view: Expression, weight: Expression) -> Expression:
+    """A view as methods of a weight, in place of Keras's operations."""
+    match view:
+        case Call(Symbol("ops.transpose"), (inner,)):
+            return Attribute(_methods(inner, weight), "T")
+        case Call(Symbol(path), (inner, *rest), keywords):
+            numbers = [item for each in rest for item in (each.items if isinstance(each, Sequence) else (each,))]
+            numbers += [value for _, value in keywords]
+            return Call(Attribute(_methods(inner, weight), path.removeprefix("ops.")), tuple(numbers))
+        case Subscript(inner, Sequence((index,))) | Subscript(inner, index):
+            return Subscript(_methods(inner, weight), index)
+    return weight
+
+
+def tie_of(view: View, reference: str, region: Expression | None) -> Expression:
+    """The equation that the runtime has for a tie: `Tie(View("encode.kernel").T, Diagonal())`."""
+    return Call(Symbol("Tie"), (view.within(reference), *((region,) if region is not None else ())))
+
+
 class Tie(Record):
-    """`weight` equals a view of `reference`, entry by entry."""
+    """`weight`, or a region of it in C order, equals a view of another weight, `reference`, entry by entry."""
 
     weight: WeightName
     reference: WeightName
     view: View
+    region: Expression | None
     text: str
     span: Span
+
+    @property
+    def equation(self) -> Expression:
+        """The tie for the runtime, which knows the other weight by its name."""
+        return tie_of(self.view, str(self.reference), self.region)
 
 
 Step: TypeAlias = Input | Layer | Binding

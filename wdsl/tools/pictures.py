@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import wdsl
-from wdsl import expressions, structure
 from wdsl.diagnostics import by
-from wdsl.weights.entries import library, see
+from wdsl.weights.entries import index_maps
 from wdsl.weights.solve import Structure
 
 if TYPE_CHECKING:
@@ -99,31 +98,26 @@ def said(net: wdsl.Net, weight: Structure) -> str:
 
 def colours(net: wdsl.Net, weight: Structure) -> Array:
     """The image of a weight, as rows of RGB: an entry's colour is that of its free parameter."""
-    owner = next(each for each in net.weights if each.name == weight.owner)
-    solved = solve(owner, net)
-    first = first_entries(solved.index)
-    # The colour says where in its owner a parameter comes first: hue for the row, lightness for the column.
-    row, column = coordinates(owner.weight.shape)
-    rows, columns = row.max() + 1, column.max() + 1
-    at = np.where(first < 0, 0, first)
-    image = painted(row.flat[at] / rows, column.flat[at] / columns)
-    image[first < 0] = 1.0
+    sharing = net.structures.sharing(weight.owner)
+    maps = index_maps(sharing, net.network.values)
+    solved, _ = maps[weight.name]
+    # The colour says where a parameter comes first, in its owner, or in the coupled weights one below the other: hue
+    # for the row, lightness for the column.
+    hue, tone = np.full((2, solved.size + 1), np.nan)
+    above = 0
+    for each in sharing if weight.coupled else sharing[:1]:
+        numbers, first = np.unique(maps[each.name][0].index, return_index=True)
+        row, column = coordinates(each.weight.shape)
+        new = np.isnan(tone[numbers])
+        hue[numbers[new]] = above + row.ravel()[first[new]]
+        tone[numbers[new]] = column.ravel()[first[new]] / (column.max() + 1)
+        above += row.max() + 1
+    hue /= above
+    image = painted(hue[solved.index], tone[solved.index])
+    image[solved.index < 0] = 1.0
     if solved.constant is not None:
         image[solved.constant != 0] = FIXED
-    image = np.stack([see(weight.view, channel, net.network.values) for channel in np.moveaxis(image, -1, 0)], -1)
     return flattened(image, weight.weight.shape)
-
-
-def solve(owner: Structure, net: wdsl.Net) -> structure.IndexMap:
-    """What stands behind each entry of a weight that owns its parameters."""
-    terms = [expressions.evaluate(each, net.network.values, library) for each in owner.equations]
-    return structure.index_map(terms, owner.weight.shape)
-
-
-def first_entries(index: Array) -> Array:
-    """For each entry the flat index of the first one that is of the same parameter; -1 if it is of none."""
-    numbers, first = np.unique(index, return_index=True)
-    return np.where(index < 0, -1, first[np.searchsorted(numbers, index)])
 
 
 def tile(shape: tuple[int, ...]) -> tuple[int, int]:

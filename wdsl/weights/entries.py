@@ -3,122 +3,263 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping, Sequence
-from typing import Any
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from wdsl import expressions as ex
 from wdsl import structure
 from wdsl.diagnostics import Diagnostic, Label
-from wdsl.network.annotations import MECHANISMS
 from wdsl.network.graph import WHOLE, Equation, Tie, View, WeightName
 from wdsl.record import Record
 from wdsl.source import Span
-from wdsl.weights.counts import Counts
 
-NOTHING_KNOWN = Counts(0, 1)
+if TYPE_CHECKING:
+    from wdsl.weights.solve import Structure
+
+Array: TypeAlias = np.ndarray[Any, Any]
+Stated: TypeAlias = Sequence[tuple[Equation | Tie, ex.Expression]]
+"""What the file says, with the expressions for the runtime that say it."""
+MAX_SEARCHED = 2**20
+"""In larger arrays a report names all that may have joined two entries, not just what has."""
+
+
+class System(Record):
+    """Equations on the entries of one array, flat or not, in which weights have places.
+
+    That is the array of the weight that the others are views of; or, if weights are coupled, all of them in a row.
+    `owners` are the weights that the array's own entries belong to.
+    """
+
+    shape: tuple[int, ...]
+    places: Mapping[WeightName, structure.Indices]
+    owners: tuple[WeightName, ...]
+    terms: tuple[tuple[Equation | Tie, structure.Equation], ...]
+
+
+class Solution(Record):
+    """How many parameters each owner adds, how many entries of each weight are not zero, and what is wrong."""
+
+    free: Mapping[WeightName, int]
+    nonzero: Mapping[WeightName, int]
+    problems: tuple[Diagnostic, ...]
 
 
 class _Claim(Record):
-    """An equation that gives entries of the owner a value."""
+    """An equation that gives entries a value, in so many words or because they would be multiples of themselves."""
 
-    equation: Equation
-    mask: np.ndarray[Any, Any]
+    equation: Equation | Tie
+    mask: Array
     value: float
+    label: str = ""
+
+
+class _Merges(Record):
+    """An equation that joins entries."""
+
+    origin: Equation | Tie
+    joined: Sequence[structure.Merge]
+
+    def touched(self, size: int) -> Array:
+        """True at the entries that are joined to another, or to a multiple of themselves."""
+        mask = np.zeros(size, bool)
+        for one, other, c in self.joined:
+            there = slice(None) if c != 1.0 else one != other
+            mask[one[there]] = mask[other[there]] = True
+        return mask
+
+
+class _Refused(Exception):
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic)
+        self.diagnostic = diagnostic
 
 
 def solve_entries(
-    stated: Sequence[tuple[Equation, ex.Expression]],
-    members: Mapping[WeightName, View],
-    symmetric: Tie | None,
+    stated: Stated,
+    views: Mapping[WeightName, View] | None,
     ties: Sequence[Tie],
+    shapes: Mapping[WeightName, tuple[int, ...]],
+    frozen: Collection[WeightName],
     parameters: Mapping[str, Any],
-    shape: tuple[int, ...],
-) -> tuple[Counts, Mapping[WeightName, int], list[Diagnostic]]:
-    """The counts of a component, and how many entries of each member are not zero; an error if an entry would be two
-    values, else a warning for each weight in which entries are constant that its own annotations do not name.
+) -> Solution:
+    """Solve what is stated of weights that share parameters.
 
-    `stated` are the equations with their expressions about the owner, `members` are the weights with their views of the
-    owner, and `symmetric` is the tie that makes the owner equal its own transpose, if one does.
+    `shapes` are those of the weights, the owner first, and `views` how they are seen in the owner; None if they are
+    coupled. `frozen` are the weights that are not trained, if that is not the same for all.
+
+    There is an error if an entry would be two values, or if an equation cannot be computed; else warnings for weights
+    in which entries are constant that their own annotations do not name, and for equations that say nothing.
     """
-    equations: list[structure.Equation] = [structure.Symmetric()] if symmetric else []
+    try:
+        if views is None:
+            system = coupled(stated, ties, shapes, parameters)
+        else:
+            system = seen_in_owner(stated, views, next(iter(shapes.values())), parameters)
+        return _solve(system, ties, frozen)
+    except _Refused as refused:
+        return Solution({}, {}, (refused.diagnostic,))
+
+
+def seen_in_owner(
+    stated: Stated, views: Mapping[WeightName, View], shape: tuple[int, ...], parameters: Mapping[str, Any]
+) -> System:
+    """The system of weights that are views of their owner, which has this shape and all the equations."""
+    size = math.prod(shape)
+    entries = np.arange(size, dtype=structure.index_type(size)).reshape(shape)
+    places = {name: see(view, entries, parameters) for name, view in views.items()}
+    terms = tuple((origin, _term(origin, expression, parameters)) for origin, expression in stated)
+    return System(shape, places, tuple(views)[:1], terms)
+
+
+def coupled(
+    stated: Stated, ties: Sequence[Tie], shapes: Mapping[WeightName, tuple[int, ...]], parameters: Mapping[str, Any]
+) -> System:
+    """The system of weights in a row, as the runtime's `Coupled` solves it."""
+    places, size = structure.side_by_side({str(name): shape for name, shape in shapes.items()})
+    terms = [
+        (origin, structure.within(_term(origin, expression, parameters), places, str(origin.weight)))
+        for origin, expression in [*stated, *((tie, tie.equation) for tie in ties)]
+    ]
+    return System((size,), {name: places[str(name)] for name in shapes}, tuple(shapes), tuple(terms))
+
+
+def index_maps(
+    sharing: Sequence[Structure], parameters: Mapping[str, Any]
+) -> dict[WeightName, tuple[structure.IndexMap, float]]:
+    """What is behind each entry of weights that share parameters, the owner first, and a factor for all of the weight.
+
+    The index of an entry is that of its free parameter, among those of all the weights.
+    """
+    terms = {each.name: [ex.evaluate(one, parameters, library) for one in each.equations] for each in sharing}
+    if not sharing[0].coupled:
+        solved = structure.index_map(terms[sharing[0].name], sharing[0].weight.shape)
+        return {
+            each.name: (
+                _picked(solved, lambda array, view=each.view: see(view, array, parameters)),  # type: ignore[misc]
+                1.0 if each.view.factor is None else ex.evaluate(each.view.factor, parameters, library),
+            )
+            for each in sharing
+        }
+    places, size = structure.side_by_side({str(each.name): each.weight.shape for each in sharing})
+    equations = [structure.within(one, places, str(name)) for name, said in terms.items() for one in said]
+    solved = structure.index_map(equations, (size,))
+    return {
+        each.name: (_picked(solved, lambda array, at=places[str(each.name)]: array[at]), 1.0)  # type: ignore[misc]
+        for each in sharing
+    }
+
+
+def _picked(solved: structure.IndexMap, pick: Callable[[Array], Array]) -> structure.IndexMap:
+    scale, constant = (each if each is None else pick(each) for each in (solved.scale, solved.constant))
+    return structure.IndexMap(pick(solved.index), solved.size, scale, constant)
+
+
+def _term(origin: Equation | Tie, expression: ex.Expression, parameters: Mapping[str, Any]) -> structure.Equation:
+    try:
+        with np.errstate(all="raise"):
+            return ex.evaluate(expression, parameters, library)  # type: ignore[no-any-return]
+    except (ArithmeticError, ValueError) as error:
+        raise _not_computed(origin, error) from None
+
+
+def _not_computed(origin: Equation | Tie, error: Exception) -> _Refused:
+    if isinstance(origin, Tie) or origin.kind == "tie":
+        where = f"`{origin.weight}` cannot be tied so: {str(error).rstrip('.')}"
+        return _Refused(Diagnostic("E0504", where, origin.span))
+    return _Refused(Diagnostic("E0511", f"`{origin.text}` cannot be computed: {error}", origin.span))
+
+
+def _mechanism(origin: Equation | Tie) -> str:
+    return "parameter" if isinstance(origin, Tie) else origin.mechanism
+
+
+def _solve(system: System, ties: Sequence[Tie], frozen: Collection[WeightName]) -> Solution:
+    shape, size = system.shape, math.prod(system.shape)
     claims: list[_Claim] = []
-    merges: list[structure.Merge] = []
     known = np.zeros(shape, bool)
-    for equation, expression in stated:
+    merges: list[_Merges] = []
+    for origin, term in system.terms:
         try:
             with np.errstate(all="raise"):
-                term = ex.evaluate(expression, parameters, library)
                 mask, value = term.known(shape)
         except (ArithmeticError, ValueError) as error:
-            return NOTHING_KNOWN, {}, [_not_computed(equation, error)]
-        equations.append(term)
-        known |= mask
-        if equation.kind in ("zero", "fixed"):
-            claims.append(_Claim(equation, mask, value))
-    origins = [None] * bool(symmetric) + [equation for equation, _ in stated]
-    for origin, term in zip(origins, equations, strict=True):
+            raise _not_computed(origin, error) from None
+        if isinstance(origin, Equation) and origin.kind in ("zero", "fixed"):
+            known |= mask
+            claims.append(_Claim(origin, mask, value))
+    for origin, term in system.terms:
         try:
             with np.errstate(all="raise"):
-                merges += term.merges(shape, known)
+                merges.append(_Merges(origin, tuple(term.merges(shape, known))))
         except (ArithmeticError, ValueError) as error:
-            assert origin is not None
-            return NOTHING_KNOWN, {}, [_not_computed(origin, error)]
-    first, factor, dead = structure.union(known.size, merges)
-    carriers = [each.span for each, _ in stated if each.kind in ("symmetric", "skew", "equal")]
-    carriers += [tie.span for tie in ties]
-    conflict, claimed_by = _claims_of_groups(claims, first, factor, dead, shape, carriers)
-    if conflict:
-        return NOTHING_KNOWN, {}, [conflict]
-    stored, kept = (
-        structure.index_map(
-            [term for origin, term in zip(origins, equations, strict=True) if _mechanism(origin) not in left_out],
-            shape,
-            known,
-        )
-        for left_out in (MECHANISMS[1:], ("initial",))
-    )
-    nonzero = kept.index >= 0
+            raise _not_computed(origin, error) from None
+    solved = structure.union(size, (each for one in merges for each in one.joined))
+    # The ties of views are in the places already, but may have carried something all the same.
+    carriers = [*merges, *(_Merges(tie, ()) for tie in ties if len(system.owners) == 1)]
+    claimed = _claims_of_groups(system, claims, solved, carriers)
+    stored = kept = structure.numbered([(each.mask, each.value) for each in claims], solved, shape)
+    if any(_mechanism(origin) != "parameter" for origin, _ in system.terms):
+        equations = [term for origin, term in system.terms if _mechanism(origin) == "parameter"]
+        stored = structure.index_map(equations, shape, known)
+        equations = [term for origin, term in system.terms if _mechanism(origin) != "initial"]
+        kept = structure.index_map(equations, shape, known)
+    nonzero = kept.index.ravel() >= 0
     if kept.constant is not None:
-        nonzero |= kept.constant != 0
-    warnings = [
+        nonzero |= kept.constant.ravel() != 0
+    problems = [
         Diagnostic("W0503", f"`{claim.equation.text}` names no entry", claim.equation.span)
         for claim in claims
         if not claim.mask.any()
     ]
-    claimed = claimed_by[first].reshape(shape)
-    for name, view in members.items():
-        named = np.zeros(shape, bool)
+    problems += _superfluous(claims, merges, solved)
+    contradiction = _contradiction(merges, solved)
+    if contradiction:
+        claimed = np.where((claimed < 0) & contradiction.mask, len(claims), claimed)
+    for name, places in system.places.items():
+        named = np.zeros(size, bool)
         for claim in claims:
             if claim.equation.weight == name:
-                named |= claim.mask
-        unsaid = np.where(named, -1, claimed)
+                named |= claim.mask.ravel()
+        for each in merges:
+            if isinstance(each.origin, Equation) and each.origin.kind == "skew" and each.origin.weight == name:
+                for one, other, _ in each.joined:
+                    named[one[one == other]] = True
+        unsaid = np.where(named, -1, claimed)[places]
         if (unsaid >= 0).any():
-            seen = see(view, unsaid, parameters)
-            if (seen >= 0).any():
-                warnings.append(_spread(name, seen, claims, carriers))
-    seen_nonzero = {name: int(see(view, nonzero, parameters).sum()) for name, view in members.items()}
-    return Counts(stored.size, int(nonzero.sum())), seen_nonzero, warnings
+            all_claims = [*claims, *([contradiction] if contradiction else [])]
+            problems.append(_spread(name, unsaid, places, all_claims, solved[0], carriers))
+    return Solution(
+        _free(system, stored.index.ravel(), frozen),
+        {name: int(nonzero[places].sum()) for name, places in system.places.items()},
+        tuple(problems),
+    )
 
 
-def _mechanism(origin: Equation | None) -> str:
-    return origin.mechanism if origin else "parameter"
-
-
-def _not_computed(equation: Equation, error: Exception) -> Diagnostic:
-    return Diagnostic("E0511", f"`{equation.text}` cannot be computed: {error}", equation.span)
+def _free(system: System, index: Array, frozen: Collection[WeightName]) -> dict[WeightName, int]:
+    """How many parameters each owner has that none before it has. Those of frozen weights are theirs alone."""
+    is_first = np.zeros(index.size, bool)
+    is_first[np.flatnonzero(np.diff(np.maximum.accumulate(index), prepend=-1))] = True
+    if len(system.owners) == 1:
+        return {system.owners[0]: int(is_first.sum())}
+    is_frozen = np.zeros(index.size + 1, bool)
+    for name in system.owners:
+        if name in frozen:
+            is_frozen[index[system.places[name]]] = True
+    found = {}
+    for name in system.owners:
+        numbers = index[system.places[name]][is_first[system.places[name]]]
+        found[name] = int((is_frozen[numbers] == (name in frozen)).sum())
+    return found
 
 
 def _claims_of_groups(
-    claims: Sequence[_Claim],
-    first: np.ndarray[Any, Any],
-    factor: np.ndarray[Any, Any] | None,
-    dead: np.ndarray[Any, Any],
-    shape: tuple[int, ...],
-    carriers: Sequence[Span],
-) -> tuple[Diagnostic | None, np.ndarray[Any, Any]]:
-    """For the first entry of each group the claim that gives the group its value, or -1; an error if two differ."""
+    system: System, claims: Sequence[_Claim], solved: structure.UnionFind, carriers: Sequence[_Merges]
+) -> Array:
+    """For each entry the claim that gives it its value, or -1. It is refused if there are two that differ."""
+    first, factor, dead = solved
     claimed_by = np.full(first.size, -1)
     values = np.zeros(first.size)
     is_dead = np.zeros(first.size, bool)
@@ -135,18 +276,34 @@ def _claims_of_groups(
         if clash.any():
             at = int(np.flatnonzero(clash)[0])
             before = claims[other[at]] if other[at] >= 0 else None
-            return _conflict(claim, before, entries[at], shape, carriers), claimed_by
-    return None, claimed_by
+            raise _Refused(_conflict(system, claim, before, entries[at], first, carriers))
+    return claimed_by[first]
+
+
+def _contradiction(merges: Sequence[_Merges], solved: structure.UnionFind) -> _Claim | None:
+    """The entries that are zero because they would be two different multiples of one number."""
+    first, _, dead = solved
+    if not dead.size:
+        return None
+    is_dead = np.zeros(first.size, bool)
+    is_dead[first[dead]] = True
+    is_dead = is_dead[first]
+    turning = [each for each in merges if any(c != 1.0 and is_dead[one].any() for one, _, c in each.joined)]
+    return _Claim(turning[-1].origin, is_dead, 0.0, "zero, for it would be a multiple of itself by this")
 
 
 def _conflict(
-    claim: _Claim, other: _Claim | None, entry: int, shape: tuple[int, ...], carriers: Sequence[Span]
+    system: System, claim: _Claim, other: _Claim | None, entry: int, first: Array, carriers: Sequence[_Merges]
 ) -> Diagnostic:
     places = [Label(other.equation.span, f"{_value(other)} here")] if other else []
-    places += [Label(span, "joined to others here") for span in carriers[:3]]
+    joined = _joined(entry, other, first, carriers)
+    places += [Label(span, "joined to others here") for span in joined]
+    name = claim.equation.weight
+    own = system.places[name]
     return Diagnostic(
         "E0513",
-        f"entry {_entry(entry, shape)} of `{claim.equation.weight}` would have two different values",
+        f"entry {_entry(int(np.flatnonzero(own.ravel() == entry)[0]), own.shape)} of `{name}` would have "
+        "two different values",
         claim.equation.span,
         f"{_value(claim)} here",
         labels=tuple(label for label in places if label.span != claim.equation.span),
@@ -154,7 +311,12 @@ def _conflict(
 
 
 def _spread(
-    name: WeightName, unsaid: np.ndarray[Any, Any], claims: Sequence[_Claim], carriers: Sequence[Span]
+    name: WeightName,
+    unsaid: Array,
+    places: structure.Indices,
+    claims: Sequence[_Claim],
+    first: Array,
+    carriers: Sequence[_Merges],
 ) -> Diagnostic:
     """A warning: these entries of a weight are constant, and its own annotations name none of them."""
     entries = np.flatnonzero(unsaid >= 0)
@@ -163,13 +325,84 @@ def _spread(
     count = len(entries)
     subject = f"entry {entry} of `{name}` is" if count == 1 else f"{count} more entries of `{name}` are"
     constant = "zero" if all(each.value == 0 for each in claims) else "constant"
+    joined = _joined(places.ravel()[entries[0]], claim, first, carriers)
     return Diagnostic(
         "W0501",
         f"{subject} {constant} as well",
         claim.equation.span,
-        f"{_value(claim)} here" + ("" if count == 1 else f"; {entry} is among the others"),
-        labels=tuple(Label(span, "and this carries it there") for span in carriers[:3] if span != claim.equation.span),
+        (claim.label or f"{_value(claim)} here") + ("" if count == 1 else f"; {entry} is among the others"),
+        labels=tuple(Label(span, "and this carries it there") for span in joined if span != claim.equation.span),
     )
+
+
+def _joined(entry: int, claim: _Claim | None, first: Array, carriers: Sequence[_Merges]) -> list[Span]:
+    """The places in the file that join an entry to one that the claim names: all that it takes, and no more."""
+    carriers = [each for each in carriers if not each.joined or _touches(each, first, entry)]
+    needed = list(carriers)
+    if claim and not claim.label and first.size <= MAX_SEARCHED:
+        others = np.flatnonzero((first == first[entry]) & claim.mask.ravel())
+        for each in carriers:
+            rest = [one for one in needed if one is not each]
+            found, _, _ = structure.union(first.size, (merge for one in rest for merge in one.joined))
+            if each.joined and (found[others] == found[entry]).any():
+                needed = rest
+    return [each.origin.span for each in needed if each.joined or isinstance(each.origin, Tie)][:3]
+
+
+def _touches(merges: _Merges, first: Array, entry: int) -> bool:
+    """Whether an equation joins entries of the group that an entry is in."""
+    return any((first[one] == first[entry]).any() for one, _, _ in merges.joined)
+
+
+def _superfluous(claims: Sequence[_Claim], merges: Sequence[_Merges], solved: structure.UnionFind) -> list[Diagnostic]:
+    """A warning for each equation without which all would be the same; of two that say the same, for the later."""
+    from wdsl.weights.solve import adds_nothing
+
+    first, _, dead = solved
+    is_dead = np.zeros(first.size, bool)
+    is_dead[first[dead]] = True
+    found = []
+    kept = sorted(claims, key=lambda each: each.equation.span.start)
+    # What a plain `equal` joins is what no other equation of the weight names.
+    rests = {each.origin.weight for each in merges if isinstance(each.origin, Equation) and each.origin.is_rest}
+    for claim in reversed(kept):
+        # What another weight, or a mirrored entry, says of an entry is worth saying of this one too: see W0501.
+        named = is_dead[first]
+        for other in kept:
+            if other is not claim and other.equation.weight == claim.equation.weight:
+                named |= other.mask.ravel()
+        if claim.mask.any() and named[claim.mask.ravel()].all() and claim.equation.weight not in rests:
+            kept.remove(claim)
+            found.append(adds_nothing(claim.equation))
+    masks = [claim.mask.ravel() for claim in claims]
+    left = sorted((each for each in merges if each.joined), key=lambda each: each.origin.span.start)
+    touched = np.zeros(first.size, np.uint8)
+    for mask in [*masks, *(each.touched(first.size) for each in left)]:
+        touched += mask
+    for each in reversed(left):
+        if (touched[each.touched(first.size)] == 1).any():
+            continue  # no other says anything of this entry
+        rest = [one for one in left if one is not each]
+        groups, factor, dead_without = structure.union(first.size, (merge for one in rest for merge in one.joined))
+        is_constant = np.zeros(first.size, bool)
+        is_constant[groups[dead_without]] = True
+        for mask in masks:
+            is_constant[groups[mask]] = True
+        if all(_holds(merge, groups, factor, is_constant) for merge in each.joined):
+            left = rest
+            found.append(adds_nothing(each.origin))
+    return found
+
+
+def _holds(merge: structure.Merge, first: Array, factor: Array | None, is_constant: Array) -> bool:
+    """Whether what is merged is one already, or constant; constants that differ would have been refused."""
+    one, other, c = merge
+    alike = first[one] == first[other]
+    if factor is not None:
+        alike &= np.isclose(factor[one], c * factor[other])
+    elif c != 1.0:
+        alike[:] = False
+    return bool((alike | (is_constant[first[one]] & is_constant[first[other]])).all())
 
 
 def _value(claim: _Claim) -> str:
@@ -181,7 +414,7 @@ def _entry(entry: int, shape: tuple[int, ...]) -> str:
     return str(subscripts) if len(subscripts) > 1 else str(subscripts[0])
 
 
-def see(view: View, array: np.ndarray[Any, Any], parameters: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+def see(view: View, array: Array, parameters: Mapping[str, Any]) -> Array:
     """An array of a weight's shape as a view of the weight shows it, but for the factor."""
     seen = ex.evaluate(view.expression, {**parameters, WHOLE.name: array}, library)
     return np.asarray(seen)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from wdsl import expressions as ex
 from wdsl.catalog.model import Weight
-from wdsl.diagnostics import Diagnostic, in_order
-from wdsl.network.graph import TRANSPOSED, Equation, Layer, Network, Tie, View, WeightName
+from wdsl.diagnostics import Diagnostic, Label, in_order
+from wdsl.network.graph import WHOLE, Equation, Layer, Network, Tie, View, WeightName
 from wdsl.record import Record
+from wdsl.source import Span
 from wdsl.weights.counts import Counts, closed_form
 
+Stated: TypeAlias = Sequence[tuple[Equation, ex.Expression]]
+"""Equations, with their expressions for the runtime."""
 MAX_ENTRIES = 2**25
 """The largest weight that is solved entry by entry."""
 
@@ -22,7 +25,9 @@ class Structure(Record):
     """A weight of a named layer, with what was found out about it.
 
     `owner` is the weight whose free parameters it is computed from: itself, unless it is tied to another one.
-    `equations` are those of the owner's whole component, about the owner; `free` counts parameters of the owner alone.
+    `equations` are those of all the weights that share the owner's parameters, about the owner, and `free` counts the
+    owner's alone. If the weights are coupled, each has equations of its own, ties among them, and counts the parameters
+    that no coupled weight before it has.
     """
 
     name: WeightName
@@ -30,6 +35,8 @@ class Structure(Record):
     layer: Layer
     owner: WeightName
     view: View
+    coupled: bool
+    """Whether the weights that share parameters are more than views of one: they have parts in common."""
     equations: tuple[ex.Expression, ...]
     free: int
     nonzero: int
@@ -57,7 +64,7 @@ class Structures(Record):
         return tuple(self._by_layer.get(layer, ()))
 
     def sharing(self, owner: WeightName) -> tuple[Structure, ...]:
-        """The weights that are computed from the same parameters."""
+        """The weights that are computed from the same parameters, the owner first."""
         return tuple(self._by_owner.get(owner, ()))
 
     @cached_property
@@ -70,7 +77,7 @@ class Structures(Record):
     @cached_property
     def _by_owner(self) -> dict[WeightName, list[Structure]]:
         found: dict[WeightName, list[Structure]] = {}
-        for each in self.weights:
+        for each in sorted(self.weights, key=lambda each: each.name != each.owner):
             found.setdefault(each.owner, []).append(each)
         return found
 
@@ -83,7 +90,7 @@ def solve(network: Network) -> tuple[Structures, tuple[Diagnostic, ...]]:
     for equation in network.equations:
         stated[equation.weight].append(equation)
     solved: dict[WeightName, Structure] = {}
-    for component in _components(network, tuple(weights), problems):
+    for component in _components(network, tuple(weights)):
         own = {name: stated[name] for name in component.members}
         for structure in _solve(component, own, network.values, weights, problems):
             solved[structure.name] = structure
@@ -104,63 +111,74 @@ def _trainable(weight: Weight) -> int:
 
 
 class _Component(Record):
-    """Weights that ties join. For each member its view of the owner; `symmetric` if a cycle makes the owner so."""
+    """Weights that ties join; first the owner: one that is tied to no other, or else the first in the file."""
 
-    owner: WeightName
-    members: Mapping[WeightName, View]
+    members: tuple[WeightName, ...]
     ties: tuple[Tie, ...]
-    symmetric: Tie | None
+
+    @property
+    def owner(self) -> WeightName:
+        return self.members[0]
 
 
-def _tied_twice(tie: Tie) -> Diagnostic:
-    return Diagnostic(
-        "E0505",
-        f"`{tie.weight}` is tied in more than one way, and not all are whole weights or their `.T`",
-        tie.span,
-        "this version of wdsl does not compile that",
-    )
-
-
-def _components(network: Network, names: tuple[WeightName, ...], problems: list[Diagnostic]) -> list[_Component]:
+def _components(network: Network, names: tuple[WeightName, ...]) -> list[_Component]:
     neighbours: dict[WeightName, list[tuple[WeightName, Tie]]] = {name: [] for name in names}
-    tied = set()
     for tie in network.ties:
         neighbours[tie.weight].append((tie.reference, tie))
         neighbours[tie.reference].append((tie.weight, tie))
-        tied.add(tie.weight)
+    tied = {tie.weight for tie in network.ties}
+    owners_first = sorted(names, key=lambda each: each in tied)
+    position = {name: number for number, name in enumerate(owners_first)}
     components = []
     seen: set[WeightName] = set()
-    # A weight that is tied to no other owns its component; in a cycle the first in the file does.
-    for name in sorted(names, key=lambda each: each in tied):
+    for name in owners_first:
         if name in seen:
             continue
-        members = {name: View()}
         ties: dict[Tie, None] = {}
-        symmetric = None
-        followed: set[Tie] = set()
-        queue = [name]
+        found, queue = {name}, [name]
         while queue:
-            current = queue.pop()
-            for other, tie in neighbours[current]:
+            for other, tie in neighbours[queue.pop()]:
                 ties[tie] = None
-                if (other == tie.weight and other != current) or tie.view.is_matrix:
-                    view = members[current].then(tie.view)  # a transpose is its own inverse
-                elif tie in followed:
-                    continue
-                else:
-                    problems.append(_tied_twice(tie))
-                    continue
-                followed.add(tie)
-                if other not in members:
-                    members[other] = view
+                if other not in found:
+                    found.add(other)
                     queue.append(other)
-                elif members[other] != view and not (members[other].is_matrix and view.is_matrix):
-                    problems.append(_tied_twice(tie))
-                elif members[other] != view:
-                    symmetric = symmetric or tie
-        seen |= set(members)
-        components.append(_Component(name, members, tuple(ties), symmetric))
+        seen |= found
+        in_order_of_file = sorted(ties, key=lambda tie: tie.span.start)
+        components.append(_Component(tuple(sorted(found, key=position.__getitem__)), tuple(in_order_of_file)))
     return components
+
+
+def _views(component: _Component, own: Mapping[WeightName, list[Equation]]) -> dict[WeightName, View] | None:
+    """Each member as a view of the owner, if the ties say no more than that and the annotations are the owner's."""
+    views = {component.owner: View()}
+    queue = [component.owner]
+    while queue:
+        current = queue.pop()
+        for tie in component.ties:
+            if tie.reference == current:
+                other = tie.weight
+            elif tie.weight == current and tie.view.is_matrix:  # a transpose is its own inverse
+                other = tie.reference
+            else:
+                continue
+            if other not in views:
+                views[other] = views[current].then(tie.view)
+                queue.append(other)
+    if len(views) < len(component.members):
+        return None
+    for tie in component.ties:
+        if tie.region is not None or views[tie.weight] != views[tie.reference].then(tie.view):
+            return None
+    others = [(each, view) for name, view in views.items() if name != component.owner for each in own[name]]
+    return views if all(_is_about_owner(each, view) for each, view in others) else None
+
+
+def _is_about_owner(equation: Equation, view: View) -> bool:
+    """Whether an equation on a view of the owner says the same of the owner itself, in the same words."""
+    if equation.kind in ("symmetric", "skew", "frozen"):
+        return view.is_matrix
+    # A plain `equal` leaves out what is constant in its own weight, and the owner may have other constants.
+    return view.expression == WHOLE and view.factor is None and equation.kind in ("zero", "fixed")
 
 
 def _solve(
@@ -170,135 +188,167 @@ def _solve(
     weights: Mapping[WeightName, tuple[Weight, Layer]],
     problems: list[Diagnostic],
 ) -> list[Structure]:
-    shape = weights[component.owner][0].shape
-    for name, view in component.members.items():
-        if own[name] and not view.is_matrix:
-            problems.append(
-                Diagnostic(
-                    "E0505",
-                    f"`{name}` is a part, reshaping or multiple of `{component.owner}` and has an annotation itself",
-                    own[name][0].span,
-                    "this version of wdsl does not compile that",
-                    hint=f"annotate `{component.owner}`",
-                )
-            )
-            own[name] = []
-    stated = [
-        (each, _about_owner(each, own[name], view.expression == TRANSPOSED, alone=len(component.members) == 1))
-        for name, view in component.members.items()
-        for each in own[name]
-    ]
-    # A tie that makes a weight equal its own transpose, and the annotations. Those with a mechanism free nothing.
-    tied = [ex.Call(ex.Symbol("Symmetric"))] if component.symmetric else []
-    whole = [*tied, *(expression for _, expression in stated)]
-    kept = [*tied, *(expression for each, expression in stated if each.mechanism != "initial")]
-    stored = [*tied, *(expression for each, expression in stated if each.mechanism == "parameter")]
-    equations = dict.fromkeys([*tied, *(_with_mechanism(each, expression) for each, expression in stated)])
-    # What is constant in one member may be so unsaid in another: that takes a look at the entries. So does what an
-    # `equal` leaves out because of an equation that is not stored.
-    constants = any(each.kind in ("zero", "fixed", "skew") for each, _ in stated)
-    rest_is_equal = any(each.kind == "equal" for each, _ in stated) and len(stored) < len(whole)
+    owner = component.owner
+    shapes = {name: weights[name][0].shape for name in component.members}
+    stated = [(each, each.expression) for name in component.members for each in own[name]]
+    views = _views(component, own)
+    frozen = {name for name in component.members if any(each.kind == "frozen" for each in own[name])}
+    if views and frozen:
+        frozen = set(component.members)
+    if views is None:
+        frozen |= {name for name in component.members if not weights[name][0].trainable}
+        problems += _half_frozen(component, own, frozen)
+    problems += _said_twice(component, own)
+    counts = _closed_form(stated, shapes[owner], len(component.members)) if views else None
+    size = math.prod(shapes[owner]) if views else sum(map(math.prod, shapes.values()))
+    free: Mapping[WeightName, int] = {}
     nonzero: Mapping[WeightName, int] = {}
-    counts = None
-    if not (constants and (len(component.members) > 1 or rest_is_equal)):
-        of_stored, of_kept = closed_form(stored, shape), closed_form(kept, shape)
-        if of_stored and of_kept and closed_form(whole, shape):
-            counts = Counts(of_stored.free, of_kept.nonzero)
-    if counts is None and math.prod(shape) > MAX_ENTRIES:
+    found: Sequence[Diagnostic] = ()
+    if counts:
+        free, nonzero = {owner: counts.free}, {owner: counts.nonzero}
+        found = [
+            Diagnostic("W0503", f"`{each.text}` names no entry", each.span)
+            for each, expression in stated
+            if each.kind == "zero" and (alone := closed_form([expression], shapes[owner])) and alone.nonzero == size
+        ]
+        found += _superfluous(stated, shapes[owner])
+    elif size > MAX_ENTRIES:
         problems.append(
             Diagnostic(
                 "E0702",
-                f"`{component.owner}` has {math.prod(shape):,} entries, too many to solve these annotations",
-                stated[0][0].span,
+                f"`{owner}` has {size:,} entries, too many to solve these annotations"
+                if len(shapes) == 1
+                else f"`{owner}` and what it is tied to have {size:,} entries, too many to solve these annotations",
+                stated[0][0].span if stated else component.ties[0].span,
                 f"annotations that mix are solved entry by entry, up to {MAX_ENTRIES:,}",
             )
         )
-        counts = Counts(0, 1)
-    elif counts is None:
+    else:
         from wdsl.weights.entries import solve_entries
 
-        counts, nonzero, found = solve_entries(
-            stated, component.members, component.symmetric, component.ties, parameters, shape
-        )
-        problems += found
-    if counts.nonzero == 0 and stated:
+        solution = solve_entries(stated, views, component.ties, shapes, frozen, parameters)
+        free, nonzero = solution.free, solution.nonzero
+        found = solution.problems
+    said = {(each.code, each.span) for each in problems}
+    problems += (each for each in found if (each.code, each.span) not in said)
+    if stated and nonzero and not any(nonzero.values()):
         where = stated[0][0].span
-        problems.append(
-            Diagnostic("W0502", f"`{component.owner}` has nothing left to train", where, "every entry is zero")
-        )
-    frozen = any(equation.kind == "frozen" for equation, _ in stated)
-    if not frozen and weights[component.owner][0].trainable:
-        problems += [
-            Diagnostic(
-                "W0504",
-                f"training will break `{each.text}`",
-                each.span,
-                "it holds at the start alone",
-                hint="leave `via initial` out to keep it",
-            )
-            for each, _ in stated
-            if each.mechanism == "initial" and each.kind in ("symmetric", "skew", "equal")
-        ]
+        problems.append(Diagnostic("W0502", f"`{owner}` has nothing left to train", where, "every entry is zero"))
+    if owner not in frozen and weights[owner][0].trainable:
+        problems += _broken_by_training(stated)
     annotated: dict[WeightName, list[Equation | Tie]] = {name: [*equations] for name, equations in own.items()}
     for tie in component.ties:
         annotated[tie.weight].append(tie)
-    return [
-        Structure(
-            name,
-            *weights[name],
-            component.owner,
-            view,
-            tuple(equations),
-            counts.free if name == component.owner else 0,
-            # Without constants none is zero, however much of the owner a view shows.
-            nonzero.get(name, counts.nonzero if name == component.owner else math.prod(weights[name][0].shape)),
-            not frozen,
-            ", ".join(each.text for each in sorted(annotated[name], key=lambda each: each.span.start)),
+    about_owner = tuple(dict.fromkeys(_for_runtime(each) for each, _ in stated))
+    structures = []
+    for name in component.members:
+        in_order_of_file = sorted(annotated[name], key=lambda each: each.span.start)
+        equations = about_owner if views else tuple(dict.fromkeys(map(_for_runtime, in_order_of_file)))
+        if views is None and not weights[name][0].trainable:
+            equations = (*equations, ex.Call(ex.Symbol("Frozen")))
+        structures.append(
+            Structure(
+                name,
+                *weights[name],
+                owner,
+                views[name] if views else View(),
+                views is None,
+                equations,
+                free.get(name, 0),
+                # Without constants none is zero, however much of the owner a view shows.
+                nonzero.get(name, math.prod(shapes[name])),
+                name not in frozen,
+                ", ".join(each.text for each in in_order_of_file),
+            )
         )
-        for name, view in component.members.items()
+    return structures
+
+
+def _closed_form(stated: Stated, shape: tuple[int, ...], members: int) -> Counts | None:
+    """The counts of a component whose equations are the owner's, or None if it takes a look at the entries."""
+    whole = [expression for _, expression in stated]
+    kept = [expression for each, expression in stated if each.mechanism != "initial"]
+    stored = [expression for each, expression in stated if each.mechanism == "parameter"]
+    # What is constant in one member may be so unsaid in another. And what an `equal` leaves out may be stored.
+    constants = any(each.kind in ("zero", "fixed", "skew", "tie") for each, _ in stated)
+    rest_is_equal = any(each.kind == "equal" for each, _ in stated) and len(stored) < len(whole)
+    if constants and (members > 1 or rest_is_equal):
+        return None
+    of_stored, of_kept = closed_form(stored, shape), closed_form(kept, shape)
+    if of_stored and of_kept and closed_form(whole, shape):
+        return Counts(of_stored.free, of_kept.nonzero)
+    return None
+
+
+def _for_runtime(each: Equation | Tie) -> ex.Expression:
+    """The equation for the runtime, with its mechanism if it has one of its own."""
+    if isinstance(each, Tie):
+        return each.equation
+    if each.mechanism == "parameter":
+        return each.expression
+    return ex.Call(ex.Symbol("Via"), (ex.Constant(each.mechanism), each.expression))
+
+
+def _broken_by_training(stated: Stated) -> list[Diagnostic]:
+    return [
+        Diagnostic(
+            "W0504",
+            f"training will break `{each.text}`",
+            each.span,
+            "it holds at the start alone",
+            hint="leave `via initial` out to keep it",
+        )
+        for each, _ in stated
+        if each.mechanism == "initial" and each.kind in ("symmetric", "skew", "equal")
     ]
 
 
-def _with_mechanism(equation: Equation, expression: ex.Expression) -> ex.Expression:
-    """The equation for the runtime, with its mechanism if it has one of its own."""
-    if equation.mechanism == "parameter":
-        return expression
-    return ex.Call(ex.Symbol("Via"), (ex.Constant(equation.mechanism), expression))
+def _said_twice(component: _Component, own: Mapping[WeightName, list[Equation]]) -> list[Diagnostic]:
+    """A warning for each annotation that stands on its weight already, in the same words or others."""
+    seen: dict[object, Span] = {}
+    found = []
+    for name in component.members:
+        said: list[Equation | Tie] = [*own[name], *(tie for tie in component.ties if tie.weight == name)]
+        for each in sorted(said, key=lambda each: each.span.start):
+            first = seen.setdefault((name, _for_runtime(each)), each.span)
+            if first != each.span:
+                labels = (Label(first, "it stands here already"),)
+                found.append(Diagnostic("W0505", f"`{each.text}` adds nothing", each.span, labels=labels))
+    return found
 
 
-def _about_owner(equation: Equation, beside: list[Equation], transposed: bool, alone: bool) -> ex.Expression:
-    """An equation as one about the weight that owns the component. `beside` are all on the equation's own weight."""
-    expression = equation.expression
-    assert isinstance(expression, ex.Call)
-    if equation.kind == "equal" and not expression.arguments and not alone:
-        # It is about the entries that nothing on its own weight makes constant, whatever the other members say.
-        regions = [region for each in beside for region in _regions(each)]
-        rest = ex.Call(ex.Symbol("Not"), (ex.Call(ex.Symbol("Union"), tuple(regions)),))
-        expression = ex.Call(expression.function, (rest,))
-    if not transposed or equation.kind not in ("zero", "fixed", "equal"):
-        return expression
-    return ex.Call(
-        expression.function,
-        tuple(
-            _transposed(each) if equation.kind != "fixed" or position == 1 else each
-            for position, each in enumerate(expression.arguments)
-        ),
-    )
+def _superfluous(stated: Stated, shape: tuple[int, ...]) -> list[Diagnostic]:
+    """A warning for each equation without which as much is free, and not zero: then all is as it was."""
+    left = sorted(stated, key=lambda each: each[0].span.start)
+    found = []
+    for one in reversed(left):
+        rest = [each for each in left if each is not one]
+        counts = [closed_form([expression for _, expression in some], shape) for some in (left, rest)]
+        if rest and one[0].kind != "frozen" and counts[0] == counts[1] is not None:
+            left = rest
+            found.append(adds_nothing(one[0]))
+    return found
 
 
-def _regions(equation: Equation) -> list[ex.Expression]:
-    """The regions in which an equation gives the entries values."""
-    assert isinstance(equation.expression, ex.Call)
-    arguments = equation.expression.arguments
-    if equation.kind == "fixed":
-        return [arguments[1]]
-    if equation.kind == "zero":
-        return list(arguments) or [ex.Call(ex.Symbol("Not"), (ex.Call(ex.Symbol("Union")),))]
-    return []
+def adds_nothing(equation: Equation | Tie) -> Diagnostic:
+    return Diagnostic("W0505", f"`{equation.text}` adds nothing", equation.span, "all that it says is so without it")
 
 
-def _transposed(term: ex.Expression) -> ex.Expression:
-    """A region or grouping of a matrix, as one of its transpose."""
-    assert isinstance(term, ex.Call)
-    grouping = term.function in (ex.Symbol("Axis"), ex.Symbol("By"))
-    return ex.Call(ex.Symbol("TransposedGroups" if grouping else "Transposed"), (term,))
+def _half_frozen(
+    component: _Component, own: Mapping[WeightName, list[Equation]], frozen: Collection[WeightName]
+) -> list[Diagnostic]:
+    """An error for each mechanism that would change what is not trained along with what is."""
+    if not frozen or len(frozen) == len(component.members):
+        return []
+    one = next(name for name in component.members if name in frozen)
+    return [
+        Diagnostic(
+            "E0507",
+            f"`via {each.mechanism}` cannot act on `{name}`: parts of it are `{one}`, which is not trained",
+            each.span,
+            hint="leave the mechanism out",
+        )
+        for name in component.members
+        for each in own[name]
+        if each.mechanism != "parameter"
+    ]
