@@ -20,9 +20,9 @@ CAPITALS = frozenset({
     *("Any", "Callable", "ClassVar", "Iterable", "Iterator", "Mapping", "Sequence"),
     *("At", "Axis", "Band", "Blocks", "By", "Diagonal", "Equal", "Equation", "Fixed", "Flat", "Frozen", "Grouping"),
     *("Index", "IndexMap", "Indices", "Lower", "Merge", "Not", "Region", "Several", "Shape", "Sizes", "Skew"),
-    *("Same", "Symmetric", "Term", "Tie", "Tied", "Traced", "Union", "UnionFind", "Upper", "VIEWS", "View", "Where", "Within"),
+    *("Same", "Symmetric", "Term", "Tie", "Tied", "Traced", "Union", "UnionFind", "Upper", "VIEWS"),
     *("Zero", "Averaged", "Coupled", "Enforced", "Expansion", "Grouped", "OnWeight", "Shared", "Structured", "Via"),
-    *("Weight",),
+    *("View", "Weight", "Where", "Within"),
 })  # fmt: skip
 """The capital names that modules define or import: only a network with one of them need be looked at closely."""
 
