@@ -112,8 +112,16 @@ STATEMENTS = st.one_of(
         doc=DOCS,
     ),
     node(
+        nodes.Weight,
+        NAMES,
+        some(EXPRESSIONS | node(nodes.Unknown), 1),
+        st.none() | EXPRESSIONS,
+        some(ANNOTATIONS),
+        doc=DOCS,
+    ),
+    node(
         nodes.Binding,
-        some(NAMES, 1).filter(lambda names: names[0].id not in ("input", "layer", "output")),
+        some(NAMES, 1).filter(lambda names: names[0].id not in ("input", "layer", "weight", "output")),
         EXPRESSIONS,
     ),
     node(nodes.Output, st.none() | NAMES, EXPRESSIONS, doc=DOCS),

@@ -101,6 +101,9 @@ class _Elaborator:
                 case nodes.Layer():
                     if layer := self.layer(statement):
                         layers.append((layer, statement))
+                case nodes.Weight(name):
+                    self.error("E0106", "`weight` statements are not compiled by this version of wdsl", statement.span)
+                    self.names[name.id] = BROKEN
                 case nodes.Binding():
                     self.binding(statement)
                 case nodes.Output():

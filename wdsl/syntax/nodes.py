@@ -151,6 +151,15 @@ class Layer(Documented):
     weights: tuple[WeightAnnotations, ...]
 
 
+class Weight(Documented):
+    """`weight name: [sizes] = initializer annotations`, a weight of no layer."""
+
+    name: Name
+    dimensions: tuple[Expression, ...]
+    value: Expression | None
+    annotations: tuple[Annotation, ...]
+
+
 class Binding(Node):
     names: tuple[Name, ...]
     value: Expression
@@ -161,7 +170,7 @@ class Output(Documented):
     value: Expression
 
 
-Statement: TypeAlias = Input | Layer | Binding | Output
+Statement: TypeAlias = Input | Layer | Weight | Binding | Output
 
 
 class Parameter(Documented):

@@ -28,9 +28,9 @@ MAX_SYNTAX_ERRORS = 20
 MAX_DIGITS = 4000
 """Python itself refuses to read longer integers."""
 
-NOT_YET = frozenset({"assert", "block", "const", "extern", "for", "from", "if", "import", "weight"})
+NOT_YET = frozenset({"assert", "block", "const", "extern", "for", "from", "if", "import"})
 """Statements that the language has and this version does not compile."""
-STATEMENTS = ("input", "layer", "output")
+STATEMENTS = ("input", "layer", "weight", "output")
 
 
 def parse(source: Source) -> tuple[nodes.File, tuple[Diagnostic, ...]]:
@@ -154,8 +154,7 @@ class _Build:
         )
 
     def input(self, children: list[Any]) -> nodes.Input:
-        keyword, name, dtype, _, *dimensions, bracket = children
-        sizes = tuple(each for each in dimensions if each is not None)
+        keyword, name, dtype, (sizes, bracket) = children
         return nodes.Input(
             self._identifier(name),
             self._identifier(dtype),
@@ -163,6 +162,10 @@ class _Build:
             span=self.at(keyword, bracket),
             doc=self._doc(keyword),
         )
+
+    def sizes(self, children: list[Any]) -> tuple[tuple[nodes.Expression, ...], Token]:
+        _, *sizes, bracket = children
+        return tuple(each for each in sizes if each is not None), bracket
 
     def unknown(self, children: list[Any]) -> nodes.Unknown:
         return nodes.Unknown(span=self.at(children[0]))
@@ -179,6 +182,18 @@ class _Build:
             value,
             annotations or (),
             weights or (),
+            span=self.at(keyword, last),
+            doc=self._doc(keyword),
+        )
+
+    def weight(self, children: list[Any]) -> nodes.Weight:
+        keyword, name, (sizes, bracket), value, annotations = children
+        last = annotations[-1] if annotations else value or bracket
+        return nodes.Weight(
+            self._identifier(name),
+            sizes,
+            value,
+            annotations or (),
             span=self.at(keyword, last),
             doc=self._doc(keyword),
         )
@@ -228,7 +243,7 @@ class _Build:
         _, *weights, brace = children
         return tuple(weights), brace
 
-    def weight(self, children: list[Any]) -> nodes.WeightAnnotations:
+    def annotated(self, children: list[Any]) -> nodes.WeightAnnotations:
         path, annotations = children
         return nodes.WeightAnnotations(path, annotations, span=self.at(path, annotations[-1]))
 
@@ -487,8 +502,8 @@ def _expected(terminals: set[str]) -> str:
         rest -= _EXPRESSION | {"SIGN"}
         words.append("an expression")
     if {"LAYER", "INPUT", "OUTPUT"} <= rest:
-        rest -= {"LAYER", "INPUT", "OUTPUT", "NAME"}
-        words.append("a statement (`input`, `layer`, `output`, or `name = …`)")
+        rest -= {"LAYER", "INPUT", "WEIGHT", "OUTPUT", "NAME"}
+        words.append("a statement (`input`, `layer`, `weight`, `output`, or `name = …`)")
     words.extend(sorted({_WORDS.get(each, f"`{each.lower().strip('_')}`") for each in rest - _OPERATORS}))
     return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else "".join(words)
 
@@ -522,7 +537,9 @@ def _open_braces(text: str) -> list[int]:
     return opened
 
 
-_STATEMENT = re.compile(r"(?:input|layer|output|network)\s+[A-Za-z_]|[A-Za-z_]\w*\s*=(?!=)[^,\n]*$|\}", re.MULTILINE)
+_STATEMENT = re.compile(
+    r"(?:input|layer|weight|output|network)\s+[A-Za-z_]|[A-Za-z_]\w*\s*=(?!=)[^,\n]*$|\}", re.MULTILINE
+)
 
 
 def _starts_statement(text: str, at: int) -> bool:

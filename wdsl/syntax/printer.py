@@ -55,6 +55,10 @@ def _statement(statement: nodes.Statement) -> Iterable[str]:
                 yield f"    {weight.path.id}: {print_annotations(weight.annotations)}"
             if weights:
                 yield "}"
+        case nodes.Weight(name, dimensions, value, annotations):
+            start = f" = {print_expression(value)}" if value else ""
+            tail = f" {print_annotations(annotations)}" if annotations else ""
+            yield f"weight {name.id}: [{_items(dimensions)}]{start}{tail}"
         case nodes.Binding(names, value):
             yield f"{', '.join(name.id for name in names)} = {print_expression(value)}"
         case nodes.Output(name, value):
