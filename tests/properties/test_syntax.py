@@ -166,7 +166,7 @@ SIMPLE = st.one_of(
     node(
         nodes.Weight,
         NAMES,
-        SIZES,
+        some(EXPRESSIONS, 1),
         st.none() | EXPRESSIONS,
         some(ANNOTATIONS),
         doc=DOCS,

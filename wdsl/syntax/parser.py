@@ -200,7 +200,7 @@ class _Build:
         return nodes.Input(
             self._identifier(name),
             self._identifier(dtype),
-            sizes,
+            sizes and self._only(nodes.Unknown, among=sizes),
             span=self.at(keyword, last),
             doc=self._doc(keyword),
         )
@@ -209,7 +209,20 @@ class _Build:
         _, *sizes, bracket = children
         return tuple(each for each in sizes if each is not None), bracket
 
-    shape = indices = sizes
+    def _only(self, *kinds: type[nodes.Node], among: Iterable[nodes.Expression]) -> Any:
+        """`?` and `...` stand where the grammar has a size, and not everywhere mean something."""
+        for each in among:
+            if isinstance(each, (nodes.Unknown, nodes.Rest)) and not isinstance(each, kinds):
+                span = each.span
+                raise Refused(
+                    "E0101", f"`{span.text}` does not fit here", span.start, span.end, "expected an expression"
+                )
+        return among
+
+    def _indices(self, indices: tuple[nodes.Expression, ...], bracket: Token) -> Any:
+        if not indices:
+            raise self.refused("E0101", "`]` does not fit here", bracket, "expected an expression")
+        return self._only(among=indices)
 
     def unknown(self, children: list[Any]) -> nodes.Unknown:
         return nodes.Unknown(span=self.at(children[0]))
@@ -226,7 +239,7 @@ class _Build:
             value,
             annotations or (),
             weights or (),
-            indices[0] if indices else (),
+            self._indices(*indices) if indices else (),
             span=self.at(keyword, last),
             doc=self._doc(keyword),
         )
@@ -236,7 +249,7 @@ class _Build:
         last = annotations[-1] if annotations else value or bracket
         return nodes.Weight(
             self._identifier(name),
-            sizes,
+            self._only(among=sizes),
             value,
             annotations or (),
             span=self.at(keyword, last),
@@ -283,9 +296,6 @@ class _Build:
             self._identifier(name), regions, arguments, value, self._identifier(via), span=self.at(name, last)
         )
 
-    def via(self, children: list[Any]) -> Token:
-        return children[0]  # type: ignore[no-any-return]
-
     def regions(self, children: list[Any]) -> tuple[tuple[nodes.Expression, ...], Token]:
         _, *regions, bracket = children
         return tuple(each for each in regions if each is not None), bracket
@@ -312,7 +322,7 @@ class _Build:
 
     def member(self, children: list[Any]) -> nodes.Subscript:
         family, (indices, last) = children
-        return nodes.Subscript(family, indices, span=self.at(family, last))
+        return nodes.Subscript(family, self._indices(indices, last), span=self.at(family, last))
 
     # Expressions
 
