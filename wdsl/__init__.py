@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from wdsl.diagnostics import Diagnostic, Label, has_errors, in_order, listed, nearest
 from wdsl.emit import STAGES
 from wdsl.network import graph
-from wdsl.network.elaborate import elaborate
+from wdsl.network.elaborate import elaborate, leave_for_later
 from wdsl.plan import Plan, make_plan
 from wdsl.promises import Finding, Report
 from wdsl.record import Record
@@ -176,7 +176,7 @@ def check(path: str | os.PathLike[str], /, network: str | None = None, **paramet
     Raises OSError if the file cannot be read.
     """
     try:
-        file, problems = parse(_source(_read(path), os.fspath(path)))
+        file, problems = _parse(_read(path), os.fspath(path))
     except WdslError as error:
         return error.diagnostics
     names = [each.name.id for each in file.networks]
@@ -214,12 +214,14 @@ def loads(
     Raises:
         WdslError: There is something wrong with the text; the error lists all of it.
     """
-    file, problems = parse(_source(text, filename))
+    file, problems = _parse(text, filename)
     return _check(file, problems, network, parameters or {})
 
 
-def _source(text: str, filename: str) -> Source:
-    return Source(filename, text.replace("\r\n", "\n"))
+def _parse(text: str, filename: str) -> tuple[nodes.File, tuple[Diagnostic, ...]]:
+    file, problems = parse(Source(filename, text.replace("\r\n", "\n")))
+    file, later = leave_for_later(file)
+    return file, (*problems, *later)
 
 
 def _check(

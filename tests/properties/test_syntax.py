@@ -19,6 +19,35 @@ from wdsl.syntax.printer import print_file
 
 ROOT = Path(__file__).parents[2]
 SPECS = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "specs").glob("*.wnet"))]
+WHOLE_LANGUAGE = """
+wnet 1
+import "blocks/attention.wnet" as attention
+from "blocks/residual.wnet" import Residual, Tower
+## How wide.
+const width = 64
+extern Gated(units: int) = mine.layers.Gated : [..., n] -> [..., units]
+
+## A piece.
+block Piece(units: int = 3, deep: bool = true) {
+    input x
+    for i in range(units) {
+        layer conv[i] = Conv2D(8, 3) { kernel: symmetric }
+        if i % 2 == 0 and deep { x = x -> conv[i] } else if i > 9 { x = x -> relu } else {
+            x = x -> Residual(4) * 6; x = attention.Encoder(256)(x)[0]
+        }
+    }
+    output y = x
+}
+
+network Net(code: int) {
+    input tokens: int32[T]
+    weight w: [10, 5] = GlorotUniform() symmetric, zero[diagonal]
+    layer both = Bidirectional(layer=LSTM(8), input=3) { conv[0].kernel: tie(w); forward.kernel: zero }
+    layer tied = Dense(3) tie(both.conv[0].kernel.T)
+    assert parameters <= 50_000, "too big for the device"
+    output y = tokens -> both -> tied
+}
+"""
 NOWHERE = Span(Source("drawn", ""), 0, 0)
 ENOUGH = 5.0
 """Seconds that no text of a few hundred characters may take, on a machine that does other things too."""
@@ -48,16 +77,31 @@ def some(items: st.SearchStrategy[Any], least: int = 0, most: int = 3) -> st.Sea
 # Words of the grammar are names wherever it does not expect them.
 KEYWORDS_ANYWHERE = ("where", "if", "else", "or", "and", "not", "true", "false", "none", "via")
 WORDS = st.from_regex(r"[a-z_][a-z_0-9]{0,5}|[A-Z][A-Za-z0-9]{0,5}", fullmatch=True) | st.sampled_from(
-    ("layer", "input", "output", "network", "wnet", "lambda", "relu", "Dense", "T", "l", "_")
+    (
+        "layer",
+        "input",
+        "output",
+        "weight",
+        "network",
+        "block",
+        "for",
+        "in",
+        "as",
+        "assert",
+        "wnet",
+        "lambda",
+        "relu",
+        "Dense",
+        "T",
+        "l",
+        "_",
+    )
 )
 NAMES = node(nodes.Name, WORDS.filter(lambda word: word not in KEYWORDS_ANYWHERE))
-LITERALS = node(
+TEXTS = node(nodes.Literal, st.text(st.characters(exclude_characters="\r", exclude_categories=["Cs"]), max_size=6))
+LITERALS = TEXTS | node(
     nodes.Literal,
-    st.none()
-    | st.booleans()
-    | st.integers(0, 10**30)
-    | st.floats(0, allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_characters="\r", exclude_categories=["Cs"]), max_size=6),
+    st.none() | st.booleans() | st.integers(0, 10**30) | st.floats(0, allow_nan=False, allow_infinity=False),
 )
 
 
@@ -100,15 +144,31 @@ ANNOTATIONS = node(
     st.none() | EXPRESSIONS,
     st.none() | NAMES,
 )
-PATHS = node(nodes.Name, some(NAMES, 1).map(lambda names: ".".join(name.id for name in names)))
-STATEMENTS = st.one_of(
-    node(nodes.Input, NAMES, st.none() | NAMES, some(EXPRESSIONS | node(nodes.Unknown), 1), doc=DOCS),
+DOTTED = node(nodes.Name, some(NAMES, 1).map(lambda names: ".".join(name.id for name in names)))
+PATHS = st.recursive(
+    NAMES,
+    lambda path: node(nodes.Attribute, path, NAMES) | node(nodes.Subscript, path, some(EXPRESSIONS, 1)),
+    max_leaves=3,
+)
+SIZES = some(EXPRESSIONS | node(nodes.Unknown), 1)
+SIMPLE = st.one_of(
+    node(nodes.Input, NAMES, st.none() | NAMES, SIZES, doc=DOCS),
+    node(nodes.Input, NAMES, st.none(), st.none(), doc=DOCS),
     node(
         nodes.Layer,
         NAMES,
         EXPRESSIONS,
         some(ANNOTATIONS),
         some(node(nodes.WeightAnnotations, PATHS, some(ANNOTATIONS, 1))),
+        some(EXPRESSIONS, 0, 2),
+        doc=DOCS,
+    ),
+    node(
+        nodes.Weight,
+        NAMES,
+        some(EXPRESSIONS, 1),
+        st.none() | EXPRESSIONS,
+        some(ANNOTATIONS),
         doc=DOCS,
     ),
     node(
@@ -117,16 +177,34 @@ STATEMENTS = st.one_of(
         EXPRESSIONS,
     ),
     node(nodes.Output, st.none() | NAMES, EXPRESSIONS, doc=DOCS),
+    node(nodes.Assert, EXPRESSIONS, st.none() | TEXTS),
 )
+
+
+def nested(statements: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    body = some(statements, 0, 2)
+    return node(nodes.For, NAMES, EXPRESSIONS, body) | node(
+        nodes.If, some(node(nodes.Branch, EXPRESSIONS, body), 1), st.none() | body
+    )
+
+
+STATEMENTS = st.recursive(SIMPLE, nested, max_leaves=4)
 PARAMETERS = node(nodes.Parameter, NAMES, st.none() | NAMES, st.none() | EXPRESSIONS, doc=DOCS)
-NETWORKS = node(nodes.Network, NAMES, some(PARAMETERS), some(STATEMENTS, 0, 4), doc=DOCS)
+AXES = some(EXPRESSIONS | node(nodes.Unknown) | node(nodes.Rest), 1)
+DECLARATIONS = st.one_of(
+    node(nodes.Import, TEXTS, NAMES),
+    node(nodes.From, TEXTS, some(NAMES, 1)),
+    node(nodes.Const, NAMES, EXPRESSIONS, doc=DOCS),
+    node(nodes.Extern, NAMES, some(PARAMETERS), DOTTED, AXES, AXES, doc=DOCS),
+    *(node(kind, NAMES, some(PARAMETERS), some(STATEMENTS, 0, 4), doc=DOCS) for kind in (nodes.Block, nodes.Network)),
+)
+FILES = st.builds(nodes.File, st.just(NOWHERE.source), st.none() | st.just(1), some(DECLARATIONS, 0, 3))
 
 
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
-@examples(150)
-@given(some(NETWORKS, 0, 2))
-def test_what_is_printed_is_read_back(networks: tuple[nodes.Network, ...]) -> None:
-    tree = nodes.File(NOWHERE.source, networks)
+@examples(200)
+@given(FILES)
+def test_what_is_printed_is_read_back(tree: nodes.File) -> None:
     text = print_file(tree)
     again, problems = parse(Source("printed", text))
     assert [problem.message for problem in problems] == [], text
@@ -134,7 +212,7 @@ def test_what_is_printed_is_read_back(networks: tuple[nodes.Network, ...]) -> No
     assert print_file(again) == text
 
 
-@pytest.mark.parametrize("text", SPECS)
+@pytest.mark.parametrize("text", [*SPECS, WHOLE_LANGUAGE])
 def test_specs_are_read_back(text: str) -> None:
     tree, problems = parse(Source("spec", text))
     assert problems == ()
@@ -148,12 +226,13 @@ def test_specs_are_read_back(text: str) -> None:
 WORDS_OF_SPECS = """
 network N { } ( ) [ ] , : ; -> = == < + - * / ** @ % . ? # ## " \\ 0 1 7 -1 1.5 1e9 1_0 _ x y a b kernel bias T
 input output layer wnet where if else or and not true false none via import from block for assert weight
+const extern in ... as
 Dense(4) Conv2D Embedding LSTM(3) Dense relu tanh concat split tie symmetric equal zero diagonal band upper mask
 int32 float32 [4] [?] i j k l m shape
 """
 PIECES = st.sampled_from([*WORDS_OF_SPECS.split(), "", "\n", "\t", "\r", "\x00", "\u202e", "é", "漢", "😀", "\ud800"])
 BEFORE, AFTER = "network N {\n    input x: [4]\n    layer a = Dense(4) ", "\n    output y = x -> a\n}"
-TEXTS = st.one_of(
+ANY_TEXT = st.one_of(
     st.lists(PIECES, max_size=60).map(" ".join),
     st.lists(PIECES, max_size=60).map("".join),
     st.lists(PIECES, max_size=30).map(
@@ -171,7 +250,7 @@ TEXTS = st.one_of(
 @st.composite
 def mutations(draw: Any) -> str:
     """A spec with a few pieces put in, left out, doubled or moved."""
-    text = draw(st.sampled_from(SPECS))
+    text = draw(st.sampled_from([*SPECS, *[WHOLE_LANGUAGE] * 5]))
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(text)))
         end = min(len(text), start + draw(st.integers(0, 30)))
@@ -213,7 +292,7 @@ def only_complains(text: str) -> None:
 
 
 @examples(500)
-@given(TEXTS)
+@given(ANY_TEXT)
 def test_text_of_any_kind(text: str) -> None:
     only_complains(text)
 
@@ -257,6 +336,9 @@ def test_broken_specs(text: str) -> None:
         "#" * 100_000,
         "a" * 100_000,
         "{" * 3000 + "}" * 3000,
+        "network N {" + "if true {" * 3000 + "}" * 3001,
+        "network N {\n" + "for i in [1] {\n" * 300 + "x = = 3\n" + "}\n" * 301,
+        "network N {\n    if a { }" + " else if a { }" * 3000 + "\n}",
     ],
     ids=lambda text: f"{text[:60]}... {len(text)}",
 )

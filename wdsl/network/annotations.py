@@ -82,7 +82,7 @@ def read_annotations(
             else:
                 reader.weight(layer, main, statement.annotations[0].name.span, statement.annotations)
         for each in statement.weights:
-            reader.weight(layer, each.path.id, each.path.span, each.annotations)
+            reader.weight(layer, print_expression(each.path), each.path.span, each.annotations)
     return tuple(reader.equations), tuple(reader.ties)
 
 

@@ -85,6 +85,8 @@ class _Elaborator:
         layers: list[tuple[LayerObject, nodes.Layer]] = []
         for statement in network.body:
             match statement:
+                case nodes.Weight() | nodes.For() | nodes.If() | nodes.Assert() | nodes.Layer(indices=(_, *_)):
+                    self.later(statement)
                 case nodes.Input():
                     self.input(statement)
                 case nodes.Layer():
@@ -210,6 +212,13 @@ class _Elaborator:
 
     # Statements
 
+    def later(self, statement: nodes.Statement) -> None:
+        """Report a statement that is not compiled yet; nothing is said of what has to do with its names."""
+        self.problems.append(_not_compiled(statement))
+        names = {name.id for name in _names_in((statement,))}
+        self.names.update(dict.fromkeys(names, BROKEN))
+        self.lost |= names
+
     def declare(self, name: nodes.Name, what: str, again: bool = False) -> bool:
         """Take a name. With `again`, one that stands for a tensor may be taken once more."""
         if not (name.id[0].islower() or name.id[0] == "_"):
@@ -239,6 +248,11 @@ class _Elaborator:
     def input(self, statement: nodes.Input) -> None:
         name = statement.name.id
         fresh = self.declare(statement.name, "an input")
+        if statement.dimensions is None:
+            hint = f"write `input {name}: [SIZE]`"
+            self.error("E0304", f"the input `{name}` of a network needs its sizes", statement.span, hint=hint)
+            self.names[name] = BROKEN
+            return
         dtype = statement.dtype.id if statement.dtype else "float32"
         ok = True
         if statement.dtype and dtype not in catalog.DTYPES:
@@ -260,6 +274,9 @@ class _Elaborator:
     def size(self, node: nodes.Expression) -> int | Broken | None:
         if isinstance(node, nodes.Unknown):
             return None
+        if isinstance(node, nodes.Name) and node.id not in self.names and not nearest(node.id, self.names):
+            message = "sizes with names of their own are not compiled by this version of wdsl"
+            return self.error("E0106", message, node.span)
         value = self.evaluate(node)
         if isinstance(value, Broken):
             return value
@@ -416,13 +433,15 @@ class _Elaborator:
             case nodes.Subscript():
                 return self.error("E0205", "only lists have items, one at a time", node.span)
             case nodes.Attribute(value, name):
+                if isinstance(value, nodes.Name) and isinstance(self.names.get(value.id), Broken):
+                    return BROKEN
                 return self.error(
                     "E0205",
                     f"`.{name.id}` stands in a `tie` only",
                     node.span,
                     "weights are not tensors of the wiring",
                 )
-            case nodes.Slice() | nodes.Where() | nodes.By() | nodes.Axis() | nodes.Unknown():
+            case nodes.Slice() | nodes.Where() | nodes.By() | nodes.Axis() | nodes.Unknown() | nodes.Rest():
                 return self.error("E0205", "this stands in the brackets of an annotation only", node.span)
 
     def name(self, node: nodes.Name) -> Result:
@@ -753,12 +772,56 @@ def _frozen(layer: LayerObject) -> graph.Layer:
     )
 
 
+_LATER: Mapping[type[nodes.Node], str] = {
+    nodes.Assert: "assert",
+    nodes.Block: "block",
+    nodes.Const: "const",
+    nodes.Extern: "extern",
+    nodes.For: "for",
+    nodes.From: "from",
+    nodes.If: "if",
+    nodes.Import: "import",
+    nodes.Weight: "weight",
+}
+
+
+def _not_compiled(node: nodes.Statement | nodes.Declaration) -> Diagnostic:
+    if isinstance(node, nodes.Layer):
+        where = node.indices[0].span.to(node.indices[-1].span)
+        return Diagnostic("E0106", "families of layers are not compiled by this version of wdsl", where)
+    word = _LATER[type(node)]
+    where = Span(node.span.source, node.span.start, node.span.start + len(word))
+    return Diagnostic("E0106", f"`{word}` statements are not compiled by this version of wdsl", where)
+
+
+def leave_for_later(file: nodes.File) -> tuple[nodes.File, tuple[Diagnostic, ...]]:
+    """The file without the declarations that are not compiled yet, whose names are lost; a report on each."""
+    later = [each for each in file.declarations if not isinstance(each, nodes.Network)]
+    if not later:
+        return file, ()
+    names = {name.id for each in later for name in (each.names if isinstance(each, nodes.From) else (each.name,))}
+    return file.replace(declarations=file.networks, lost=file.lost | names), tuple(map(_not_compiled, later))
+
+
 def _declared_names(network: nodes.Network) -> Iterable[nodes.Name]:
-    for statement in network.body:
-        if isinstance(statement, nodes.Binding):
-            yield from statement.names
-        elif statement.name is not None:
-            yield statement.name
+    return _names_in(network.body)
+
+
+def _names_in(statements: Iterable[nodes.Statement]) -> Iterable[nodes.Name]:
+    for statement in statements:
+        match statement:
+            case nodes.Binding(names):
+                yield from names
+            case nodes.For(_, _, body):
+                yield from _names_in(body)
+            case nodes.If(branches, otherwise):
+                for branch in branches:
+                    yield from _names_in(branch.body)
+                yield from _names_in(otherwise or ())
+            case nodes.Assert() | nodes.Output(None):
+                pass
+            case _ if statement.name is not None:
+                yield statement.name
 
 
 def _changed(

@@ -21,7 +21,14 @@ from wdsl.source import Source, Span
 MAX_NESTING = 150
 """How deep brackets, arrows and operators may nest. Later stages walk expressions by recursion, which Python bounds."""
 
+MAX_BODIES = 30
+"""How deep bodies in braces may nest, for the same reason."""
+
 _NESTING = frozenset({"SIGN", "TIMES", "POWER", "COMPARE", "NOT", "AND", "OR", "IF", "DOT", "ARROW"})
+
+_ALSO_NAMES = frozenset({"ASSERT", "FOR", "WEIGHT"})
+"""Keywords of statements that are names before `=` and `,`: tensors that are called `weight` need no other name."""
+_BOUND = re.compile(r"[ \t]*(?:=(?!=)|,)")
 
 
 class Refused(Exception):
@@ -55,14 +62,18 @@ class Lexer(lark.lexer.Lexer):
     def lex(self, lexer_state: Any, parser_state: Any) -> Iterator[Token]:
         """The tokens of a text. `parser_state` is the parser's, as it is when it asks for the next token."""
         states = parser_state.parse_conf.states
+        text = lexer_state.text.text
         # For each open bracket, how many operators stand in its present item: together they bound the tree's depth.
         operators = [0]
         ended = True
+        bodies = 0
         line, line_start = 1, 0
-        for kind, value, start in self._pieces(lexer_state.text.text):
+        for kind, value, start in self._pieces(text):
             end = start + len(value)
             keyword = self.keywords.get(value, kind)
             type_ = keyword if keyword in states[parser_state.position] else kind
+            if ended and type_ in _ALSO_NAMES and _BOUND.match(text, end):
+                type_ = kind
             token = Token(type_, value, start, line, start - line_start + 1, None, None, end)
             if type_ == "_END":
                 if value != ";":
@@ -77,9 +88,16 @@ class Lexer(lark.lexer.Lexer):
                 operators.pop()
             elif type_ in _NESTING:
                 operators[-1] += 1
-            elif type_ == "RBRACE" and not ended:
-                yield Token("_END", "}", start, token.line, token.column, None, None, start)
-            if type_ in ("COMMA", "_END"):
+            elif type_ == "LBRACE":
+                bodies += 1
+                if bodies > MAX_BODIES:
+                    label = f"more than {MAX_BODIES} braces stand inside one another here"
+                    raise Refused("E0105", "the bodies nest too deeply", start, end, label)
+            elif type_ == "RBRACE":
+                bodies -= 1
+                if not ended:
+                    yield Token("_END", "}", start, token.line, token.column, None, None, start)
+            if type_ in ("COMMA", "_END", "LBRACE"):
                 operators[-1] = 0
             elif operators[-1] > MAX_NESTING or (len(operators) > 1 and sum(operators) > MAX_NESTING):
                 raise Refused(

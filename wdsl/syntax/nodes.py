@@ -106,9 +106,13 @@ class Unknown(Node):
     """`?`, a size that is not known until the network runs."""
 
 
+class Rest(Node):
+    """`...`, any number of axes in the shape of an `extern`."""
+
+
 Expression: TypeAlias = (
     Literal | Name | Unary | Binary | Conditional | Chain | Call | Attribute | Subscript | Slice | Tuple | List
-    | Where | By | Axis | Unknown
+    | Where | By | Axis | Unknown | Rest
 )  # fmt: skip
 
 
@@ -132,23 +136,40 @@ class Annotation(Node):
 
 
 class WeightAnnotations(Node):
-    """`query.kernel: symmetric, zero[diagonal]` in the braces of a layer."""
+    """`query.kernel: symmetric, zero[diagonal]` in the braces of a layer.
 
-    path: Name
+    The path is a Name, or Attributes and Subscripts of one: `conv[0].kernel`.
+    """
+
+    path: Expression
     annotations: tuple[Annotation, ...]
 
 
 class Input(Documented):
+    """`input name: dtype[dimensions]`; in a block, `input name` alone, without dimensions."""
+
     name: Name
     dtype: Name | None
-    dimensions: tuple[Expression, ...]
+    dimensions: tuple[Expression, ...] | None
 
 
 class Layer(Documented):
+    """`layer name = value annotations { weights }`; with indices, as `layer conv[i] = …`, a member of a family."""
+
     name: Name
     value: Expression
     annotations: tuple[Annotation, ...]
     weights: tuple[WeightAnnotations, ...]
+    indices: tuple[Expression, ...] = ()
+
+
+class Weight(Documented):
+    """`weight name: [sizes] = initializer annotations`, a weight of no layer."""
+
+    name: Name
+    dimensions: tuple[Expression, ...]
+    value: Expression | None
+    annotations: tuple[Annotation, ...]
 
 
 class Binding(Node):
@@ -161,7 +182,39 @@ class Output(Documented):
     value: Expression
 
 
-Statement: TypeAlias = Input | Layer | Binding | Output
+class For(Node):
+    """`for name in values { body }`"""
+
+    name: Name
+    values: Expression
+    body: tuple[Statement, ...]
+
+
+class Branch(Node):
+    """`if test { body }`"""
+
+    test: Expression
+    body: tuple[Statement, ...]
+
+
+class If(Node):
+    """`if test { … } else if test { … } else { … }`: the branches, and what else; None without an `else`."""
+
+    branches: tuple[Branch, ...]
+    otherwise: tuple[Statement, ...] | None
+
+
+class Assert(Node):
+    """`assert test, "message"`"""
+
+    test: Expression
+    message: Literal | None
+
+
+Statement: TypeAlias = Input | Layer | Weight | Binding | Output | For | If | Assert
+
+
+# Files
 
 
 class Parameter(Documented):
@@ -176,9 +229,52 @@ class Network(Documented):
     body: tuple[Statement, ...]
 
 
+class Block(Documented):
+    name: Name
+    parameters: tuple[Parameter, ...]
+    body: tuple[Statement, ...]
+
+
+class Const(Documented):
+    name: Name
+    value: Expression
+
+
+class Extern(Documented):
+    """`extern Name(parameters) = dotted.path : [..., n] -> [..., units]`, a class of layers in Python."""
+
+    name: Name
+    parameters: tuple[Parameter, ...]
+    path: Name
+    takes: tuple[Expression, ...]
+    gives: tuple[Expression, ...]
+
+
+class Import(Node):
+    """`import "file.wnet" as name`"""
+
+    path: Literal
+    name: Name
+
+
+class From(Node):
+    """`from "file.wnet" import A, B`"""
+
+    path: Literal
+    names: tuple[Name, ...]
+
+
+Declaration: TypeAlias = Import | From | Const | Extern | Block | Network
+
+
 class File(Record):
     """A file. `lost` are the names that statements with syntax errors would have declared."""
 
     source: Source = field(compare=False)
-    networks: tuple[Network, ...]
+    version: int | None
+    declarations: tuple[Declaration, ...]
     lost: frozenset[str] = frozenset()
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        return tuple(each for each in self.declarations if isinstance(each, Network))

@@ -28,9 +28,10 @@ MAX_SYNTAX_ERRORS = 20
 MAX_DIGITS = 4000
 """Python itself refuses to read longer integers."""
 
-NOT_YET = frozenset({"assert", "block", "const", "extern", "for", "from", "if", "import", "weight"})
-"""Statements that the language has and this version does not compile."""
-STATEMENTS = ("input", "layer", "output")
+DECLARATIONS = ("network", "block", "const", "import", "from", "extern")
+"""The words that begin what stands in a file."""
+STATEMENTS = ("input", "layer", "weight", "output", "for", "if", "assert")
+"""The words that begin what stands in a network or block."""
 
 
 def parse(source: Source) -> tuple[nodes.File, tuple[Diagnostic, ...]]:
@@ -43,14 +44,14 @@ def parse(source: Source) -> tuple[nodes.File, tuple[Diagnostic, ...]]:
             _build.begin(source, text)
             result = _attempt(source, text)
             if isinstance(result, nodes.File):
-                file = nodes.File(source, result.networks, frozenset(lost))
+                file = result.replace(lost=frozenset(lost))
                 return file, in_order([*problems, *_lost_documentation(source, _build.docs)])
             problems.append(result)
             broken = _statement_around(text, result.span.start)
             if broken is None or len(problems) == MAX_SYNTAX_ERRORS:
-                return nodes.File(source, ()), in_order(problems)
+                return nodes.File(source, None, ()), in_order(problems)
             start, end = broken
-            lost.update(_DECLARED.findall(text, start, end))
+            lost.update(_declared(text[start:end]))
             text = text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
 
 
@@ -116,9 +117,10 @@ class _Build:
     # Statements
 
     def file(self, children: list[Any]) -> nodes.File:
-        return nodes.File(self.source, tuple(child for child in children if isinstance(child, nodes.Network)))
+        version, *declarations = children
+        return nodes.File(self.source, version, tuple(declarations))
 
-    def version(self, children: list[Any]) -> None:
+    def version(self, children: list[Any]) -> int:
         _, number = children
         if number.value not in {str(version) for version in range(1, LANGUAGE_VERSION + 1)}:
             raise self.refused(
@@ -128,16 +130,55 @@ class _Build:
                 f"this compiler reads version {LANGUAGE_VERSION}",
                 hint="install a newer wdsl",
             )
+        return int(number.value)
 
-    def network(self, children: list[Any]) -> nodes.Network:
-        keyword, name, parameters, _, *body, brace = children
-        return nodes.Network(
+    def module(self, children: list[Any]) -> nodes.Import:
+        keyword, path, _, name = children
+        return nodes.Import(self.text([path]), self._identifier(name), span=self.at(keyword, name))
+
+    def names(self, children: list[Any]) -> nodes.From:
+        keyword, path, _, *names = children
+        return nodes.From(self.text([path]), tuple(map(self._identifier, names)), span=self.at(keyword, names[-1]))
+
+    def const(self, children: list[Any]) -> nodes.Const:
+        keyword, name, value = children
+        return nodes.Const(self._identifier(name), value, span=self.at(keyword, value), doc=self._doc(keyword))
+
+    def extern(self, children: list[Any]) -> nodes.Extern:
+        keyword, name, parameters, path, _, (takes, _), _, (gives, last) = children
+        return nodes.Extern(
             self._identifier(name),
             parameters or (),
-            tuple(body),
-            span=self.at(keyword, brace),
+            path,
+            takes,
+            gives,
+            span=self.at(keyword, last),
             doc=self._doc(keyword),
         )
+
+    def dotted(self, children: list[Any]) -> nodes.Name:
+        return nodes.Name(".".join(children), span=self.at(children[0], children[-1]))
+
+    def rest(self, children: list[Any]) -> nodes.Rest:
+        return nodes.Rest(span=self.at(children[0]))
+
+    def block(self, children: list[Any]) -> nodes.Block:
+        return nodes.Block(
+            *self._named_body(children), span=self.at(children[0], children[-1][1]), doc=self._doc(children[0])
+        )
+
+    def network(self, children: list[Any]) -> nodes.Network:
+        return nodes.Network(
+            *self._named_body(children), span=self.at(children[0], children[-1][1]), doc=self._doc(children[0])
+        )
+
+    def _named_body(self, children: list[Any]) -> tuple[Any, ...]:
+        _, name, parameters, (body, _) = children
+        return self._identifier(name), parameters or (), body
+
+    def body(self, children: list[Any]) -> tuple[tuple[nodes.Statement, ...], Token]:
+        _, *statements, brace = children
+        return tuple(statements), brace
 
     def parameters(self, children: list[Any]) -> tuple[nodes.Parameter, ...]:
         return tuple(child for child in children if isinstance(child, nodes.Parameter))
@@ -154,21 +195,40 @@ class _Build:
         )
 
     def input(self, children: list[Any]) -> nodes.Input:
-        keyword, name, dtype, _, *dimensions, bracket = children
-        sizes = tuple(each for each in dimensions if each is not None)
+        keyword, name, dtype, shape = children
+        sizes, last = shape or (None, name)
         return nodes.Input(
             self._identifier(name),
             self._identifier(dtype),
-            sizes,
-            span=self.at(keyword, bracket),
+            sizes and self._only(nodes.Unknown, among=sizes),
+            span=self.at(keyword, last),
             doc=self._doc(keyword),
         )
+
+    def sizes(self, children: list[Any]) -> tuple[tuple[nodes.Expression, ...], Token]:
+        _, *sizes, bracket = children
+        return tuple(each for each in sizes if each is not None), bracket
+
+    def _only(self, *kinds: type[nodes.Node], among: Iterable[nodes.Expression]) -> Any:
+        """`?` and `...` stand where the grammar has a size, and not everywhere mean something."""
+        for each in among:
+            if isinstance(each, (nodes.Unknown, nodes.Rest)) and not isinstance(each, kinds):
+                span = each.span
+                raise Refused(
+                    "E0101", f"`{span.text}` does not fit here", span.start, span.end, "expected an expression"
+                )
+        return among
+
+    def _indices(self, indices: tuple[nodes.Expression, ...], bracket: Token) -> Any:
+        if not indices:
+            raise self.refused("E0101", "`]` does not fit here", bracket, "expected an expression")
+        return self._only(among=indices)
 
     def unknown(self, children: list[Any]) -> nodes.Unknown:
         return nodes.Unknown(span=self.at(children[0]))
 
     def layer(self, children: list[Any]) -> nodes.Layer:
-        keyword, name, value, annotations, weights = children
+        keyword, name, indices, value, annotations, weights = children
         last = value
         if annotations:
             last = annotations[-1]
@@ -179,6 +239,19 @@ class _Build:
             value,
             annotations or (),
             weights or (),
+            self._indices(*indices) if indices else (),
+            span=self.at(keyword, last),
+            doc=self._doc(keyword),
+        )
+
+    def weight(self, children: list[Any]) -> nodes.Weight:
+        keyword, name, (sizes, bracket), value, annotations = children
+        last = annotations[-1] if annotations else value or bracket
+        return nodes.Weight(
+            self._identifier(name),
+            self._only(among=sizes),
+            value,
+            annotations or (),
             span=self.at(keyword, last),
             doc=self._doc(keyword),
         )
@@ -190,6 +263,24 @@ class _Build:
     def output(self, children: list[Any]) -> nodes.Output:
         keyword, name, value = children
         return nodes.Output(self._identifier(name), value, span=self.at(keyword, value), doc=self._doc(keyword))
+
+    def loop(self, children: list[Any]) -> nodes.For:
+        keyword, name, _, values, (body, brace) = children
+        return nodes.For(self._identifier(name), values, body, span=self.at(keyword, brace))
+
+    def choice(self, children: list[Any]) -> nodes.If:
+        branches = [child for child in children if isinstance(child, nodes.Branch)]
+        body, brace = children[-1] or (None, branches[-1])
+        return nodes.If(tuple(branches), body, span=self.at(branches[0], brace))
+
+    def branch(self, children: list[Any]) -> nodes.Branch:
+        keyword, test, (body, brace) = children
+        return nodes.Branch(test, body, span=self.at(keyword, brace))
+
+    def assertion(self, children: list[Any]) -> nodes.Assert:
+        keyword, test, message = children
+        said = message and self.text([message])
+        return nodes.Assert(test, said, span=self.at(keyword, said or test))
 
     def annotations(self, children: list[Any]) -> tuple[nodes.Annotation, ...]:
         return tuple(children)
@@ -204,9 +295,6 @@ class _Build:
         return nodes.Annotation(
             self._identifier(name), regions, arguments, value, self._identifier(via), span=self.at(name, last)
         )
-
-    def via(self, children: list[Any]) -> Token:
-        return children[0]  # type: ignore[no-any-return]
 
     def regions(self, children: list[Any]) -> tuple[tuple[nodes.Expression, ...], Token]:
         _, *regions, bracket = children
@@ -228,12 +316,13 @@ class _Build:
         _, *weights, brace = children
         return tuple(weights), brace
 
-    def weight(self, children: list[Any]) -> nodes.WeightAnnotations:
+    def annotated(self, children: list[Any]) -> nodes.WeightAnnotations:
         path, annotations = children
         return nodes.WeightAnnotations(path, annotations, span=self.at(path, annotations[-1]))
 
-    def path(self, children: list[Any]) -> nodes.Name:
-        return nodes.Name(".".join(children), span=self.at(children[0], children[-1]))
+    def member(self, children: list[Any]) -> nodes.Subscript:
+        family, (indices, last) = children
+        return nodes.Subscript(family, self._indices(indices, last), span=self.at(family, last))
 
     # Expressions
 
@@ -408,8 +497,9 @@ _WORDS = {
     "RBRACE": "`}`",
     "NAME": "a name",
     "INT": "a number",
-    "NETWORK": "`network`",
     "ELSE": "`else`",
+    "REST": "`...`",
+    "STRING": "a string",
 }
 _EXPRESSION = {"NAME", "INT", "FLOAT", "STRING", "LPAR", "LSQB", "TRUE", "FALSE", "NONE"}
 _OPERATORS = {"POWER", "COMPARE", "TIMES", "SIGN", "IF", "OR", "AND", "DOT", "QUESTION", "WHERE", "NOT"}
@@ -426,8 +516,9 @@ def _explain(source: Source, text: str, error: UnexpectedToken) -> Diagnostic:
     word, word_at = (first[1], first.start(1)) if first else ("", start)
     opened = _open_brackets(text, start)
     ends = token.type in ("$END", "_END")
+    braces = _open_braces(text, start)
     if not opened and token.type == "$END":
-        opened = _open_braces(text)
+        opened = braces
     if opened and (ends or (opened[-1] < word_at and _starts_statement(text, word_at))):
         bracket, here = (
             opened[-1],
@@ -441,15 +532,19 @@ def _explain(source: Source, text: str, error: UnexpectedToken) -> Diagnostic:
             labels=(Label(here, f"still open when {_shown(token) if ends else f'`{word}`'} comes"),),
         )
     where = Span(source, word_at, word_at + len(word))
-    if word in NOT_YET and not opened and _is_statement(text, word_at):
-        return Diagnostic("E0106", f"`{word}` statements are not compiled by this version of wdsl", where)
-    if word == "layer" and token.type == "LSQB" and re.fullmatch(r"layer\s+\w+\s*", text[word_at:start]):
-        return Diagnostic(
-            "E0106", "families of layers are not compiled by this version of wdsl", Span(source, start, end)
-        )
-    if token.type == "NAME" and start - word_at <= len(word) + 1 and word not in STATEMENTS:
-        near = nearest(word, STATEMENTS)
-        if near and start > word_at:
+    # Where a word is no keyword it is a name, and the error comes with what follows it.
+    if not opened and not text[word_at + len(word) : start].strip() and _is_statement(text, word_at):
+        if braces and word in DECLARATIONS:
+            label = "it belongs outside, in the file itself"
+            return Diagnostic("E0101", f"`{word}` cannot stand within a network or block", where, label)
+        if not braces and word in STATEMENTS:
+            return Diagnostic("E0101", f"`{word}` stands within a network or block only", where)
+        if word == "else":
+            return Diagnostic("E0101", "`else` stands on the line of the `}` that it follows", where)
+    beginnings = STATEMENTS if braces else DECLARATIONS
+    if token.type == "NAME" and start - word_at <= len(word) + 1 and word not in beginnings:
+        near = nearest(word, beginnings)
+        if near and (start > word_at or not braces):
             fix = Fix(where, near)
             return Diagnostic(
                 "E0101", f"`{word}` does not begin a statement", where, f"did you mean `{near}`?", fix=fix
@@ -487,15 +582,18 @@ def _expected(terminals: set[str]) -> str:
         rest -= _EXPRESSION | {"SIGN"}
         words.append("an expression")
     if {"LAYER", "INPUT", "OUTPUT"} <= rest:
-        rest -= {"LAYER", "INPUT", "OUTPUT", "NAME"}
-        words.append("a statement (`input`, `layer`, `output`, or `name = …`)")
+        rest -= {*map(str.upper, STATEMENTS), "NAME"}
+        words.append("a statement (`input`, `layer`, `output`, `name = …`, or another)")
+    if {"NETWORK", "BLOCK"} <= rest:
+        rest -= set(map(str.upper, DECLARATIONS))
+        words.append("a declaration (`network`, `block`, or another)")
     words.extend(sorted({_WORDS.get(each, f"`{each.lower().strip('_')}`") for each in rest - _OPERATORS}))
     return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else "".join(words)
 
 
 # Where a statement begins and ends, in text that does not parse
 
-_PIECES = re.compile(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*|[()\[\]{}\n]')
+_PIECES = re.compile(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*|[()\[\]{};\n]')
 
 
 def _open_brackets(text: str, end: int) -> list[int]:
@@ -511,10 +609,10 @@ def _open_brackets(text: str, end: int) -> list[int]:
     return opened
 
 
-def _open_braces(text: str) -> list[int]:
-    """Offsets of the { that no } closes."""
+def _open_braces(text: str, end: int) -> list[int]:
+    """Offsets of the { before `end` that no } before it closes."""
     opened: list[int] = []
-    for piece in _PIECES.finditer(text):
+    for piece in _PIECES.finditer(text, 0, end):
         if piece[0] == "{":
             opened.append(piece.start())
         elif piece[0] == "}" and opened:
@@ -522,7 +620,11 @@ def _open_braces(text: str) -> list[int]:
     return opened
 
 
-_STATEMENT = re.compile(r"(?:input|layer|output|network)\s+[A-Za-z_]|[A-Za-z_]\w*\s*=(?!=)[^,\n]*$|\}", re.MULTILINE)
+_STATEMENT = re.compile(
+    r"(?:input|layer|weight|output|for|network|block|const|extern)\s+[A-Za-z_]|(?:if|assert)\s+[\w(]|(?:import|from)\s*\""
+    r"|[A-Za-z_]\w*\s*=(?!=)[^,\n]*$|\}",
+    re.MULTILINE,
+)
 
 
 def _starts_statement(text: str, at: int) -> bool:
@@ -530,20 +632,18 @@ def _starts_statement(text: str, at: int) -> bool:
     return _STATEMENT.match(text, at) is not None
 
 
-_DECLARED = re.compile(r"\b[a-z_]\w*\b")
-"""What a statement may declare: any word of it. An error about a word of a broken statement would be one too many."""
+def _declared(statement: str) -> Iterable[str]:
+    """What a broken statement may declare: any word of it. An error about one of them would be one too many."""
+    construct = re.match(r"\s*(?:network|block|extern|from|import)\b", statement)
+    return re.findall(r"\b[A-Za-z_]\w*\b" if construct else r"\b[a-z_]\w*\b", statement)
 
 
 def _statement_around(text: str, at: int) -> tuple[int, int] | None:
-    """The stretch of text to leave out so that the rest can be read; None if that would be a whole network."""
-    opened = _open_brackets(text, at)
-    if not opened and at < len(text) and text[at] == "{" and at in _open_braces(text):
+    """The stretch of text to leave out so that the rest can be read; None if nothing would be left to read."""
+    if at < len(text) and text[at] == "{" and at in _open_braces(text, len(text)):
         return None
-    start = text.rfind("\n", 0, opened[0] if opened else at) + 1
-    brace = text.rfind("{", start, at)
-    if brace >= 0 and re.match(r"\s*network\b", text[start:]):
-        start = brace + 1
-    elif re.match(r"\s*(network|wnet|block)\b", text[start:]):
+    start = _statement_start(text, at)
+    if re.match(r"\s*wnet\b", text[start:]):
         return None
     depth = 0
     end = len(text)
@@ -555,9 +655,28 @@ def _statement_around(text: str, at: int) -> tuple[int, int] | None:
                 end = piece.start()
                 break
             depth -= 1
-        elif piece[0] == "\n" and depth == 0 and text[: piece.start()].rstrip(" \t")[-1:] != ",":
+        elif depth == 0 and (piece[0] == ";" or (piece[0] == "\n" and text[: piece.start()].rstrip(" \t")[-1:] != ",")):
             end = piece.start()
             break
     if end <= start or not text[start:end].strip():
         return None
     return start, end
+
+
+def _statement_start(text: str, at: int) -> int:
+    """Where the statement begins that `at` is in. What stands before `at` is in order, or the parser would be there."""
+    start = brackets = 0
+    headers: list[int] = []
+    for piece in _PIECES.finditer(text, 0, at):
+        if piece[0] in "([":
+            brackets += 1
+        elif piece[0] in ")]":
+            brackets -= 1
+        elif piece[0] == "{":
+            headers.append(start)
+            start, brackets = piece.end(), 0
+        elif piece[0] == "}":
+            start, brackets = headers.pop() if headers else start, 0
+        elif piece[0] in ";\n" and brackets <= 0:
+            start = piece.end()
+    return start

@@ -14,22 +14,48 @@ _LEVELS = {"or": _OR, "and": _AND, "+": _SUM, "-": _SUM, "**": _POWER} | dict.fr
 
 def print_file(file: nodes.File) -> str:
     """The whole file, ending in a newline. Comments are not in the tree and so not in the text."""
-    return "\n".join(_network(network) for network in file.networks)
+    version = [f"wnet {file.version}\n"] if file.version is not None else []
+    return "\n".join([*version, *("".join(f"{line}\n" for line in _declaration(each)) for each in file.declarations)])
 
 
-def _network(network: nodes.Network) -> str:
-    lines = [*_doc(network)]
-    if any(parameter.doc for parameter in network.parameters):
-        lines.append(f"network {network.name.id}(")
-        for parameter in network.parameters:
-            lines.extend("    " + line for line in (*_doc(parameter), f"{_parameter(parameter)},"))
-        lines.append(") {")
+def _declaration(declaration: nodes.Declaration) -> Iterable[str]:
+    if isinstance(declaration, nodes.Documented):
+        yield from _doc(declaration)
+    match declaration:
+        case nodes.Import(path, name):
+            yield f"import {print_expression(path)} as {name.id}"
+        case nodes.From(path, names):
+            yield f"from {print_expression(path)} import {', '.join(name.id for name in names)}"
+        case nodes.Const(name, value):
+            yield f"const {name.id} = {print_expression(value)}"
+        case nodes.Extern(name, parameters, path, takes, gives):
+            yield from _header(
+                f"extern {name.id}", parameters, f" = {path.id} : [{_items(takes)}] -> [{_items(gives)}]"
+            )
+        case nodes.Network(name, parameters, body):
+            yield from _header(f"network {name.id}", parameters, " {")
+            yield from _body(body)
+            yield "}"
+        case nodes.Block(name, parameters, body):
+            yield from _header(f"block {name.id}", parameters, " {")
+            yield from _body(body)
+            yield "}"
+
+
+def _header(start: str, parameters: tuple[nodes.Parameter, ...], end: str) -> Iterable[str]:
+    if any(parameter.doc for parameter in parameters):
+        yield f"{start}("
+        for parameter in parameters:
+            yield from ("    " + line for line in (*_doc(parameter), f"{_parameter(parameter)},"))
+        yield f"){end}"
     else:
-        parameters = ", ".join(map(_parameter, network.parameters))
-        lines.append(f"network {network.name.id}{f'({parameters})' if parameters else ''} {{")
-    for statement in network.body:
-        lines.extend("    " + line for line in _statement(statement))
-    return "\n".join([*lines, "}", ""])
+        inside = ", ".join(map(_parameter, parameters))
+        yield f"{start}{f'({inside})' if inside else ''}{end}"
+
+
+def _body(statements: Iterable[nodes.Statement]) -> Iterable[str]:
+    for statement in statements:
+        yield from ("    " + line for line in _statement(statement))
 
 
 def _doc(node: nodes.Documented) -> Iterable[str]:
@@ -47,18 +73,40 @@ def _statement(statement: nodes.Statement) -> Iterable[str]:
         yield from _doc(statement)
     match statement:
         case nodes.Input(name, dtype, dimensions):
-            yield f"input {name.id}: {dtype.id if dtype else ''}[{_items(dimensions)}]"
-        case nodes.Layer(name, value, annotations, weights):
+            shape = "" if dimensions is None else f": {dtype.id if dtype else ''}[{_items(dimensions)}]"
+            yield f"input {name.id}{shape}"
+        case nodes.Layer(name, value, annotations, weights, indices):
+            member = f"[{_items(indices)}]" if indices else ""
             tail = f" {print_annotations(annotations)}" if annotations else ""
-            yield f"layer {name.id} = {print_expression(value)}{tail}{' {' if weights else ''}"
+            yield f"layer {name.id}{member} = {print_expression(value)}{tail}{' {' if weights else ''}"
             for weight in weights:
-                yield f"    {weight.path.id}: {print_annotations(weight.annotations)}"
+                yield f"    {print_expression(weight.path)}: {print_annotations(weight.annotations)}"
             if weights:
                 yield "}"
+        case nodes.Weight(name, dimensions, value, annotations):
+            start = f" = {print_expression(value)}" if value else ""
+            tail = f" {print_annotations(annotations)}" if annotations else ""
+            yield f"weight {name.id}: [{_items(dimensions)}]{start}{tail}"
         case nodes.Binding(names, value):
             yield f"{', '.join(name.id for name in names)} = {print_expression(value)}"
         case nodes.Output(name, value):
             yield f"output {f'{name.id} = ' if name else ''}{print_expression(value)}"
+        case nodes.For(name, values, body):
+            yield f"for {name.id} in {print_expression(values)} {{"
+            yield from _body(body)
+            yield "}"
+        case nodes.If(branches, otherwise):
+            start = ""
+            for branch in branches:
+                yield f"{start}if {print_expression(branch.test)} {{"
+                yield from _body(branch.body)
+                start = "} else "
+            if otherwise is not None:
+                yield "} else {"
+                yield from _body(otherwise)
+            yield "}"
+        case nodes.Assert(test, message):
+            yield f"assert {print_expression(test)}{f', {print_expression(message)}' if message else ''}"
 
 
 def print_annotations(annotations: Iterable[nodes.Annotation]) -> str:
@@ -97,6 +145,8 @@ def _text(expression: nodes.Expression) -> tuple[str, int]:
             return id_, _PRIMARY
         case nodes.Unknown():
             return "?", _PRIMARY
+        case nodes.Rest():
+            return "...", _PRIMARY
         case nodes.Unary("not", operand):
             return f"not {_at(operand, _NOT)}", _NOT
         case nodes.Unary(operator, operand):
