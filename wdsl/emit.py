@@ -44,6 +44,8 @@ def _network(network: graph.Network) -> Iterator[str]:
                 for weight in step.weights:
                     note = "" if weight.trainable else ", not trained"
                     yield f"    {weight.name}: {by(weight.shape)}{note}"
+            case graph.FreeWeight(name, weight):
+                yield f"  weight {name}: {by(weight.shape)}"
             case graph.Binding(names, expression, specs):
                 shapes = ", ".join(map(describe, specs))
                 yield f"  {', '.join(names)} = {_code(expression)}: {shapes}"
@@ -176,6 +178,8 @@ def _diagram(network: graph.Network) -> tuple[list[_Node], list[_Edge]]:
                 "",
             )
         )
+    for weight in network.free_weights:
+        first_use[weight.name] = add(f"{weight.name}\n{by(weight.weight.shape)}", "weight")
     for tie in network.ties:
         if tie.weight.layer in first_use and tie.reference.layer in first_use:
             text = f"{tie.weight.weight}: {tie.text}"
@@ -185,7 +189,8 @@ def _diagram(network: graph.Network) -> tuple[list[_Node], list[_Edge]]:
 
 def mermaid(network: graph.Network) -> str:
     """The wiring as a Mermaid flowchart; dotted lines are ties."""
-    brackets = {"input": ("([", "])"), "output": ("([", "])"), "layer": ("[", "]"), "function": ("(", ")")}
+    brackets = {"input": ("([", "])"), "output": ("([", "])"), "layer": ("[", "]"), "function": ("(", ")"),
+                "weight": ("[(", ")]")}  # fmt: skip
     nodes, edges = _diagram(network)
     lines = ["flowchart TD"]
     for node in nodes:
@@ -201,7 +206,7 @@ def mermaid(network: graph.Network) -> str:
 
 def dot(network: graph.Network) -> str:
     """The wiring as a Graphviz graph; dashed lines are ties."""
-    shapes = {"input": "oval", "output": "oval", "layer": "box", "function": "plain"}
+    shapes = {"input": "oval", "output": "oval", "layer": "box", "function": "plain", "weight": "cylinder"}
     nodes, edges = _diagram(network)
     lines = [f"digraph {network.name} {{"]
     for node in nodes:

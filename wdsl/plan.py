@@ -37,10 +37,11 @@ def make_plan(network: graph.Network, structures: Structures) -> Plan:
         for owner in structures.weights
         if owner.name == owner.owner and len(structures.sharing(owner.name)) > 1
     }
-    taken = {name for step in network.steps for name in _names(step)} | {each.name for each in network.parameters}
+    taken = {name for step in network.steps if not isinstance(step, graph.FreeWeight) for name in _names(step)}
+    taken |= {each.name for each in network.parameters}
     variables: dict[graph.WeightName, str] = {}
     for name, owner in shared.items():
-        wanted = "coupled_weights" if owner.coupled else f"{name.layer}_{name.weight.replace('.', '_')}"
+        wanted = "coupled_weights" if owner.coupled else str(name).replace(".", "_")
         variable = _unique(wanted, taken)
         taken.add(variable)
         variables[name] = variable
@@ -186,7 +187,8 @@ def _beside_input(
 ) -> Step:
     """A layer that gives weights, called on the first input for the sake of standing in the graph."""
     layer = ex.Call(ex.Symbol(name), tuple(arguments), (*keywords, ("name", ex.Constant(variable))))
-    return Step((variable,), ex.Call(layer, (ex.Variable(network.inputs[0].name),)), owner.layer.span)
+    doc = owner.layer.doc if isinstance(owner.layer, graph.FreeWeight) and not owner.coupled else ""
+    return Step((variable,), ex.Call(layer, (ex.Variable(network.inputs[0].name),)), owner.layer.span, doc)
 
 
 def _construct(layer: graph.Layer, structures: Structures, shared: Container[graph.WeightName]) -> ex.Expression:

@@ -302,7 +302,15 @@ def multiscale(model: Any) -> None:
     assert near.shape == (3, 3, 6)
     assert (wide[2:5, 2:5] == near).all()
     assert len(np.unique(wide)) == 7 * 7 * 6
-    assert model.count_params() == 7 * 7 * 6 + 6 + 60 + 10
+    assert model.count_params() == 7 * 7 * 6 + 6 + 120 + 10
+
+
+def shared_private(model: Any) -> None:
+    left, right = dense(model, "see_left"), dense(model, "see_right")
+    assert left.shape == right.shape == (32, 24)
+    assert (left[:, :16] == right[:, :16]).all()
+    assert len(np.unique([left, right])) == 32 * (16 + 8 + 8)
+    assert model.count_params() == 32 * 32 + 24 + 24 + 48 + 1
 
 
 PROMISES: dict[str, Callable[[Any], None]] = {
@@ -316,6 +324,7 @@ PROMISES: dict[str, Callable[[Any], None]] = {
         language_model,
         linear_phase,
         multiscale,
+        shared_private,
         banded,
         symmetric_dense,
         antisymmetric_rnn,

@@ -46,10 +46,17 @@ LARGEST_FLOAT32 = 3.4028234663852886e38
 NOT_YET = "is not compiled by this version of wdsl"
 
 
-class AnnotatedLayer(Record):
-    """A declared layer with all that its annotations need. `weights` is None if it was never applied."""
+FREE_WEIGHT = catalog.Layer("weight", "", lambda *_: catalog.Inferred(catalog.TensorSpec(())), main_weight="")
+"""What stands for the class of a weight of no layer: it is its own only weight, without a name."""
 
-    statement: nodes.Layer
+
+class AnnotatedLayer(Record):
+    """A declared layer with all that its annotations need. `weights` is None if it was never applied.
+
+    A weight of no layer is one as well, of the class FREE_WEIGHT.
+    """
+
+    statement: nodes.Layer | nodes.Weight
     row: catalog.Layer
     arguments: Mapping[str, Any]
     given: Mapping[str, tuple[ex.Expression, Span]]
@@ -58,6 +65,16 @@ class AnnotatedLayer(Record):
     @property
     def name(self) -> str:
         return self.statement.name.id
+
+    @property
+    def is_free_weight(self) -> bool:
+        return self.row is FREE_WEIGHT
+
+    @property
+    def place(self) -> Span:
+        """Where the file says what it is."""
+        value = self.statement.value
+        return value.span if value is not None else self.statement.name.span
 
     def weight(self, name: str) -> Weight | None:
         return next((weight for weight in self.weights or () if weight.name == name), None)
@@ -81,7 +98,7 @@ def read_annotations(
                 reader.no_main_weight(layer)
             else:
                 reader.weight(layer, main, statement.annotations[0].name.span, statement.annotations)
-        for each in statement.weights:
+        for each in statement.weights if isinstance(statement, nodes.Layer) else ():
             reader.weight(layer, print_expression(each.path), each.path.span, each.annotations)
     return tuple(reader.equations), tuple(reader.ties)
 
@@ -152,7 +169,7 @@ class Reader:
             f"`{layer.name}` has no weight `{name}`",
             span,
             f"did you mean `{near}`?" if near else (f"it has {listed(names)}" if names else "it has no weights"),
-            labels=(Label(layer.statement.value.span, f"`{layer.name}` is a `{layer.row.name}`"),),
+            labels=(Label(layer.place, f"`{layer.name}` is a `{layer.row.name}`"),),
             fix=Fix(span, near) if near and span.text == name else None,
         )
 
@@ -246,7 +263,7 @@ class Reader:
                 f"axes {first} and {second} have {weight.shape[first]} and {weight.shape[second]} entries"
                 if rank > 2
                 else f"only a square matrix can equal its transpose{', negated' if kind == 'skew' else ''}",
-                labels=(Label(self.layers[name.layer].statement.value.span, f"`{name}` is {by(weight.shape)}"),),
+                labels=(Label(self.layers[name.layer].place, f"`{name}` is {by(weight.shape)}"),),
             )
             return None
         return ex.Call(ex.Symbol(kind.capitalize()), arguments if axes != (0, 1) or rank != 2 else ())
@@ -351,7 +368,7 @@ class Reader:
                 annotation.span,
                 f"`{name}` is {by(weight.shape)}"
                 + ("" if view.is_matrix else f", and what it is tied to is {by(found.shape)}"),
-                labels=(Label(owner.statement.value.span, whole),),
+                labels=(Label(owner.place, whole),),
                 fix=Fix(annotation.span, f"tie({better})") if fits else None,
             )
             return
@@ -368,7 +385,7 @@ class Reader:
                     f"`unit_forget_bias` sets parts of `{whole.name}.bias` apart at the start, which a tied bias "
                     "cannot do",
                     annotation.span,
-                    labels=(Label(whole.statement.value.span, "true here"),),
+                    labels=(Label(whole.place, "true here"),),
                     hint="give `unit_forget_bias=false`",
                 )
                 return

@@ -14,13 +14,14 @@ from wdsl.catalog.argument_types import is_number
 from wdsl.catalog.names import keras_name
 from wdsl.diagnostics import Diagnostic, Fix, Label, by, has_errors, in_order, listed, nearest
 from wdsl.network import constants, graph
-from wdsl.network.annotations import AnnotatedLayer, read_annotations
+from wdsl.network.annotations import FREE_WEIGHT, AnnotatedLayer, read_annotations
 from wdsl.network.arguments import Bound, bind
 from wdsl.network.constants import ConstantError, Value
 from wdsl.network.objects import (
     BROKEN,
     Broken,
     ConstructedObject,
+    FreeWeightObject,
     Group,
     LayerObject,
     Result,
@@ -62,7 +63,7 @@ class _Elaborator:
         self.problems: list[Diagnostic] = []
         self.names: dict[str, Result] = dict.fromkeys(lost, BROKEN)
         self.declared: dict[str, Span] = {}
-        self.steps: list[graph.Input | LayerObject | graph.Binding] = []
+        self.steps: list[graph.Input | LayerObject | graph.FreeWeight | graph.Binding] = []
         self.inputs: set[str] = set()
         self.outputs: list[graph.Output] = []
         self.unnamed: list[LayerObject] = []
@@ -83,15 +84,19 @@ class _Elaborator:
             self.error("E0207", f"`{network.name.id}` is a name of Python's own", network.name.span)
         parameters = self.parameters(given)
         layers: list[tuple[LayerObject, nodes.Layer]] = []
+        free_weights: list[graph.FreeWeight] = []
         for statement in network.body:
             match statement:
-                case nodes.Weight() | nodes.For() | nodes.If() | nodes.Assert() | nodes.Layer(indices=(_, *_)):
+                case nodes.For() | nodes.If() | nodes.Assert() | nodes.Layer(indices=(_, *_)):
                     self.later(statement)
                 case nodes.Input():
                     self.input(statement)
                 case nodes.Layer():
                     if layer := self.layer(statement):
                         layers.append((layer, statement))
+                case nodes.Weight():
+                    if weight := self.weight(statement):
+                        free_weights.append(weight)
                 case nodes.Binding():
                     self.binding(statement)
                 case nodes.Output():
@@ -115,13 +120,19 @@ class _Elaborator:
             )
             for layer, statement in layers
         ]
+        annotated += [
+            AnnotatedLayer(each, FREE_WEIGHT, weight.arguments, weight.given, (weight.weight,))
+            for weight in free_weights
+            for each in network.body
+            if isinstance(each, nodes.Weight) and each.name.id == weight.name
+        ]
         equations, ties = read_annotations(annotated, self.evaluate, self.problems)
         for tie in ties:
             for operation in tie.view.operations():
                 self.operations.setdefault(operation, (tie.span, f"what `{tie.text}` takes"))
         self.check_keras_names()
-        steps = self.needed()
-        kept = {step.name for step in steps if isinstance(step, graph.Layer)}
+        steps = self.needed(ties)
+        kept = {step.name for step in steps if isinstance(step, (graph.Layer, graph.FreeWeight))}
         for tie in ties:
             if tie.weight.layer in kept and tie.reference.layer not in kept:
                 self.error(
@@ -309,6 +320,45 @@ class _Elaborator:
         value.name, value.doc, value.span = name, statement.doc, statement.span
         self.steps.append(value)
         return value
+
+    def weight(self, statement: nodes.Weight) -> graph.FreeWeight | None:
+        name = statement.name.id
+        fresh = self.declare(statement.name, "a weight")
+        sizes = [self.size(each) for each in statement.dimensions]
+        for size, node in zip(sizes, statement.dimensions, strict=True):
+            if size is None:
+                self.error("E0304", "the sizes of a weight must be known", node.span)
+        arguments: dict[str, Any] = {"initializer": "glorot_uniform"}
+        given: dict[str, tuple[ex.Expression, Span]] = {}
+        value = self.initializer(statement.value) if statement.value is not None else None
+        if isinstance(value, ConstructedObject):
+            arguments["initializer"] = value.object
+            given["initializer"] = (value.expression, statement.span)
+        if not fresh:
+            return None
+        self.names[name] = BROKEN
+        if isinstance(value, Broken) or not all(isinstance(size, int) for size in sizes):
+            return None
+        self.names[name] = FreeWeightObject()
+        shape: tuple[int, ...] = tuple(sizes)  # type: ignore[arg-type]
+        weight = catalog.Weight("", "", shape, True, "initializer", None, None)
+        step = graph.FreeWeight(name, weight, arguments, given, statement.doc, statement.span)
+        self.steps.append(step)
+        return step
+
+    def initializer(self, node: nodes.Expression) -> ConstructedObject | Broken:
+        if isinstance(node, nodes.Call) and isinstance(node.function, nodes.Name) and node.function.id[0].isupper():
+            value = self.construct(node.function, node, "initializer")
+            if isinstance(value, Broken):
+                return value
+            if isinstance(value, ConstructedObject) and value.object.kind == "initializer":
+                return value
+        classes = [name for name in catalog.INITIALIZERS if name[0].isupper()]
+        words = node.id.replace("_", " ").title().replace(" ", "") if isinstance(node, nodes.Name) else ""
+        near = words if words in classes else nearest(words, classes)
+        fix = Fix(node.span, f"{near}()") if near else None
+        label = f"did you mean `{near}()`?" if near else "write one as `GlorotUniform()`"
+        return self.error("E0205", "this is no initializer", node.span, label, fix=fix)
 
     def binding(self, statement: nodes.Binding) -> None:
         value = self.evaluate(statement.value)
@@ -731,14 +781,16 @@ class _Elaborator:
                         hint="choose another name",
                     )
 
-    def needed(self) -> tuple[graph.Step, ...]:
-        """The steps that lead to an output; a warning for each layer and input that does not."""
+    def needed(self, ties: Sequence[graph.Tie]) -> tuple[graph.Step, ...]:
+        """The steps that lead to an output; a warning for each layer, weight and input that does not."""
         wanted = {output.variable for output in self.outputs}
         kept: list[graph.Step] = []
         for step in reversed(self.steps):
-            if isinstance(step, graph.Binding):
+            if isinstance(step, graph.FreeWeight):
+                kept.append(step)
+            elif isinstance(step, graph.Binding):
                 if wanted.isdisjoint(step.names):
-                    self.unused(step.span, f"`{', '.join(step.names)}`")
+                    self.unused(step.span, f"`{', '.join(step.names)}` is on no path to an output")
                     continue
                 wanted -= set(step.names)
                 wanted |= set(ex.variables(step.expression))
@@ -746,14 +798,23 @@ class _Elaborator:
             elif step.name in wanted:
                 kept.append(step if isinstance(step, graph.Input) else _frozen(step))
             else:
-                self.unused(step.span, f"`{step.name}`")
+                self.unused(step.span, f"`{step.name}` is on no path to an output")
                 if isinstance(step, graph.Input):
                     kept.append(step)
-        return tuple(reversed(kept))
+        # A free weight is needed for those that are tied to it, and for those that these are tied to.
+        reached = {step.name for step in kept if isinstance(step, graph.Layer)}
+        free = {step.name for step in kept if isinstance(step, graph.FreeWeight)}
+        pairs = [(tie.weight.layer, tie.reference.layer) for tie in ties]
+        while more := {b for pair in pairs for a, b in (pair, pair[::-1]) if a in reached} & (free - reached):
+            reached |= more
+        for one in kept:
+            if isinstance(one, graph.FreeWeight) and one.name not in reached:
+                self.unused(one.span, f"`{one.name}` is tied to no weight that an output needs")
+        return tuple(step for step in reversed(kept) if not isinstance(step, graph.FreeWeight) or step.name in reached)
 
-    def unused(self, span: Span, what: str) -> None:
+    def unused(self, span: Span, message: str) -> None:
         if not self.lost and not has_errors(self.problems):
-            self.problems.append(Diagnostic("W0201", f"{what} is on no path to an output", span))
+            self.problems.append(Diagnostic("W0201", message, span))
 
 
 def _frozen(layer: LayerObject) -> graph.Layer:
@@ -781,7 +842,6 @@ _LATER: Mapping[type[nodes.Node], str] = {
     nodes.From: "from",
     nodes.If: "if",
     nodes.Import: "import",
-    nodes.Weight: "weight",
 }
 
 

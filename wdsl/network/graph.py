@@ -59,6 +59,17 @@ class Layer(Record):
     span: Span
 
 
+class FreeWeight(Record):
+    """A weight of no layer. `arguments` and `given` are as for a layer: they hold its initializer."""
+
+    name: str
+    weight: Weight
+    arguments: Mapping[str, Any]
+    given: Mapping[str, tuple[Expression, Span]]
+    doc: str
+    span: Span
+
+
 class Binding(Record):
     """Tensors that get names."""
 
@@ -77,13 +88,13 @@ class Output(Record):
 
 
 class WeightName(Record):
-    """A weight of a layer, as in `encode.kernel`."""
+    """A weight of a layer, as in `encode.kernel`. A free weight is one of itself, without a name."""
 
     layer: str
     weight: str
 
     def __str__(self) -> str:
-        return f"{self.layer}.{self.weight}"
+        return f"{self.layer}.{self.weight}" if self.weight else self.layer
 
 
 class Equation(Record):
@@ -205,7 +216,7 @@ class Tie(Record):
         return tie_of(self.view, str(self.reference), self.region)
 
 
-Step: TypeAlias = Input | Layer | Binding
+Step: TypeAlias = Input | Layer | FreeWeight | Binding
 
 
 class Network(Record):
@@ -238,11 +249,19 @@ class Network(Record):
     def layers(self) -> tuple[Layer, ...]:
         return tuple(step for step in self.steps if isinstance(step, Layer))
 
-    def weights(self) -> Iterator[tuple[WeightName, Weight, Layer]]:
-        """Every weight of every named layer."""
-        for layer in self.layers:
-            for weight in layer.weights:
-                yield WeightName(layer.name or "", weight.name), weight, layer
+    @property
+    def free_weights(self) -> tuple[FreeWeight, ...]:
+        return tuple(step for step in self.steps if isinstance(step, FreeWeight))
+
+    def weights(self) -> Iterator[tuple[WeightName, Weight, Layer | FreeWeight]]:
+        """Every weight of every named layer, and those of no layer."""
+        for step in self.steps:
+            match step:
+                case Layer():
+                    for weight in step.weights:
+                        yield WeightName(step.name or "", weight.name), weight, step
+                case FreeWeight():
+                    yield WeightName(step.name, ""), step.weight, step
 
 
 def _listed(value: Any) -> Any:

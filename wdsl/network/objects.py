@@ -64,12 +64,16 @@ class LayerObject:
         self.first_use: tuple[Span, tuple[catalog.Weight, ...], str, str] | None = None
 
 
+class FreeWeightObject(Record):
+    """A weight of no layer."""
+
+
 class Broken(Record):
     """Stands for what an error was reported for, so that it is not reported again."""
 
 
 BROKEN = Broken()
-Result: TypeAlias = Value | Tensor | Tensors | Group | ConstructedObject | LayerObject | Broken
+Result: TypeAlias = Value | Tensor | Tensors | Group | ConstructedObject | LayerObject | FreeWeightObject | Broken
 
 
 def kind_of(result: Result) -> str:
@@ -84,6 +88,8 @@ def kind_of(result: Result) -> str:
             return "several tensors"
         case LayerObject():
             return "a layer"
+        case FreeWeightObject():
+            return "a weight, for others to be tied to"
         case ConstructedObject(constructed):
             return f"a {constructed.kind}"
     return "broken"

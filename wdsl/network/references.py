@@ -90,7 +90,7 @@ def _weight(reader: Reader, layer: AnnotatedLayer, node: nodes.Expression) -> Re
         near = nearest(parts[0].id, reader.layers)
         reader.error(
             "E0201",
-            f"there is no layer `{parts[0].id}`",
+            f"there is no layer or weight `{parts[0].id}`",
             parts[0].span,
             f"did you mean `{near}`?" if near else "",
             fix=Fix(parts[0].span, near) if near else None,
@@ -100,7 +100,11 @@ def _weight(reader: Reader, layer: AnnotatedLayer, node: nodes.Expression) -> Re
         if not has_errors(reader.problems):
             reader.error("E0512", f"`{owner.name}` is never applied, so its weights have no shapes", node.span)
         return None
-    if len(parts) == 1:
+    if owner.is_free_weight and len(parts) > 1:
+        text = f"`{owner.name}` is a weight itself"
+        reader.error("E0509", text, node.span, fix=Fix(node.span, owner.name))
+        return None
+    if len(parts) == 1 and not owner.is_free_weight:
         main = owner.row.main_weight
         reader.error(
             "E0509",

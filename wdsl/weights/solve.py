@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from wdsl import expressions as ex
 from wdsl.catalog.model import Weight
 from wdsl.diagnostics import Diagnostic, Label, in_order
-from wdsl.network.graph import WHOLE, Equation, Layer, Network, Tie, View, WeightName
+from wdsl.network.graph import WHOLE, Equation, FreeWeight, Layer, Network, Tie, View, WeightName
 from wdsl.record import Record
 from wdsl.source import Span
 from wdsl.weights.counts import Counts, closed_form
@@ -22,7 +22,7 @@ MAX_ENTRIES = 2**25
 
 
 class Structure(Record):
-    """A weight of a named layer, with what was found out about it.
+    """A weight of a named layer, or of none, with what was found out about it.
 
     `owner` is the weight whose free parameters it is computed from: itself, unless it is tied to another one.
     `equations` are those of all the weights that share the owner's parameters, about the owner, and `free` counts the
@@ -32,7 +32,7 @@ class Structure(Record):
 
     name: WeightName
     weight: Weight
-    layer: Layer
+    layer: Layer | FreeWeight
     owner: WeightName
     view: View
     coupled: bool
@@ -57,7 +57,7 @@ class Structures(Record):
     parameters: int
     """Free trainable parameters, those of unnamed layers with them."""
     dense_parameters: int
-    """What the same layers would have without annotations."""
+    """What the same layers would have without annotations, and without weights of no layer."""
 
     def of(self, layer: str | None) -> tuple[Structure, ...]:
         """The weights of a layer."""
@@ -100,7 +100,7 @@ def solve(network: Network) -> tuple[Structures, tuple[Diagnostic, ...]]:
         Structures(
             structures,
             sum(each.free for each in structures if each.weight.trainable and each.trained) + unnamed,
-            sum(each.size for each in structures if each.weight.trainable) + unnamed,
+            sum(each.size for each in structures if each.weight.trainable and isinstance(each.layer, Layer)) + unnamed,
         ),
         in_order(problems),
     )
@@ -185,7 +185,7 @@ def _solve(
     component: _Component,
     own: dict[WeightName, list[Equation]],
     parameters: Mapping[str, Any],
-    weights: Mapping[WeightName, tuple[Weight, Layer]],
+    weights: Mapping[WeightName, tuple[Weight, Layer | FreeWeight]],
     problems: list[Diagnostic],
 ) -> list[Structure]:
     owner = component.owner

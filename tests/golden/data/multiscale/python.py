@@ -19,7 +19,7 @@ Written by wdsl from specs/multiscale.wnet:
         }
         layer classify = Dense(10, activation=softmax)
 
-        seen = concat([image -> near, image -> wide])
+        seen = concat([image -> near, image -> wide], axis=-1)
         output classes = seen -> relu -> GlobalMaxPooling2D() -> classify
     }
 """
@@ -89,7 +89,8 @@ def Multiscale(filters: int = 6) -> keras.Model:
                 image,
                 tied={"kernel": coupled_weights["wide.kernel"], "bias": near_bias},
             ),
-        ]
+        ],
+        axis=-1,
     )  # line 15
     classes = classify(layers.GlobalMaxPooling2D()(activations.relu(seen)))  # line 16
 
