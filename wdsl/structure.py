@@ -391,11 +391,18 @@ class Symmetric(Equation):
             raise ValueError(f"{self} needs axes that shape {shape} does not have.")
         if shape[self.a] != shape[self.b]:
             raise ValueError(f"{self} needs axes of equal size, not shape {shape}.")
-        size = math.prod(shape)
-        entries = np.arange(size, dtype=index_type(size)).reshape(shape)
-        mirrored = np.swapaxes(entries, self.a, self.b)
-        half = mirrored <= entries if self.sign < 0 else mirrored < entries
-        yield entries[half], mirrored[half], self.sign
+        a, b = sorted((self.a % rank, self.b % rank))
+        size, kind = math.prod(shape), index_type(math.prod(shape))
+        i, j = (
+            np.arange(shape[axis], dtype=kind).reshape([-1] + [1] * (rank - 1 - axis))
+            for axis in (a, b)
+        )
+        apart = np.broadcast_to(i - j, shape)
+        half = apart >= 0 if self.sign < 0 else apart > 0
+        entries = np.arange(size, dtype=kind).reshape(shape)[half]
+        # An entry and its mirror image are as many places apart for each step off.
+        places = math.prod(shape[a + 1 :]) - math.prod(shape[b + 1 :])
+        yield entries, entries - apart[half] * kind(places), self.sign
 
 
 class Skew(Symmetric):
@@ -617,10 +624,18 @@ def union(size: int, merges: Iterable[Merge]) -> UnionFind:
     first = np.arange(size, dtype=index_type(size))
     factor: np.ndarray | None = None
     dead = [first[:0]]
+    is_new = True
     for one, other, c in merges:
         u, v = one, other
         if factor is None and c != 1.0:
             factor = np.ones(size)
+        if is_new and factor is None:
+            # Most often that is all: the other entries are first in their groups.
+            is_new = False
+            first[u] = v
+            if (first[v] == v).all() and (first[u] == v).all() and (v <= u).all():
+                continue
+            first = np.arange(size, dtype=first.dtype)
         while u.size:
             a, b = first[u], first[v]
             apart = a != b
@@ -670,9 +685,14 @@ def numbered(
     first, factor, dead = groups
     is_known, values = np.zeros(size, bool), np.zeros(size)
     is_known[first[dead]] = True
+    claims = list(claims)
+    has_values = any(value for _, value in claims)
     for mask, value in claims:
         entries = np.flatnonzero(mask)
         firsts = first[entries]
+        if not has_values:
+            is_known[firsts] = True
+            continue
         wanted = value if factor is None else value / factor[entries]
         before = np.where(is_known[firsts], values[firsts], wanted)
         is_known[firsts] = True
@@ -680,15 +700,17 @@ def numbered(
         agree = (before == wanted) & (values[firsts] == wanted)
         if not agree.all() and not np.isclose([before, values[firsts]], wanted).all():
             raise ValueError(f"An entry would be {value} and another value as well.")
-    is_free = ~is_known[first]
-    free = is_free & (first == np.arange(size))
-    index = np.where(is_free, (np.cumsum(free, dtype=first.dtype) - 1)[first], -1)
+    free = ~is_known & (first == np.arange(size, dtype=first.dtype))
+    # The number of each group, where it stands first; -1 for those that have values.
+    numbers = np.cumsum(free, dtype=first.dtype) - 1
+    numbers[is_known] = -1
+    index = numbers[first]
     scale = constant = None
     if factor is not None:
-        scale = np.where(is_free, factor, 1.0).reshape(shape)
-    if values.any():
+        scale = np.where(index >= 0, factor, 1.0).reshape(shape)
+    if has_values:
         constant = values[first] * (1.0 if factor is None else factor)
-        constant = np.where(is_free, 0.0, constant).reshape(shape)
+        constant = np.where(index >= 0, 0.0, constant).reshape(shape)
     return IndexMap(index.reshape(shape), int(free.sum()), scale, constant)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from wdsl import expressions as ex
 from wdsl import structure
 from wdsl.diagnostics import Diagnostic, Label
+from wdsl.network.annotations import MECHANISMS
 from wdsl.network.graph import WHOLE, Equation, Tie, View, WeightName
 from wdsl.record import Record
 from wdsl.source import Span
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 Array: TypeAlias = np.ndarray[Any, Any]
 Stated: TypeAlias = Sequence[tuple[Equation | Tie, ex.Expression]]
 """What the file says, with the expressions for the runtime that say it."""
+ZERO, FREE, CONSTANT = range(3)
+SAMPLE = 2**16
+"""How many entries are looked at first, where one will do."""
 MAX_SEARCHED = 2**20
 """In larger arrays a report names all that may have joined two entries, not just what has."""
 
@@ -37,6 +41,11 @@ class System(Record):
     places: Mapping[WeightName, structure.Indices]
     owners: tuple[WeightName, ...]
     terms: tuple[tuple[Equation | Tie, structure.Equation], ...]
+
+    def of(self, name: WeightName, array: Array) -> Array:
+        """What a flat array with as many entries has at the places of a weight."""
+        places = self.places[name]
+        return array.reshape(places.shape) if (name,) == self.owners else array[places]
 
 
 class Solution(Record):
@@ -199,16 +208,11 @@ def _solve(system: System, ties: Sequence[Tie], frozen: Collection[WeightName]) 
     solved = structure.union(size, (each for one in merges for each in one.joined))
     # The ties of views are in the places already, but may have carried something all the same.
     carriers = [*merges, *(_Merges(tie, ()) for tie in ties if len(system.owners) == 1)]
-    claimed = _claims_of_groups(system, claims, solved, carriers)
-    stored = kept = structure.numbered([(each.mask, each.value) for each in claims], solved, shape)
+    claimed_by = _claims_of_groups(system, claims, solved, carriers)
+    first, state = solved[0], _state(solved, claims)
+    stored = kept = (first, state)
     if any(_mechanism(origin) != "parameter" for origin, _ in system.terms):
-        equations = [term for origin, term in system.terms if _mechanism(origin) == "parameter"]
-        stored = structure.index_map(equations, shape, known)
-        equations = [term for origin, term in system.terms if _mechanism(origin) != "initial"]
-        kept = structure.index_map(equations, shape, known)
-    nonzero = kept.index.ravel() >= 0
-    if kept.constant is not None:
-        nonzero |= kept.constant.ravel() != 0
+        stored, kept = (_without(left_out, merges, claims, size) for left_out in (MECHANISMS[1:], ("initial",)))
     problems = [
         Diagnostic("W0503", f"`{claim.equation.text}` names no entry", claim.equation.span)
         for claim in claims
@@ -216,9 +220,9 @@ def _solve(system: System, ties: Sequence[Tie], frozen: Collection[WeightName]) 
     ]
     problems += _superfluous(claims, merges, solved)
     contradiction = _contradiction(merges, solved)
-    if contradiction:
-        claimed = np.where((claimed < 0) & contradiction.mask, len(claims), claimed)
     for name, places in system.places.items():
+        if not claims and not contradiction:
+            break
         named = np.zeros(size, bool)
         for claim in claims:
             if claim.equation.weight == name:
@@ -227,40 +231,62 @@ def _solve(system: System, ties: Sequence[Tie], frozen: Collection[WeightName]) 
             if isinstance(each.origin, Equation) and each.origin.kind == "skew" and each.origin.weight == name:
                 for one, other, _ in each.joined:
                     named[one[one == other]] = True
-        unsaid = np.where(named, -1, claimed)[places]
-        if (unsaid >= 0).any():
-            all_claims = [*claims, *([contradiction] if contradiction else [])]
-            problems.append(_spread(name, unsaid, places, all_claims, solved[0], carriers))
+        unsaid = system.of(name, (state != FREE) & ~named)
+        if unsaid.any():
+            by = claimed_by[first[places.ravel()[np.argmax(unsaid)]]]
+            source = claims[by] if by >= 0 else contradiction
+            assert source is not None
+            constant = "zero" if all(each.value == 0 for each in claims) else "constant"
+            problems.append(_spread(name, unsaid, constant, places, source, first, carriers))
     return Solution(
-        _free(system, stored.index.ravel(), frozen),
-        {name: int(nonzero[places].sum()) for name, places in system.places.items()},
+        _free(system, *stored, frozen),
+        {name: int(np.count_nonzero(system.of(name, kept[1] != ZERO))) for name in system.places},
         tuple(problems),
     )
 
 
-def _free(system: System, index: Array, frozen: Collection[WeightName]) -> dict[WeightName, int]:
+def _state(solved: structure.UnionFind, claims: Sequence[_Claim]) -> Array:
+    """Of each entry whether it is zero, free, or another constant."""
+    first, _, dead = solved
+    state = np.full(first.size, FREE, np.int8)
+    for claim in claims:
+        state[first[np.flatnonzero(claim.mask)]] = CONSTANT if claim.value else ZERO
+    state[first[dead]] = ZERO
+    return state[first]
+
+
+def _without(
+    left_out: Collection[str], merges: Sequence[_Merges], claims: Sequence[_Claim], size: int
+) -> tuple[Array, Array]:
+    """The first entry of each one's group, and the state, if equations by some mechanisms are left out."""
+    joined = (merge for each in merges if _mechanism(each.origin) not in left_out for merge in each.joined)
+    solved = structure.union(size, joined)
+    return solved[0], _state(solved, [each for each in claims if _mechanism(each.equation) not in left_out])
+
+
+def _free(system: System, first: Array, state: Array, frozen: Collection[WeightName]) -> dict[WeightName, int]:
     """How many parameters each owner has that none before it has. Those of frozen weights are theirs alone."""
-    is_first = np.zeros(index.size, bool)
-    is_first[np.flatnonzero(np.diff(np.maximum.accumulate(index), prepend=-1))] = True
+    is_first = (state == FREE) & (first == np.arange(first.size, dtype=first.dtype))
     if len(system.owners) == 1:
-        return {system.owners[0]: int(is_first.sum())}
-    is_frozen = np.zeros(index.size + 1, bool)
+        return {system.owners[0]: int(np.count_nonzero(is_first))}
+    is_frozen = np.zeros(first.size, bool)
     for name in system.owners:
         if name in frozen:
-            is_frozen[index[system.places[name]]] = True
-    found = {}
-    for name in system.owners:
-        numbers = index[system.places[name]][is_first[system.places[name]]]
-        found[name] = int((is_frozen[numbers] == (name in frozen)).sum())
-    return found
+            is_frozen[first[system.places[name]]] = True
+    own = {name: is_first & (is_frozen == (name in frozen)) for name in system.owners}
+    return {name: int(np.count_nonzero(own[name][system.places[name]])) for name in system.owners}
 
 
 def _claims_of_groups(
     system: System, claims: Sequence[_Claim], solved: structure.UnionFind, carriers: Sequence[_Merges]
 ) -> Array:
-    """For each entry the claim that gives it its value, or -1. It is refused if there are two that differ."""
+    """For the first entry of each group the claim that gives it its value, or -1. It is refused if two differ."""
     first, factor, dead = solved
-    claimed_by = np.full(first.size, -1)
+    claimed_by = np.full(first.size, -1, np.min_scalar_type(-len(claims) - 2))
+    if not any(claim.value for claim in claims):
+        for number, claim in reversed([*enumerate(claims)]):
+            claimed_by[first[np.flatnonzero(claim.mask)]] = number
+        return claimed_by
     values = np.zeros(first.size)
     is_dead = np.zeros(first.size, bool)
     is_dead[first[dead]] = True
@@ -277,7 +303,7 @@ def _claims_of_groups(
             at = int(np.flatnonzero(clash)[0])
             before = claims[other[at]] if other[at] >= 0 else None
             raise _Refused(_conflict(system, claim, before, entries[at], first, carriers))
-    return claimed_by[first]
+    return claimed_by
 
 
 def _contradiction(merges: Sequence[_Merges], solved: structure.UnionFind) -> _Claim | None:
@@ -313,18 +339,17 @@ def _conflict(
 def _spread(
     name: WeightName,
     unsaid: Array,
+    constant: str,
     places: structure.Indices,
-    claims: Sequence[_Claim],
+    claim: _Claim,
     first: Array,
     carriers: Sequence[_Merges],
 ) -> Diagnostic:
-    """A warning: these entries of a weight are constant, and its own annotations name none of them."""
-    entries = np.flatnonzero(unsaid >= 0)
-    claim = claims[unsaid.ravel()[entries[0]]]
+    """A warning: these entries of a weight are constant, and its own annotations name none. A claim is on the first."""
+    entries = np.flatnonzero(unsaid)
     entry = _entry(entries[0], unsaid.shape)
     count = len(entries)
     subject = f"entry {entry} of `{name}` is" if count == 1 else f"{count} more entries of `{name}` are"
-    constant = "zero" if all(each.value == 0 for each in claims) else "constant"
     joined = _joined(places.ravel()[entries[0]], claim, first, carriers)
     return Diagnostic(
         "W0501",
@@ -349,6 +374,15 @@ def _joined(entry: int, claim: _Claim | None, first: Array, carriers: Sequence[_
     return [each.origin.span for each in needed if each.joined or isinstance(each.origin, Tie)][:3]
 
 
+def _says(merge: structure.Merge, masks: Sequence[Array]) -> bool:
+    """Whether a look at some of the entries shows one that is joined to another, and is under no mask."""
+    one, other = merge[0][:SAMPLE], merge[1][:SAMPLE]
+    named = np.zeros(one.size, bool)
+    for mask in masks:
+        named |= mask[one]
+    return bool((~named & (one != other)).any())
+
+
 def _touches(merges: _Merges, first: Array, entry: int) -> bool:
     """Whether an equation joins entries of the group that an entry is in."""
     return any((first[one] == first[entry]).any() for one, _, _ in merges.joined)
@@ -367,15 +401,19 @@ def _superfluous(claims: Sequence[_Claim], merges: Sequence[_Merges], solved: st
     rests = {each.origin.weight for each in merges if isinstance(each.origin, Equation) and each.origin.is_rest}
     for claim in reversed(kept):
         # What another weight, or a mirrored entry, says of an entry is worth saying of this one too: see W0501.
+        beside = [one for one in kept if one is not claim and one.equation.weight == claim.equation.weight]
+        if not beside and not dead.size:
+            continue
         named = is_dead[first]
-        for other in kept:
-            if other is not claim and other.equation.weight == claim.equation.weight:
-                named |= other.mask.ravel()
+        for other in beside:
+            named |= other.mask.ravel()
         if claim.mask.any() and named[claim.mask.ravel()].all() and claim.equation.weight not in rests:
             kept.remove(claim)
             found.append(adds_nothing(claim.equation))
     masks = [claim.mask.ravel() for claim in claims]
     left = sorted((each for each in merges if each.joined), key=lambda each: each.origin.span.start)
+    if len(left) == 1 and any(_says(merge, masks) for merge in left[0].joined):
+        return found
     touched = np.zeros(first.size, np.uint8)
     for mask in [*masks, *(each.touched(first.size) for each in left)]:
         touched += mask
