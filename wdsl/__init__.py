@@ -18,7 +18,7 @@ from wdsl.diagnostics import Diagnostic, Label, has_errors, in_order, listed, ne
 from wdsl.emit import STAGES
 from wdsl.network import graph
 from wdsl.network.elaborate import elaborate, leave_for_later
-from wdsl.plan import Plan, make_plan
+from wdsl.plan import CAPITALS, Plan, make_plan
 from wdsl.promises import Finding, Report
 from wdsl.record import Record
 from wdsl.source import Source, Span
@@ -240,10 +240,11 @@ def _check(
     if has_errors(problems):
         raise WdslError(problems)
     net = Net(file, checked, structures, problems)
-    from wdsl.backends import python  # noqa: TID251
+    if net.name in CAPITALS:
+        from wdsl.backends import python  # noqa: TID251
 
-    if clash := python.clash(net.plan, chosen.name.span):
-        raise WdslError(in_order([*problems, clash]))
+        if clash := python.clash(net.plan, chosen.name.span):
+            raise WdslError(in_order([*problems, clash]))
     return net
 
 

@@ -11,6 +11,16 @@ from wdsl.record import Record
 from wdsl.source import Span
 from wdsl.weights.solve import Structure, Structures
 
+CAPITALS = frozenset({
+    *("Any", "Callable", "ClassVar", "Iterable", "Iterator", "Mapping", "Sequence"),
+    *("At", "Axis", "Band", "Blocks", "By", "Diagonal", "Equal", "Equation", "Fixed", "Flat", "Frozen", "Grouping"),
+    *("Index", "IndexMap", "Indices", "Lower", "Merge", "Not", "Region", "Several", "Shape", "Sizes", "Skew"),
+    *("Same", "Symmetric", "Term", "Tie", "Tied", "Traced", "Union", "UnionFind", "Upper", "VIEWS"),
+    *("Zero", "Averaged", "Coupled", "Enforced", "Expansion", "Grouped", "OnWeight", "Shared", "Structured", "Via"),
+    *("View", "Weight", "Where", "Within"),
+})  # fmt: skip
+"""The capital names that modules define or import: only a network with one of them need be looked at closely."""
+
 
 class Step(Record):
     """`names = value`. `span` is the statement of the file that asks for it, `doc` what is written above that."""

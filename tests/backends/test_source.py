@@ -16,6 +16,7 @@ import pytest
 
 import wdsl
 from wdsl.backends import definitions, python
+from wdsl.plan import CAPITALS
 
 ROOT = Path(__file__).parents[2]
 SPECS = sorted((ROOT / "specs").glob("*.wnet"))
@@ -140,9 +141,11 @@ def test_every_statement_names_its_line(sources: dict[str, str]) -> None:
         lines = path.read_text(encoding="utf-8").split("\n")
         source = sources[f"{path.stem}.py"].split('"""')[4]
         named = {int(line.rsplit("  # line ", 1)[1]) for line in source.split("\n") if "  # line " in line}
-        assert {number for number, line in enumerate(lines, 1) if re.match(r"    (input|layer|output) ", line)} <= named
+        assert {
+            number for number, line in enumerate(lines, 1) if re.match(r"    (input|layer|weight|output) ", line)
+        } <= named
         for number in named:
-            head = re.match(r"    (?:(?:input|layer|output) )?(\w+) *[:=]", lines[number - 1])
+            head = re.match(r"    (?:(?:input|layer|weight|output) )?(\w+) *[:=]", lines[number - 1])
             assert head is not None, lines[number - 1]
             assert re.search(rf"^    {head[1]}_? = (.*\n)*?.*  # line {number}$", source, re.MULTILINE)
 
@@ -235,7 +238,7 @@ def test_no_network_takes_a_name_that_the_module_needs() -> None:
     import builtins
 
     capitals = {name for name in definitions.names() if name[0].isupper()}
-    assert capitals == definitions.CAPITALS
+    assert capitals == CAPITALS
     module = ast.parse(wdsl.loads(text.format("Hopfield")).to_python())
     bound = {getattr(each, "name", None) for each in module.body}
     bound |= {each.asname or each.name for node in ast.walk(module) if isinstance(node, ast.ImportFrom | ast.Import)

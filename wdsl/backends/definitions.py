@@ -16,16 +16,6 @@ from wdsl.record import Record
 SOURCES = ("structure", "runtime")
 """The modules whose definitions may be carried along, those that others build on first."""
 
-CAPITALS = frozenset({
-    *("Any", "Callable", "ClassVar", "Iterable", "Iterator", "Mapping", "Sequence"),
-    *("At", "Axis", "Band", "Blocks", "By", "Diagonal", "Equal", "Equation", "Fixed", "Flat", "Frozen", "Grouping"),
-    *("Index", "IndexMap", "Indices", "Lower", "Merge", "Not", "Region", "Several", "Shape", "Sizes", "Skew"),
-    *("Same", "Symmetric", "Term", "Tie", "Tied", "Traced", "Union", "UnionFind", "Upper", "VIEWS"),
-    *("Zero", "Averaged", "Coupled", "Enforced", "Expansion", "Grouped", "OnWeight", "Shared", "Structured", "Via"),
-    *("View", "Weight", "Where", "Within"),
-})  # fmt: skip
-"""The capital names that modules define or import: only a network with one of them need be looked at closely."""
-
 
 class Definition(Record):
     """A top-level class, function or constant, with its text and what stands above it."""

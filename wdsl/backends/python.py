@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from wdsl import expressions as ex
-from wdsl.backends.definitions import CAPITALS, Import, needed
+from wdsl.backends.definitions import Import, needed
 from wdsl.catalog.model import TensorSpec
 from wdsl.code import flat, layout
 from wdsl.diagnostics import Diagnostic
@@ -26,8 +26,6 @@ RESERVED = frozenset((*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "ker
 
 def clash(plan: Plan, where: Span) -> Diagnostic | None:
     """An error if the network has the name of a definition that its module holds beside it."""
-    if plan.network.name not in CAPITALS:
-        return None
     definitions, imports = needed(_own_symbols(plan))
     beside = {name for each in definitions for name in each.names} | {each.alias for each in imports}
     if plan.network.name not in beside:
