@@ -147,7 +147,8 @@ def test_every_statement_names_its_line(sources: dict[str, str]) -> None:
         for number in named:
             head = re.match(r"    (?:(?:input|layer|weight|output) )?(\w+) *[:=]", lines[number - 1])
             assert head is not None, lines[number - 1]
-            assert re.search(rf"^    {head[1]}_? = (.*\n)*?.*  # line {number}$", source, re.MULTILINE)
+            name = rf"({head[1]}_?|coupled_weights)" if "weight " in head[0] else f"{head[1]}_?"
+            assert re.search(rf"^    {name} = (.*\n)*?.*  # line {number}$", source, re.MULTILINE)
 
 
 def test_parameters_are_arguments(sources: dict[str, str], python_module: Callable[[str], ModuleType]) -> None:
