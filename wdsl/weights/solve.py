@@ -12,7 +12,7 @@ from wdsl.catalog.model import Weight
 from wdsl.diagnostics import Diagnostic, in_order
 from wdsl.network.graph import TRANSPOSED, Equation, Layer, Network, Tie, View, WeightName
 from wdsl.record import Record
-from wdsl.weights.counts import Counts, closed_form
+from wdsl.weights.counts import Counts, closed_form, names_nothing
 
 MAX_ENTRIES = 2**25
 """The largest weight that is solved entry by entry."""
@@ -201,16 +201,21 @@ def _solve(
     nonzero: Mapping[WeightName, int] = {}
     counts = None
     if not (constants and (len(component.members) > 1 or rest_is_equal)):
-        of_stored, of_kept = closed_form(stored, shape), closed_form(kept, shape)
-        if of_stored and of_kept and closed_form(whole, shape):
+        of_stored, of_kept, of_whole = (closed_form(each, shape, parameters) for each in (stored, kept, whole))
+        if of_stored and of_kept and of_whole:
             counts = Counts(of_stored.free, of_kept.nonzero)
+            problems += [
+                Diagnostic("W0503", f"`{each.text}` names no entry", each.span)
+                for each, expression in stated
+                if each.kind in ("zero", "fixed") and names_nothing(expression, shape, parameters)
+            ]
     if counts is None and math.prod(shape) > MAX_ENTRIES:
         problems.append(
             Diagnostic(
                 "E0702",
                 f"`{component.owner}` has {math.prod(shape):,} entries, too many to solve these annotations",
                 stated[0][0].span,
-                f"annotations that mix are solved entry by entry, up to {MAX_ENTRIES:,}",
+                f"no formula counts them, and entry by entry goes up to {MAX_ENTRIES:,}",
             )
         )
         counts = Counts(0, 1)
