@@ -132,6 +132,8 @@ def _share(owner: Structure, variable: str, network: graph.Network) -> Step:
             keywords.append((name, owner.layer.given[argument][0]))
         elif name == "initializer" and argument and owner.layer.arguments[argument] != "glorot_uniform":
             keywords.append((name, ex.Constant(owner.layer.arguments[argument])))
+    if owner.weight.fans and owner.weight.fans != ((0,), (1,)):
+        keywords.append(("fans", ex.Sequence(tuple(map(_shape, owner.weight.fans)))))
     for name in ("trainable", "dtype"):
         if name in owner.layer.given:
             keywords.append((name, owner.layer.given[name][0]))
