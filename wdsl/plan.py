@@ -152,6 +152,8 @@ def _share(owner: Structure, variable: str, network: graph.Network) -> Step:
         for name, value in (("initializer", _initializer(owner)), ("regularizer", _regularizer(owner)))
         if value is not None
     ]
+    if fans := _fans(owner):
+        keywords.append(("fans", fans))
     keywords += [(name, owner.layer.given[name][0]) for name in ("trainable", "dtype") if name in owner.layer.given]
     return _beside_input("Shared", arguments, keywords, owner, variable, network)
 
@@ -163,7 +165,7 @@ def _couple(members: tuple[Structure, ...], variable: str, network: graph.Networ
         ex.Mapped(tuple((str(each.name), ex.Sequence(each.equations, list)) for each in members if each.equations)),
     ]
     keywords: list[tuple[str, ex.Expression]] = []
-    for name, argument in (("initializers", _initializer), ("regularizers", _regularizer)):
+    for name, argument in (("initializers", _initializer), ("regularizers", _regularizer), ("fans", _fans)):
         given = [(str(each.name), value) for each in members if (value := argument(each)) is not None]
         if given:
             keywords.append((name, ex.Mapped(tuple(given))))
@@ -185,6 +187,12 @@ def _initializer(structure: Structure) -> ex.Expression | None:
 def _regularizer(structure: Structure) -> ex.Expression | None:
     argument, given = structure.weight.regularizer, structure.layer.given
     return given[argument][0] if argument and argument in given else None
+
+
+def _fans(structure: Structure) -> ex.Expression | None:
+    """The axes of a weight that its layer counts as inputs and as outputs, if they are not the last two."""
+    fans = structure.weight.fans
+    return ex.Sequence(tuple(map(_shape, fans))) if fans and fans != ((0,), (1,)) else None
 
 
 def _beside_input(
