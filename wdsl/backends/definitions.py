@@ -22,7 +22,7 @@ CAPITALS = frozenset({
     *("Index", "IndexMap", "Indices", "Lower", "Merge", "Not", "Region", "Several", "Shape", "Sizes", "Skew"),
     *("Same", "Symmetric", "Term", "Tie", "Tied", "Traced", "Union", "UnionFind", "Upper", "VIEWS"),
     *("Zero", "Averaged", "Coupled", "Enforced", "Expansion", "Grouped", "OnWeight", "Shared", "Structured", "Via"),
-    *("View", "Weight", "Where", "Within"),
+    *("Mask", "PackedMask", "View", "Weight", "Where", "Within"),
 })  # fmt: skip
 """The capital names that modules define or import: only a network with one of them need be looked at closely."""
 
