@@ -606,7 +606,10 @@ def test_a_mask_crosses_a_tie_and_holds_by_every_mechanism(tmp_path: Path) -> No
         layer c = Dense(3) zero[{table}] via mask
         layer d = Dense(3) fixed[{table}] = 0.5 via constraint
         layer e = Dense(3) equal[not {table}] via gradient
-        output y = x -> a -> b -> c -> d -> e
+        layer f = Dense(4, bias_initializer=random_normal)
+        layer g = Dense(3) tie[{table}](f.bias)
+        output y = x -> a -> b -> c -> d -> e -> g
+        output z = x -> f
     }}
     """
     net = wdsl.loads(source, str(tmp_path / "net.wnet"))
@@ -618,6 +621,8 @@ def test_a_mask_crosses_a_tie_and_holds_by_every_mechanism(tmp_path: Path) -> No
     for name, value in (("b", 0), ("c", 0), ("d", 0.5)):
         assert ((weights[f"{name}.kernel"] == value) == WIRING).all()
     assert len(np.unique(weights["e.kernel"][~WIRING])) == 1
+    # A part of a weight that is tied: its entries in C order are the others in theirs.
+    assert (weights["g.kernel"][WIRING] == weights["f.bias"]).all()
 
 
 def test_other_values_of_a_parameter_are_refused_by_the_function(

@@ -44,7 +44,6 @@ GROUPINGS: Mapping[str, ex.Expression] = {
 }
 """The groupings of a matrix that have names."""
 LARGEST_FLOAT32 = 3.4028234663852886e38
-NOT_YET = "is not compiled by this version of wdsl"
 
 
 FREE_WEIGHT = catalog.Layer("weight", "", lambda *_: catalog.Inferred(catalog.TensorSpec(())), main_weight="")
