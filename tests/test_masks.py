@@ -412,13 +412,13 @@ def test_what_is_no_path(tmp_path: Path, name: str) -> None:
 def test_a_name_that_is_alike_is_offered(spec: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "project" / "nets" / "data").mkdir()
     (tmp_path / "project" / "nets" / "data" / 'the "best".csv').touch()
-    for name, better in (("wirings.csv", "wiring.csv"), ("Wiring.npy", "wiring.csv"), ("data/../wirng.csv", None)):
+    for name, better in (("wirings.csv", "wiring.csv"), ("Wiring.CSV", "wiring.csv"), ("data/../wirng.csv", None)):
         problem = problem_of(spec(f'zero[mask("{name}")]'))
         assert problem.code == "E0602"
         assert problem.fix.replacement == f'"{better or "data/../wiring.csv"}"'
     problem = problem_of(spec('zero[mask("data/the best.csv")]'))
     assert problem.fix.replacement == r'"data/the \"best\".csv"'
-    for name in ("other.csv", "nowhere/wiring.csv"):
+    for name in ("other.csv", "nowhere/wiring.csv", "net.csv"):
         assert problem_of(spec(f'zero[mask("{name}")]')).fix is None
 
 

@@ -105,13 +105,15 @@ def _too_large(path: str, span: Span) -> Diagnostic:
 def _missing(found: str, path: str, span: Span) -> Diagnostic:
     """Nothing is there; a name that is like it is offered."""
     folder, name = os.path.split(found)
+    stem, ending = os.path.splitext(name)
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in islice(entries, NEIGHBOURS) if entry.name.isprintable())
     except OSError:
         names = []
-    stems = {os.path.splitext(each)[0]: each for each in names}  # endings are alike without meaning anything
-    near = nearest(os.path.splitext(name)[0], stems)
+    # The endings are the same, so they are no reason to think two names alike.
+    stems = {each[: -len(ending) or None]: each for each in names if each.lower().endswith(ending.lower())}
+    near = nearest(stem, stems)
     if near is None or os.path.basename(path) != name:
         return Diagnostic("E0602", f"there is no file `{path}`", span)
     better = path.removesuffix(name) + stems[near]
