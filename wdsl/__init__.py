@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from wdsl.diagnostics import Diagnostic, Label, has_errors, in_order, listed, nearest
 from wdsl.emit import STAGES
+from wdsl.files import Files
 from wdsl.network import graph
 from wdsl.network.elaborate import elaborate, leave_for_later
 from wdsl.plan import CAPITALS, Plan, make_plan
@@ -155,26 +156,40 @@ class Net(Record):
         raise ValueError(f"{stage!r} is not a stage: they are {listed(STAGES)}")
 
 
-def load(path: str | os.PathLike[str], /, network: str | None = None, **parameters: Any) -> Net:
+def load(
+    path: str | os.PathLike[str],
+    /,
+    network: str | None = None,
+    root: str | os.PathLike[str] | None = None,
+    **parameters: Any,
+) -> Net:
     """Read and check a file, without importing Keras.
 
     Args:
         path: A `.wnet` file.
         network: Which of the file's networks; needed only if there are several.
-        **parameters: Values for the network's parameters.
+        root: The folder that the files which this one names must be in; without it, the folder of this one.
+        **parameters: Values for the network's parameters. Those called `network` or `root` can be given to `loads`.
 
     Raises:
         WdslError: There is something wrong with the file; the error lists all of it.
         OSError: The file cannot be read.
     """
-    return loads(_read(path), os.fspath(path), network, parameters)
+    return loads(_read(path), os.fspath(path), network, parameters, root)
 
 
-def check(path: str | os.PathLike[str], /, network: str | None = None, **parameters: Any) -> tuple[Diagnostic, ...]:
+def check(
+    path: str | os.PathLike[str],
+    /,
+    network: str | None = None,
+    root: str | os.PathLike[str] | None = None,
+    **parameters: Any,
+) -> tuple[Diagnostic, ...]:
     """All that is wrong with a file, warnings too: of each of its networks, or of the one that is named.
 
     Raises OSError if the file cannot be read.
     """
+    files = Files.beside(os.fspath(path), root)
     try:
         file, problems = _parse(_read(path), os.fspath(path))
     except WdslError as error:
@@ -183,7 +198,7 @@ def check(path: str | os.PathLike[str], /, network: str | None = None, **paramet
     found: list[Diagnostic] = []
     for each in names if network is None and len(names) > 1 else [network]:
         try:
-            found += _check(file, problems, each, parameters).diagnostics
+            found += _check(file, problems, each, parameters, files).diagnostics
         except WdslError as error:
             found += error.diagnostics
     return in_order(found)
@@ -208,14 +223,17 @@ def loads(
     filename: str = "<string>",
     network: str | None = None,
     parameters: Mapping[str, Any] | None = None,
+    root: str | os.PathLike[str] | None = None,
 ) -> Net:
     """Check a text, as `load` does a file. `filename` is what reports call it.
+
+    The files that the text names are looked for beside `filename`, or, if that is in angle brackets, in `root`.
 
     Raises:
         WdslError: There is something wrong with the text; the error lists all of it.
     """
     file, problems = _parse(text, filename)
-    return _check(file, problems, network, parameters or {})
+    return _check(file, problems, network, parameters or {}, Files.beside(filename, root))
 
 
 def _parse(text: str, filename: str) -> tuple[nodes.File, tuple[Diagnostic, ...]]:
@@ -225,13 +243,17 @@ def _parse(text: str, filename: str) -> tuple[nodes.File, tuple[Diagnostic, ...]
 
 
 def _check(
-    file: nodes.File, problems: tuple[Diagnostic, ...], network: str | None, parameters: Mapping[str, Any]
+    file: nodes.File,
+    problems: tuple[Diagnostic, ...],
+    network: str | None,
+    parameters: Mapping[str, Any],
+    files: Files,
 ) -> Net:
     """The stages behind the parser, for one network of a file. `problems` are those of the text."""
     chosen, unclear = _choose(file, network)
     if chosen is None:
         raise WdslError(problems if has_errors(problems) else in_order([*problems, *unclear]))
-    checked, found = elaborate(chosen, parameters, file.lost)
+    checked, found = elaborate(chosen, parameters, files, file.lost)
     problems = in_order([*problems, *found])
     if checked is None or has_errors(problems):
         raise WdslError(problems)
@@ -248,14 +270,26 @@ def _check(
     return net
 
 
-def compile(path: str | os.PathLike[str], /, network: str | None = None, **parameters: Any) -> keras.Model:
+def compile(
+    path: str | os.PathLike[str],
+    /,
+    network: str | None = None,
+    root: str | os.PathLike[str] | None = None,
+    **parameters: Any,
+) -> keras.Model:
     """Compile a file to a live `keras.Model`. Arguments and errors are those of `load`."""
-    return load(path, network, **parameters).to_keras()
+    return load(path, network, root, **parameters).to_keras()
 
 
-def to_python(path: str | os.PathLike[str], /, network: str | None = None, **parameters: Any) -> str:
+def to_python(
+    path: str | os.PathLike[str],
+    /,
+    network: str | None = None,
+    root: str | os.PathLike[str] | None = None,
+    **parameters: Any,
+) -> str:
     """Compile a file to the source of a Python module. Arguments and errors are those of `load`."""
-    return load(path, network, **parameters).to_python()
+    return load(path, network, root, **parameters).to_python()
 
 
 def effective_weights(model: keras.Model, inputs: Any = None) -> dict[str, np.ndarray[Any, Any]]:

@@ -75,8 +75,11 @@ def weights(structures: Structures) -> str:
 
 def plan(plan: Plan) -> str:
     """The assignments that both backends follow, with the line of the spec that asks for each."""
+    from textwrap import shorten
+
     parameters = ", ".join(f"{each.name}={each.value!r}" for each in plan.network.parameters)
     lines = [f"{plan.network.name}({parameters})"]
+    lines += [f"      {name} = {shorten(_code(each), 110, placeholder=' …')}" for name, each in plan.constants.items()]
     lines += [f"{step.span.line:4}  {', '.join(step.names)} = {_code(step.value)}" for step in plan.steps]
     return _lines([*lines, f"      return {_code(plan.result)}"])
 

@@ -99,6 +99,31 @@ def walk(expression: Expression) -> Iterator[Expression]:
         yield from walk(part)
 
 
+def replaced(expression: Expression, other: Callable[[Expression], Expression | None]) -> Expression:
+    """An expression with something else in place of each part for which `other` gives it."""
+
+    def inside(part: Expression) -> Expression:
+        return replaced(part, other)
+
+    if (found := other(expression)) is not None:
+        return found
+    match expression:
+        case Operation(sign, operands):
+            return Operation(sign, tuple(map(inside, operands)))
+        case Sequence(items, kind):
+            return Sequence(tuple(map(inside, items)), kind)
+        case Mapped(pairs):
+            return Mapped(tuple((key, inside(item)) for key, item in pairs))
+        case Subscript(value, index):
+            return Subscript(inside(value), inside(index))
+        case Lambda(parameters, body):
+            return Lambda(parameters, inside(body))
+        case Call(function, arguments, keywords):
+            named = tuple((name, inside(value)) for name, value in keywords)
+            return Call(inside(function), tuple(map(inside, arguments)), named)
+    return expression
+
+
 def variables(expression: Expression) -> frozenset[str]:
     """The names of the variables in an expression."""
     return frozenset(each.name for each in walk(expression) if isinstance(each, Variable))

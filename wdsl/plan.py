@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+import re
+from collections.abc import Container, Iterable, Mapping
+from pathlib import PurePath
 
 from wdsl import expressions as ex
 from wdsl.network import graph
@@ -14,7 +16,7 @@ from wdsl.weights.solve import Structure, Structures
 CAPITALS = frozenset({
     *("Any", "Callable", "ClassVar", "Iterable", "Iterator", "Mapping", "Sequence"),
     *("At", "Axis", "Band", "Blocks", "By", "Diagonal", "Equal", "Equation", "Fixed", "Flat", "Frozen", "Grouping"),
-    *("Index", "IndexMap", "Indices", "Lower", "Merge", "Not", "Region", "Several", "Shape", "Sizes", "Skew"),
+    *("Index", "IndexMap", "Indices", "Lower", "Mask", "Merge", "Not", "PackedMask", "Region", "Several", "Shape", "Sizes", "Skew"),
     *("Same", "Symmetric", "Term", "Tie", "Tied", "Traced", "Union", "UnionFind", "Upper", "VIEWS"),
     *("Zero", "Averaged", "Coupled", "Enforced", "Expansion", "Grouped", "OnWeight", "Shared", "Structured", "Via"),
     *("View", "Weight", "Where", "Within"),
@@ -32,12 +34,16 @@ class Step(Record):
 
 
 class Plan(Record):
-    """A function of the network's parameters that returns a `keras.Model`."""
+    """A function of the network's parameters that returns a `keras.Model`.
+
+    `constants` are the tables that it uses, by name. They are made once, beside the function.
+    """
 
     network: graph.Network
     structures: Structures
     steps: tuple[Step, ...]
     result: ex.Expression
+    constants: Mapping[str, ex.Expression]
 
 
 def make_plan(network: graph.Network, structures: Structures) -> Plan:
@@ -87,7 +93,28 @@ def make_plan(network: graph.Network, structures: Structures) -> Plan:
                 steps.append(Step((step.name or "",), construct, step.span, step.doc))
             case graph.Binding():
                 steps += _bind(step, _with_ties(step.expression, tied))
-    return Plan(network, structures, tuple(steps), _model(network))
+    names = _constants(steps, network.name)
+    if names:
+        steps = [step.replace(value=ex.replaced(step.value, names.get)) for step in steps]
+    constants = {variable.name: table for table, variable in names.items()}
+    return Plan(network, structures, tuple(steps), _model(network), constants)
+
+
+def _constants(steps: Iterable[Step], function: str) -> dict[ex.Expression, ex.Variable]:
+    """A name for each mask from a file, in capitals as constants have: `CONNECTIONS` for `connections.csv`."""
+    names: dict[ex.Expression, ex.Variable] = {}
+    taken = {function}
+    for step in steps:
+        for part in ex.walk(step.value):
+            match part:
+                case ex.Call(ex.Symbol("Mask" | "PackedMask"), (ex.Constant(str(path)), *_)) if part not in names:
+                    word = re.sub("[^A-Z0-9]+", "_", PurePath(path).stem.upper()).strip("_")
+                    # Linters refuse some names of one letter.
+                    fits = word[:1].isalpha() and len(word) > 1
+                    name = _unique(word if fits else f"MASK_{word}".rstrip("_"), taken)
+                    taken.add(name)
+                    names[part] = ex.Variable(name)
+    return names
 
 
 MAX_NESTED_CALLS = 3

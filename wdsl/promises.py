@@ -105,6 +105,8 @@ def _words(value: Any) -> str:
         return _words(value.equation)
     if hasattr(value, "steps"):
         return _view(value)
+    if hasattr(value, "file"):
+        return f"{type(value).__name__}({value.file})"  # and not the table in it
     if hasattr(value, "parts"):
         return f"{type(value).__name__}({', '.join(map(_words, value.parts()))})"
     if isinstance(value, slice):

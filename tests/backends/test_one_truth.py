@@ -18,7 +18,8 @@ import wdsl
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
-SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.wnet"))
+FOLDER = Path(__file__).parents[2] / "specs"
+SPECS = sorted(FOLDER.glob("*.wnet"))
 
 # Networks whose structure, shapes and names follow from their parameters.
 FURTHER: dict[str, tuple[str, Mapping[str, Any]]] = {
@@ -169,7 +170,7 @@ def value_of(type_: str | None, value: Any) -> Any:
 
 @cache
 def net_of(case: str) -> wdsl.Net:
-    return wdsl.loads(CASES[case][0], f"{case}.wnet")
+    return wdsl.loads(CASES[case][0], str(FOLDER / f"{case}.wnet"))
 
 
 def other_values(case: str) -> dict[str, Any]:
@@ -244,7 +245,7 @@ WITH_PARAMETERS = [name for name, (text, _) in CASES.items() if re.search(r"netw
 @pytest.mark.parametrize("case", WITH_PARAMETERS, indirect=True, scope="module")
 def test_other_values(case: str, modules: dict[str, ModuleType]) -> None:
     values = other_values(case)
-    net = wdsl.loads(CASES[case][0], f"{case}.wnet", parameters=values)
+    net = wdsl.loads(CASES[case][0], str(FOLDER / f"{case}.wnet"), parameters=values)
     assert net.parameters != net_of(case).parameters
     live = observe(net, net.to_keras)
     assert sum(gradient.size for gradient in live[2]) == net.parameters

@@ -1,7 +1,8 @@
 """What the compiler says to what is wrong: each text file holds an input and, under a line, its report.
 
 `pytest tests/errors --update-golden` writes the reports anew; a new case is a file with an input alone. A
-file whose name begins with a code shows that code.
+file whose name begins with a code shows that code. An input is read as if it were `net.wnet` in the folder `beside`,
+which has the files that inputs name.
 """
 
 from __future__ import annotations
@@ -30,7 +31,13 @@ def report(text: str) -> str:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
-def test_report(case: Path, update_golden: bool, same_text: Callable[[Path, str, str], None]) -> None:
+def test_report(
+    case: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    update_golden: bool,
+    same_text: Callable[[Path, str, str], None],
+) -> None:
+    monkeypatch.chdir(case.parent / "beside")
     whole = case.read_text(encoding="utf-8")
     spec = re.split("^─{8,}\n", whole, maxsplit=1, flags=re.MULTILINE)[0]
     said = report(spec)

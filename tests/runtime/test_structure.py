@@ -1,7 +1,9 @@
 """Equations and regions, against loops over single entries."""
 
+import base64
 import itertools
 import json
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -9,6 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wdsl import expressions as ex
+from wdsl import structure
+from wdsl.network.masks import mask_of
 from wdsl.structure import (
     At,
     Axis,
@@ -21,7 +26,9 @@ from wdsl.structure import (
     Flat,
     Frozen,
     Lower,
+    Mask,
     Not,
+    PackedMask,
     Skew,
     Symmetric,
     Tie,
@@ -215,6 +222,67 @@ def test_flat_and_subscripts():
     np.testing.assert_array_equal(at, [[False, False, True]] * 2)
 
 
+def library(path):
+    return getattr(structure, path)
+
+
+@st.composite
+def tables(draw):
+    shape = tuple(draw(st.lists(st.integers(1, 6), min_size=1, max_size=4)))
+    # Some have too many entries to be written as digits.
+    shape = draw(st.sampled_from([shape, (*shape, 85), (*shape[:-1], 85, shape[-1])]))
+    seed, density = draw(st.integers(0, 2**32 - 1)), draw(st.sampled_from([0, 0.02, 0.5, 1]))
+    return np.random.default_rng(seed).random(shape) < density
+
+
+@given(tables())
+def test_a_mask_is_the_table_that_it_was_made_of(table):
+    term = ex.evaluate(mask_of("table.npy", table), {}, library)
+    restored = from_config(json.loads(json.dumps(to_config(Zero(Not(term))))))
+    assert restored == Zero(Not(term))
+    for mask in (term, restored.items[0].region):
+        assert mask.mask(table.shape).dtype == bool
+        assert np.array_equal(mask.mask(table.shape), table)
+    with pytest.raises(ValueError, match=re.escape(str(table.shape))):
+        term.mask((*table.shape, 1))
+
+
+def test_masks_of_both_kinds_are_drawn():
+    """The property above is about both."""
+    kinds = {mask_of("", np.ones(shape, bool)).function.path for shape in ((4, 84), (4, 85), (64, 64), (65, 64))}
+    assert kinds == {"Mask", "PackedMask"}
+    assert isinstance(ex.evaluate(mask_of("", np.ones((64, 64), bool)), {}, library), Mask)
+    assert isinstance(ex.evaluate(mask_of("", np.ones((4, 85), bool)), {}, library), PackedMask)
+
+
+def in_base_85(*data):
+    return base64.b85encode(bytes(data)).decode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (Mask, ""),
+        (Mask, "01"),
+        (Mask, "0101 01010"),
+        (Mask, "0121 0101"),
+        (Mask, "010101٠١"),
+        (Mask, None),
+        (PackedMask, ""),
+        (PackedMask, '"'),
+        (PackedMask, "ä"),
+        (PackedMask, "01010101"),
+        (PackedMask, in_base_85(0, 1)),
+        (PackedMask, in_base_85(128)),
+        (PackedMask, in_base_85(128, 1, 1)),
+        (PackedMask, None),
+    ],
+)
+def test_masks_that_do_not_hold_what_they_should(kind, text):
+    with pytest.raises(ValueError, match=r"wiring\.csv"):
+        kind("wiring.csv", (2, 4), text).mask((2, 4))
+
+
 TERMS = [
     Zero(),
     Zero(Diagonal(1), Not(Band(1, 2)), Blocks(2, 2), Upper(), Lower(3)),
@@ -227,6 +295,7 @@ TERMS = [
     Tie(View()[::2]),
     Skew(0, 2),
     Fixed(0.5, Union(Diagonal(), Not(Band(1, 1)))),
+    Zero(Mask("wiring.csv", (2, 3), "011 100"), Not(PackedMask("wiring.csv", (3,), "text"))),
     Frozen(),
     Tied(),
 ]

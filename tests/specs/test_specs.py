@@ -313,6 +313,21 @@ def shared_private(model: Any) -> None:
     assert model.count_params() == 32 * 32 + 24 + 24 + 48 + 1
 
 
+SYNAPSES = "AB-LP AB-PY PD-LP PD-PY LP-PD LP-PY PY-LP"
+JUNCTION = "AB-PD PD-AB"
+"""The pyloric circuit as Prinz, Bucher and Marder draw it (2004)."""
+
+
+def connectome(model: Any) -> None:
+    neurons = ["AB", "PD", "LP", "PY"]
+    layer = model.get_layer("pyloric")
+    with linear(layer):
+        kernel = np.asarray(layer(np.zeros((4, 1, 4)), initial_state=np.eye(4, dtype="float32")))[:, 0]
+    found = {f"{neurons[i]}-{neurons[j]}" for i, j in np.argwhere(kernel)}
+    assert found == {*SYNAPSES.split(), *JUNCTION.split()}
+    assert len(np.unique(kernel)) == 1 + len(found)
+
+
 PROMISES: dict[str, Callable[[Any], None]] = {
     each.__name__: each
     for each in (
@@ -333,6 +348,7 @@ PROMISES: dict[str, Callable[[Any], None]] = {
         triangular_flow,
         two_mechanisms,
         shared_filters,
+        connectome,
     )
 }
 

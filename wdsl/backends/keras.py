@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def build(plan: Plan) -> keras.Model:
     """Build the model, step by step, with the values that the network's parameters have in the plan."""
     variables: dict[str, Any] = dict(plan.network.values)
+    variables.update((name, evaluate(table, {}, _library)) for name, table in plan.constants.items())
     for step in plan.steps:
         value = evaluate(step.value, variables, _library)
         if len(step.names) == 1:

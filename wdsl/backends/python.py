@@ -13,7 +13,7 @@ from typing import Any
 from wdsl import expressions as ex
 from wdsl.backends.definitions import Import, needed
 from wdsl.catalog.model import TensorSpec
-from wdsl.code import flat, layout
+from wdsl.code import WIDTH, flat, layout
 from wdsl.diagnostics import Diagnostic
 from wdsl.network.dimensions import expression_of
 from wdsl.plan import Plan, Step
@@ -35,7 +35,7 @@ def clash(plan: Plan, where: Span) -> Diagnostic | None:
 
 
 def _symbols(plan: Plan) -> set[str]:
-    expressions = [*(step.value for step in plan.steps), plan.result]
+    expressions = [*(step.value for step in plan.steps), plan.result, *plan.constants.values()]
     return {part.path for each in expressions for part in ex.walk(each) if isinstance(part, ex.Symbol)}
 
 
@@ -73,6 +73,7 @@ def write(plan: Plan, standalone: bool = True) -> str:
         steps=[_step(step, before, names) for step, before in zip(plan.steps, (None, *plan.steps), strict=False)],
         result="    " + layout(plan.result, names, 4, "return ", statement=True),
         definitions=[each.text for each in definitions] if standalone else [],
+        constants=[_table(names[name], table) for name, table in plan.constants.items()],
     )
 
 
@@ -103,6 +104,11 @@ def _names(plan: Plan) -> dict[str, str]:
             name += "_"
         taken.add(name)
         names[variable] = name
+    for constant in plan.constants:
+        name = constant
+        while name in CAPITALS or name in names.values():
+            name += "_"
+        names[constant] = name
     return names
 
 
@@ -157,6 +163,20 @@ def _step(step: Step, before: Step | None, names: dict[str, str]) -> dict[str, A
     code = layout(step.value, names, 4, f"{targets} = ", origin, statement=True)
     comment = [f"# {_printable(line)}".rstrip() for line in step.doc.split("\n")] if step.doc else []
     return {"gap": before is not None and _gap(before, step), "comment": comment, "code": f"    {code}"}
+
+
+def _table(name: str, table: ex.Expression) -> dict[str, Any]:
+    """A mask with its digits in lines: a row in each, or as many as fit."""
+    assert isinstance(table, ex.Call)
+    *arguments, text = table.arguments
+    assert isinstance(text, ex.Constant)
+    words = str(text.value).split()
+    return {
+        "name": name,
+        "kind": flat(table.function, {}),
+        "arguments": [flat(each, {}) for each in arguments],
+        "lines": [word[at : at + WIDTH - 4] for word in words for at in range(0, len(word), WIDTH - 4)],
+    }
 
 
 def _gap(before: Step, step: Step) -> bool:

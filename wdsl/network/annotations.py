@@ -11,8 +11,10 @@ from wdsl import expressions as ex
 from wdsl.catalog import Weight
 from wdsl.catalog.argument_types import is_number, is_whole
 from wdsl.diagnostics import Diagnostic, Fix, Label, by, has_errors, listed, nearest
+from wdsl.files import Files
 from wdsl.network.constants import Value, type_name
 from wdsl.network.graph import TRANSPOSED, Equation, Tie, View, WeightName, tie_of
+from wdsl.network.masks import read_mask
 from wdsl.network.predicates import Predicate, axes_in_words
 from wdsl.network.references import read_reference
 from wdsl.record import Record
@@ -30,7 +32,6 @@ REGIONS: Mapping[str, tuple[int, int]] = {
     "blocks": (2, 2),
 }
 """The regions with names, and how many numbers each takes, at least and at most."""
-LATER_REGIONS = ("mask",)
 GROUPINGS: Mapping[str, ex.Expression] = {
     "rows": ex.Call(ex.Symbol("Axis"), (ex.Constant(0),)),
     "columns": ex.Call(ex.Symbol("Axis"), (ex.Constant(1),)),
@@ -43,7 +44,6 @@ GROUPINGS: Mapping[str, ex.Expression] = {
 }
 """The groupings of a matrix that have names."""
 LARGEST_FLOAT32 = 3.4028234663852886e38
-NOT_YET = "is not compiled by this version of wdsl"
 
 
 FREE_WEIGHT = catalog.Layer("weight", "", lambda *_: catalog.Inferred(catalog.TensorSpec(())), main_weight="")
@@ -83,13 +83,14 @@ class AnnotatedLayer(Record):
 def read_annotations(
     layers: Sequence[AnnotatedLayer],
     evaluate: Callable[[nodes.Expression], Any],
+    files: Files,
     problems: list[Diagnostic],
 ) -> tuple[tuple[Equation, ...], tuple[Tie, ...]]:
     """The equations and ties that the layers' annotations state; what is wrong with them goes to `problems`.
 
-    `evaluate` gives the Value of a constant expression, or something else after a report.
+    `evaluate` gives the Value of a constant expression, or something else after a report. `files` reads masks.
     """
-    reader = Reader({layer.name: layer for layer in layers}, evaluate, problems)
+    reader = Reader({layer.name: layer for layer in layers}, evaluate, files, problems)
     for layer in layers:
         statement = layer.statement
         if statement.annotations:
@@ -108,10 +109,12 @@ class Reader:
         self,
         layers: Mapping[str, AnnotatedLayer],
         evaluate: Callable[[nodes.Expression], Any],
+        files: Files,
         problems: list[Diagnostic],
     ):
         self.layers = layers
         self.evaluate = evaluate
+        self.files = files
         self.problems = problems
         self.equations: list[Equation] = []
         self.ties: list[Tie] = []
@@ -463,13 +466,15 @@ class Reader:
             case nodes.Name(id_) if id_ in GROUPINGS:
                 self.error("E0510", f"`{id_}` makes groups for `equal`, and is no region", node.span)
                 return None
-            case nodes.Name(id_) | nodes.Call(nodes.Name(id_)) if id_ in LATER_REGIONS:
-                self.error("E0505", f"the region `{id_}` {NOT_YET}", node.span)
-                return None
-            case nodes.Name(id_) | nodes.Call(nodes.Name(id_)) if nearest(id_, REGIONS) and not self.knows(id_):
-                near = nearest(id_, REGIONS)
+            case nodes.Name("mask"):
+                return read_mask(self, weight, name, node, ())
+            case nodes.Call(nodes.Name("mask"), arguments):
+                return read_mask(self, weight, name, node, arguments)
+            case nodes.Name(id_) | nodes.Call(nodes.Name(id_)) if (
+                near := nearest(id_, (*REGIONS, "mask"))
+            ) and not self.knows(id_):
                 where = node.function.span if isinstance(node, nodes.Call) else node.span
-                fix = Fix(where, near or "")
+                fix = Fix(where, near)
                 self.error("E0510", f"there is no region `{id_}`", where, f"did you mean `{near}`?", fix=fix)
                 return None
         index = self.index(node, math.prod(weight.shape), f"`{name}` has {math.prod(weight.shape)} entries")

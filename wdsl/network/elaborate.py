@@ -13,6 +13,7 @@ from wdsl.catalog import CatalogError, Constructed, TensorSpec
 from wdsl.catalog.argument_types import is_number
 from wdsl.catalog.names import keras_name
 from wdsl.diagnostics import Diagnostic, Fix, Label, by, has_errors, in_order, listed, nearest
+from wdsl.files import Files
 from wdsl.network import constants, graph
 from wdsl.network.annotations import FREE_WEIGHT, AnnotatedLayer, read_annotations
 from wdsl.network.arguments import Bound, bind
@@ -44,21 +45,23 @@ PARAMETER_TYPES: Mapping[str, tuple[type, ...]] = {
 
 
 def elaborate(
-    network: nodes.Network, given: Mapping[str, Any], lost: frozenset[str] = frozenset()
+    network: nodes.Network, given: Mapping[str, Any], files: Files, lost: frozenset[str] = frozenset()
 ) -> tuple[graph.Network | None, tuple[Diagnostic, ...]]:
     """The checked network with these values of its parameters, and all that is wrong with it.
 
-    There is no network if there are errors. `lost` are names that have to do with syntax errors.
+    There is no network if there are errors. `files` reads what the network names by a path; `lost` are names that have
+    to do with syntax errors.
     """
-    elaborator = _Elaborator(network, lost)
+    elaborator = _Elaborator(network, files, lost)
     checked = elaborator.run(given)
     problems = in_order(elaborator.problems)
     return (None if has_errors(problems) else checked), problems
 
 
 class _Elaborator:
-    def __init__(self, network: nodes.Network, lost: frozenset[str]) -> None:
+    def __init__(self, network: nodes.Network, files: Files, lost: frozenset[str]) -> None:
         self.network = network
+        self.files = files
         self.lost = lost
         self.problems: list[Diagnostic] = []
         self.names: dict[str, Result] = dict.fromkeys(lost, BROKEN)
@@ -126,7 +129,7 @@ class _Elaborator:
             for each in network.body
             if isinstance(each, nodes.Weight) and each.name.id == weight.name
         ]
-        equations, ties = read_annotations(annotated, self.evaluate, self.problems)
+        equations, ties = read_annotations(annotated, self.evaluate, self.files, self.problems)
         for tie in ties:
             for operation in tie.view.operations():
                 self.operations.setdefault(operation, (tie.span, f"what `{tie.text}` takes"))

@@ -22,6 +22,9 @@ from wdsl.expressions import (
 from wdsl.record import Record
 from wdsl.source import Source, Span
 
+MAX_ENTRIES = 2**25
+"""The largest weight that is solved entry by entry."""
+
 
 class Parameter(Record):
     """A parameter of a network. `default` is that of the written function, if it has one; `value` what it has now."""

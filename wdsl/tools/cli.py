@@ -23,7 +23,7 @@ PROBLEMS = 1
 POLL = 0.3
 """Seconds between two looks at a watched file."""
 
-RESERVED = ("network",)
+RESERVED = ("network", "root")
 """Names of `wdsl.load`'s own arguments, which `--set` cannot give."""
 
 
@@ -68,7 +68,13 @@ def file_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
 
 
 def chosen(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that say which network, and with which parameters."""
+    """The options that say which network, with which parameters, and where the files are that it names."""
+    command = click.option(
+        "--root",
+        metavar="FOLDER",
+        type=click.Path(exists=True, file_okay=False),
+        help="Where the files must be that the spec names. Default: its folder.",
+    )(command)
     command = click.option("--network", metavar="NAME", help="The network to take, of several in the file.")(command)
     return click.option(
         "--set", "settings", type=Setting(), multiple=True, help="A parameter's value; may be repeated."
@@ -106,11 +112,12 @@ def main() -> None:
     help=f"Print a stage instead: {', '.join(wdsl.STAGES)}.",
 )
 @click.option("--check", is_flag=True, help="Write nothing; fail with a diff if the file is not what the spec gives.")
-@click.option("--watch", is_flag=True, help="Build again whenever a .wnet file beside the spec changes.")
+@click.option("--watch", is_flag=True, help="Build again whenever a .wnet, .csv or .npy file beside the spec changes.")
 def build(
     spec: str,
     output: str | None,
     network: str | None,
+    root: str | None,
     settings: Sequence[tuple[str, Any]],
     runtime: bool,
     emit: str | None,
@@ -141,7 +148,7 @@ def build(
         raise click.UsageError(f"--check compares with a file: it goes with neither {what}")
 
     def once() -> bool:
-        net = load(spec, network, settings)
+        net = load(spec, network, root, settings)
         if net is None:
             return False
         report(net.diagnostics)
@@ -164,7 +171,12 @@ def build(
 @click.option("--format", "form", type=click.Choice(["text", "json", "sarif"]), default="text", show_default=True)
 @click.option("--strict", is_flag=True, help="Fail on warnings too.")
 def check(
-    paths: Sequence[str], network: str | None, settings: Sequence[tuple[str, Any]], form: str, strict: bool
+    paths: Sequence[str],
+    network: str | None,
+    root: str | None,
+    settings: Sequence[tuple[str, Any]],
+    form: str,
+    strict: bool,
 ) -> None:
     """Says what is wrong with .wnet files.
 
@@ -180,7 +192,7 @@ def check(
     diagnostics: list[Diagnostic] = []
     for path in specs(paths):
         try:
-            diagnostics += wdsl.check(path, network=network, **dict(settings))
+            diagnostics += wdsl.check(path, network=network, root=root, **dict(settings))
         except OSError as error:
             diagnostics.append(unreadable(path, error))
     if form == "text":
@@ -196,7 +208,7 @@ def check(
 @main.command()
 @click.argument("spec", metavar="NET.WNET", shell_complete=file_names)
 @chosen
-def summary(spec: str, network: str | None, settings: Sequence[tuple[str, Any]]) -> None:
+def summary(spec: str, network: str | None, root: str | None, settings: Sequence[tuple[str, Any]]) -> None:
     """Lists layers, shapes, parameters and annotations.
 
     \b
@@ -204,7 +216,7 @@ def summary(spec: str, network: str | None, settings: Sequence[tuple[str, Any]])
       wdsl summary net.wnet
       wdsl summary net.wnet --set code=64
     """
-    net = load(spec, network, settings)
+    net = load(spec, network, root, settings)
     if net is None:
         sys.exit(PROBLEMS)
     report(net.diagnostics)
@@ -254,10 +266,10 @@ def completion(shell: str) -> None:
     click.echo(kind(main, {}, "wdsl", "_WDSL_COMPLETE").source())
 
 
-def load(path: str, network: str | None, settings: Iterable[tuple[str, Any]]) -> wdsl.Net | None:
+def load(path: str, network: str | None, root: str | None, settings: Iterable[tuple[str, Any]]) -> wdsl.Net | None:
     """The network, or None after its errors are reported."""
     try:
-        return wdsl.load(path, network=network, **dict(settings))
+        return wdsl.load(path, network=network, root=root, **dict(settings))
     except wdsl.WdslError as error:
         report(error.diagnostics)
     except OSError as error:
@@ -364,11 +376,11 @@ def keep(once: Callable[[], bool], spec: str) -> NoReturn:
 
 
 def stamps(folder: str) -> dict[str, int]:
-    """When each .wnet file of a folder was changed."""
+    """When each file of a folder was changed that a spec is, or may name."""
     found = {}
     try:
         for entry in os.scandir(folder):
-            if entry.name.endswith(".wnet"):
+            if entry.name.endswith((".wnet", ".csv", ".npy")):
                 found[entry.name] = entry.stat().st_mtime_ns
     except OSError:
         pass  # it went away under our eyes; the next look tells

@@ -10,15 +10,13 @@ from typing import Any, TypeAlias
 from wdsl import expressions as ex
 from wdsl.catalog.model import Weight
 from wdsl.diagnostics import Diagnostic, Label, in_order
-from wdsl.network.graph import WHOLE, Equation, FreeWeight, Layer, Network, Tie, View, WeightName
+from wdsl.network.graph import MAX_ENTRIES, WHOLE, Equation, FreeWeight, Layer, Network, Tie, View, WeightName
 from wdsl.record import Record
 from wdsl.source import Span
 from wdsl.weights.counts import Counts, closed_form, names_nothing
 
 Stated: TypeAlias = Sequence[tuple[Equation, ex.Expression]]
 """Equations, with their expressions for the runtime."""
-MAX_ENTRIES = 2**25
-"""The largest weight that is solved entry by entry."""
 
 
 class Structure(Record):
