@@ -50,10 +50,12 @@ class System:
         ]
         return self.entries[f"{layer}.kernel"]
 
+    def __repr__(self) -> str:
+        return "\n".join(["network System {", *self.lines, "}", ""])
+
     def net(self) -> wdsl.Net:
-        text = "\n".join(["network System {", *self.lines, "}", ""])
         try:
-            return wdsl.loads(text)
+            return wdsl.loads(repr(self))
         except wdsl.WdslError as error:
             assume("E0513" not in [each.code for each in error.diagnostics])  # two values for one entry
             raise
@@ -77,6 +79,7 @@ class System:
         start = np.linalg.lstsq(rows, values, rcond=None)[0]
         _, sizes, directions = np.linalg.svd(rows)
         null = directions[int((sizes > 1e-9).sum()) :].T
+        null[np.abs(null) < 1e-9] = 0  # or the solver takes rounding for a direction, where there is no other
         seen = np.concatenate([self.entries[name].ravel() for name in given])
         wanted = np.concatenate([array.ravel() for array in given.values()])
         z = np.linalg.lstsq(null[seen], wanted - start[seen], rcond=None)[0]
@@ -152,7 +155,7 @@ def systems(draw: Draw) -> System:
     if equal:
         system.same(a[rest])
     system.add((rows, columns), ", ".join(annotations))
-    views = ["", ".T", "[0:1, :]", "[:, 1:]", "[::2, 0:2]", ".reshape(1, -1)", ".T[0:1, :]", f".reshape(-1, {rows})"]
+    views = ["", ".T", "[0:1, :]", "[:, 1:]", "[::2, -1:]", ".reshape(1, -1)", ".T[0:1, :]", f".reshape(-1, {rows})"]
     for _ in range(draw(st.integers(0, 2))):
         view = draw(st.sampled_from(views))
         factor = draw(st.sampled_from([None, None, -1, 0.5, -3, 0.3, 1.7]))
