@@ -128,11 +128,11 @@ def _checked(name: str, value: Any, shape: tuple[int, ...]) -> Masked:
     strange = ~(np.abs(numbers.data) <= np.finfo(np.float32).max) & ~np.ma.getmaskarray(numbers)
     if strange.any():
         entry = np.unravel_index(int(strange.argmax()), shape)
-        raise ValueError(f"what is given for `{name}` has {numbers.data[entry]} at {_place(entry)}")
+        raise ValueError(f"what is given for `{name}` has {numbers.data[entry]} at {_entry(entry)}")
     return numbers
 
 
-def _place(entry: Iterable[Any]) -> str:
+def _entry(entry: Iterable[Any]) -> str:
     subscripts = tuple(map(int, entry))
     return f"entry {subscripts if len(subscripts) > 1 else subscripts[0]}" if subscripts else "its only entry"
 
@@ -207,7 +207,7 @@ def _compare(name: str, given: Masked, weight: Any) -> None:
         entry = np.unravel_index(int(off.argmax()), off.shape)
         instead = float(computed[entry]) + 0.0  # which makes 0 of -0
         raise ValueError(
-            f"`{name}` does not obey its annotations: {_place(entry)} is {given.data[entry]:.9g}, "
+            f"`{name}` does not obey its annotations: {_entry(entry)} is {given.data[entry]:.9g}, "
             f"and would become {instead:.9g}. `wdsl.project` gives the nearest weights that do"
         )
 
