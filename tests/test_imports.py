@@ -32,7 +32,7 @@ AT_THE_TOP = {
     "structure.py": set(),
     "runtime.py": {"structure"},
     "promises.py": {"record", "runtime"},
-    "warm_start.py": {"record", "diagnostics", "structure", "expressions", "weights", "runtime"},
+    "warm_start.py": {"record", "diagnostics", "structure", "weights", "runtime"},
     "expressions.py": {"record"},
     "code.py": {"record", "expressions"},
     "plan.py": {*EARLY, "network", "weights"},

@@ -86,15 +86,19 @@ class System:
         unseen = np.eye(null.shape[1]) - np.linalg.pinv(null[seen]) @ null[seen]
         return start + null @ z, np.abs(null @ unseen).max(axis=1, initial=0) < 1e-6
 
-    def held_against(self, weights: dict[str, Array]) -> None:
-        """Raise unless all that is said of the entries that are there is so, with `==`."""
+    def held_against(self, weights: dict[str, Array], spacings: int) -> None:
+        """Raise unless all that is said of the entries that are there is so, with `==`; or a multiple within so many
+        spacings of its dtype.
+        """
         numbers: dict[int, Any] = {}
         for name, array in weights.items():
             known = ~np.ma.getmaskarray(array)
             numbers |= zip(self.entries[name][known].tolist(), np.asarray(array)[known], strict=True)
         for one, factor, other in self.pairs:
             if one in numbers and other in numbers:
-                assert numbers[one] == np.float32(factor) * numbers[other]
+                expected = np.float32(factor) * numbers[other]
+                slack = spacings * np.spacing(np.abs(expected)) if abs(factor) != 1 else 0
+                assert abs(numbers[one] - expected) <= slack
         for entry, value in self.constants:
             if entry in numbers:
                 assert numbers[entry] == np.float32(value)
@@ -202,13 +206,16 @@ def test_nothing_that_obeys_is_nearer(data: st.DataObject, system: System) -> No
         np.testing.assert_allclose(
             np.asarray(array)[follows[entries]], expected[entries][follows[entries]], rtol=1e-5, atol=1e-5 * scale
         )
-    system.held_against(found)
+    # The entries of coupled weights are each a multiple of one number, and rounded each by itself.
+    is_coupled = any(each.coupled for each in net.weights)
+    system.held_against(found, 2 if is_coupled else 0)
     again = wdsl.project(net, found)
     assert list(again) == list(found)
     for name, array in again.items():
         np.testing.assert_array_equal(np.ma.getmaskarray(array), np.ma.getmaskarray(found[name]))
         assert (array == found[name]).all()
-        assert (wdsl.project(net, {name: array})[name] == array).all()
+        if not is_coupled:
+            assert (wdsl.project(net, {name: array})[name] == array).all()
 
 
 @given(st.data(), systems())
