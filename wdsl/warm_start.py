@@ -54,16 +54,16 @@ class _Member(Record):
         """True at the entries that are given and not constant."""
         if self.given is None:
             return np.zeros(self.solved.index.shape, bool)
-        return (self.solved.index >= 0) & ~np.ma.getmaskarray(self.given)
+        return np.asarray((self.solved.index >= 0) & ~np.ma.getmaskarray(self.given))
 
     def expand(self, theta: Array) -> Array:
         """The weight, by the very operations of a forward pass."""
-        array = np.append(theta, theta.dtype.type(0))[self.solved.index]
+        array: Array = np.append(theta, theta.dtype.type(0))[self.solved.index]
         if self.solved.scale is not None:
             array = array * self.solved.scale.astype(theta.dtype)
         if self.solved.constant is not None:
             array = array + self.solved.constant.astype(theta.dtype)
-        return array * theta.dtype.type(self.factor)
+        return np.asarray(array * theta.dtype.type(self.factor))
 
 
 def _nearest(
