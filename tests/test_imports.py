@@ -33,11 +33,12 @@ AT_THE_TOP = {
     "structure.py": set(),
     "runtime.py": {"structure"},
     "promises.py": {"record", "runtime"},
+    "warm_start.py": {"record", "diagnostics", "structure", "weights", "runtime"},
     "expressions.py": {"record"},
     "code.py": {"record", "expressions"},
     "plan.py": {*EARLY, "network", "weights"},
     "emit.py": {*EARLY, "network", "weights", "plan"},
-    "__init__.py": {*ORDER, "emit", "promises", "runtime"},
+    "__init__.py": {*ORDER, "emit", "promises", "runtime", "warm_start"},
     "__main__.py": {"tools"},
 }
 """What the files at the top of the package may import of it: they share one ruff.toml, which cannot tell
@@ -49,6 +50,7 @@ THE_ONE_PLACE = {
     "wdsl/runtime.py": {"keras"},
     "wdsl/syntax/lexer.py": {"lark"},
     "wdsl/syntax/parser.py": {"lark"},
+    "wdsl/warm_start.py": {"keras"},
     "wdsl/__init__.py": {"wdsl.backends", "wdsl.tools", "keras"},
     "wdsl/__main__.py": {"wdsl.tools"},
 }

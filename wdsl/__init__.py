@@ -39,11 +39,13 @@ __all__ = [
     "Report",
     "WdslError",
     "__version__",
+    "assign",
     "check",
     "compile",
     "effective_weights",
     "load",
     "loads",
+    "project",
     "to_python",
     "verify",
 ]
@@ -300,6 +302,49 @@ def effective_weights(model: keras.Model, inputs: Any = None) -> dict[str, np.nd
     from wdsl import runtime
 
     return runtime.effective_weights(model, inputs)
+
+
+def project(net: Net, weights: Mapping[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
+    """The nearest weights that obey the annotations, to start a model from; in least squares, and without Keras.
+
+        dense = {"encode.kernel": array, "decode.kernel": another}
+        wdsl.assign(model, wdsl.project(net, dense))
+
+    Args:
+        net: What `load` gives.
+        weights: Arrays of real numbers by the names of weights, each of the weight's shape. They need not be all of the
+            network's weights. Entries that a masked array masks count as not given.
+
+    Returns:
+        By name, each weight that was given, and each that shares free parameters with one. A free parameter is the
+        mean of all entries given for it, in any of these weights; where entries are multiples of it, c times t, it is
+        sum(c w) / sum(c c). Constant entries are what they are, whatever was given. The arrays are float32, or
+        float64 for a layer with `dtype="float64"`, and satisfy all equations with `==`. A weight of which only a part
+        is determined by what was given is a masked array, with the rest masked. Weights that already obey come back
+        as they are. Annotations count whatever their mechanism, those `via initial` too.
+
+    Raises:
+        ValueError: The network has no weight of a name; or an array has the wrong shape, or an entry that is no finite
+            number.
+    """
+    from wdsl import warm_start
+
+    return warm_start.project(net.structures, net.network.values, weights)
+
+
+def assign(model: keras.Model, weights: Mapping[str, Any]) -> None:
+    """Put weights into a model, by name: what `project` gives, or what `effective_weights` gives of another model.
+
+    Weights without structure, and weights that are frozen, can be among them. A weight that is a view of another one
+    needs that beside it. What a masked array masks stays as it is in the model, and so do weights that are not named.
+
+    Raises:
+        ValueError: The model has no weight of a name, or several; an array has the wrong shape, or an entry that is no
+            finite number; or no parameters give these weights, since they do not obey. The model is left as it was.
+    """
+    from wdsl import warm_start
+
+    warm_start.assign(model, weights)
 
 
 def verify(model: keras.Model | str | os.PathLike[str]) -> Report:

@@ -16,10 +16,10 @@ from wdsl.weights.solve import Structure, Structures
 CAPITALS = frozenset({
     *("Any", "Callable", "ClassVar", "Iterable", "Iterator", "Mapping", "Sequence"),
     *("At", "Axis", "Band", "Blocks", "By", "Diagonal", "Equal", "Equation", "Fixed", "Flat", "Frozen", "Grouping"),
-    *("Index", "IndexMap", "Indices", "Lower", "Mask", "Merge", "Not", "PackedMask", "Region", "Several", "Shape", "Sizes", "Skew"),
+    *("Index", "IndexMap", "Indices", "Lower", "Merge", "Not", "Region", "Several", "Shape", "Sizes", "Skew"),
     *("Same", "Symmetric", "Term", "Tie", "Tied", "Traced", "Union", "UnionFind", "Upper", "VIEWS"),
     *("Zero", "Averaged", "Coupled", "Enforced", "Expansion", "Grouped", "OnWeight", "Shared", "Structured", "Via"),
-    *("View", "Weight", "Where", "Within"),
+    *("Mask", "PackedMask", "View", "Weight", "Where", "Within"),
 })  # fmt: skip
 """The capital names that modules define or import: only a network with one of them need be looked at closely."""
 

@@ -106,3 +106,16 @@ def test_a_model_computes_with_the_view(text: str, factor: str) -> None:
         model.compile(keras.optimizers.Adam(0.1), "mse")
         inputs = [np.ones((2, 4)), np.ones((2, shape[0]))]
         model.train_on_batch(inputs, {"y": np.ones((2, 6)), "v": np.ones((2, shape[1]))})
+
+
+def test_a_parameter_that_is_called_weight() -> None:
+    """It is not mistaken for the weight that a view is of, where both stand in one expression."""
+    net = wdsl.loads(
+        """network N(weight: int = 3) {
+            input x: [6]
+            layer a = Dense(6, use_bias=false) zero[diagonal]
+            layer b = Dense(weight, use_bias=false) tie(a.kernel[:, 0:weight])
+            output y = x -> a -> b
+        }"""
+    )
+    assert {str(each.name): each.nonzero for each in net.weights} == {"a.kernel": 30, "b.kernel": 15}

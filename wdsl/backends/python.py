@@ -16,7 +16,7 @@ from wdsl.catalog.model import TensorSpec
 from wdsl.code import WIDTH, flat, layout
 from wdsl.diagnostics import Diagnostic
 from wdsl.network.dimensions import expression_of
-from wdsl.plan import Plan, Step
+from wdsl.plan import CAPITALS, Plan, Step
 from wdsl.source import Span
 
 KERAS_MODULES = ("activations", "constraints", "initializers", "layers", "ops", "regularizers")

@@ -119,12 +119,12 @@ class Equation(Record):
         return self.kind == "equal" and isinstance(self.expression, Call) and not self.expression.arguments
 
 
-WHOLE = Variable("weight")
+WHOLE = Variable("(weight)")  # a parameter may be called `weight`
 TRANSPOSED = Call(Symbol("ops.transpose"), (WHOLE,))
 
 
 class View(Record):
-    """What a tie takes of a weight: an expression in the variable `weight`, and a number to multiply it with."""
+    """What a tie takes of a weight: an expression in the variable `WHOLE`, and a number to multiply it with."""
 
     expression: Expression = WHOLE
     factor: Expression | None = None
@@ -173,7 +173,7 @@ class View(Record):
 
 
 def _put(weight: Expression, view: Expression) -> Expression:
-    """A view with an expression in place of `weight`, which stands innermost."""
+    """A view with an expression in place of `WHOLE`, which stands innermost."""
     match view:
         case Variable():
             return weight

@@ -1,0 +1,332 @@
+"""Warm starts: the nearest weights that obey, and how a model gets them.
+
+Entries that share a free parameter t are multiples of it, W[e] = c[e] t. Nearest in least squares to given numbers w[e]
+is t = sum(c w) / sum(c c), over the entries that were given: there the derivative of sum((c t - w) ** 2) is zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from wdsl.diagnostics import by, listed, nearest
+from wdsl.record import Record
+from wdsl.structure import IndexMap, side_by_side
+from wdsl.weights.entries import index_maps
+from wdsl.weights.solve import Structure, Structures
+
+Array: TypeAlias = np.ndarray[Any, Any]
+Masked: TypeAlias = np.ma.MaskedArray[Any, Any]
+
+
+def project(structures: Structures, parameters: Mapping[str, Any], weights: Mapping[str, Any]) -> dict[str, Array]:
+    """The weights nearest to the given ones that satisfy all equations, and those that share parameters with them.
+
+    `parameters` are the values of the network's own. Entries of which nothing is known are masked.
+    """
+    shapes = {str(each.name): each.weight.shape for each in structures.weights}
+    for name in weights:
+        if name not in shapes:
+            raise ValueError(f"the network has no weight `{name}`: {_suggestion(name, shapes)}")
+    given = {name: _checked(name, value, shapes[name]) for name, value in weights.items()}
+    found: dict[str, Array] = {}
+    for owner in dict.fromkeys(each.owner for each in structures.weights if str(each.name) in given):
+        found |= _nearest(structures.sharing(owner), parameters, given)
+    return {name: found[name] for name in shapes if name in found}
+
+
+class _Member(Record):
+    """A weight of those that share free parameters. Its entries are `factor * (scale * theta[index] + constant)`.
+
+    `given` is masked where nothing is given, or None.
+    """
+
+    name: str
+    solved: IndexMap
+    factor: float
+    given: Masked | None
+
+    @property
+    def is_given(self) -> Array:
+        """True at the entries that are given and not constant."""
+        if self.given is None:
+            return np.zeros(self.solved.index.shape, bool)
+        return np.asarray((self.solved.index >= 0) & ~np.ma.getmaskarray(self.given))
+
+    def expand(self, theta: Array) -> Array:
+        """The weight, by the very operations of a forward pass."""
+        array: Array = np.append(theta, theta.dtype.type(0))[self.solved.index]
+        if self.solved.scale is not None:
+            array = array * self.solved.scale.astype(theta.dtype)
+        if self.solved.constant is not None:
+            array = array + self.solved.constant.astype(theta.dtype)
+        return np.asarray(array * theta.dtype.type(self.factor))
+
+
+def _nearest(
+    structures: Sequence[Structure], parameters: Mapping[str, Any], given: Mapping[str, Masked]
+) -> dict[str, Array]:
+    """The weights that share free parameters. `given` has numbers for one of them at least."""
+    owner = next(each for each in structures if each.name == each.owner)
+    dtype = np.dtype("float64" if owner.layer.arguments.get("dtype") == "float64" else "float32")
+    if len(structures) == 1 and not owner.equations:
+        name = str(owner.name)
+        return {name: _with_mask(given[name].data.astype(dtype), np.ma.getmaskarray(given[name]))}
+    maps = index_maps(structures, parameters)
+    members = [_Member(str(name), solved, float(f), given.get(str(name))) for name, (solved, f) in maps.items()]
+    size = members[0].solved.size
+    products, squares, exact = np.zeros(size), np.zeros(size), np.full(size, np.nan)
+    for each in members:
+        if each.given is not None:
+            index, numbers = each.solved.index[each.is_given], each.given.data[each.is_given]
+            # As exact as a forward pass has it: 0.3 is not the same number in single precision.
+            scale = np.full(len(index), dtype.type(each.factor), np.float64)
+            if each.solved.scale is not None:
+                scale *= each.solved.scale[each.is_given].astype(dtype)
+            products += np.bincount(index, scale * numbers, size)
+            squares += np.bincount(index, scale * scale, size)
+            exact[index[np.abs(scale) == 1]] = (scale * numbers)[np.abs(scale) == 1]
+    # Numbers that obey stay as they are, to the bit: a mean of rounded multiples could round to something else.
+    is_off = np.isnan(exact)
+    for each in members:
+        if each.given is not None:
+            array = each.expand(exact.astype(dtype))
+            is_off[each.solved.index[each.is_given & (array != each.given.data)]] = True
+    is_known = squares > 0
+    means = np.divide(products, squares, out=np.full(size, np.nan), where=is_known)
+    theta = np.where(is_off, means, exact).astype(dtype)
+    found = {}
+    for each in members:
+        is_determined = np.append(is_known, False)[each.solved.index]
+        if each.given is not None or is_determined.any():
+            found[each.name] = _with_mask(each.expand(theta), ~is_determined & (each.solved.index >= 0))
+    return found
+
+
+def _with_mask(array: Array, mask: Array) -> Array:
+    return np.ma.masked_array(array, mask) if mask.any() else array
+
+
+def _checked(name: str, value: Any, shape: tuple[int, ...]) -> Masked:
+    """What was given for a weight, in double precision. Raises ValueError if it cannot be one."""
+    try:
+        array = value if isinstance(value, np.ma.MaskedArray) else np.asarray(value)
+        if value is None or array.dtype.kind in "cSUMm":
+            raise TypeError
+        numbers = np.ma.masked_array(np.asarray(array).astype(np.float64), np.ma.getmaskarray(array))
+    except (TypeError, ValueError):
+        raise ValueError(f"what is given for `{name}` is no array of real numbers") from None
+    if numbers.shape != shape:
+        raise ValueError(f"`{name}` is {by(shape)}, and what is given for it {by(numbers.shape)}")
+    strange = ~(np.abs(numbers.data) <= np.finfo(np.float32).max) & ~np.ma.getmaskarray(numbers)
+    if strange.any():
+        entry = np.unravel_index(int(strange.argmax()), shape)
+        raise ValueError(f"what is given for `{name}` has {numbers.data[entry]} at {_entry(entry)}")
+    return numbers
+
+
+def _entry(entry: Iterable[Any]) -> str:
+    subscripts = tuple(map(int, entry))
+    return f"entry {subscripts if len(subscripts) > 1 else subscripts[0]}" if subscripts else "its only entry"
+
+
+def _suggestion(name: str, names: Iterable[str]) -> str:
+    names = list(names)
+    near = nearest(name, names)
+    return f"did you mean `{near}`?" if near else f"it has {listed(names) or 'none'}"
+
+
+# --- into a model -----------------------------------------------------------------------------------------------
+
+
+class _Source(Record):
+    """The variables of a model from which weights are computed.
+
+    `expansion` is the way from them to the weights, in a row; or None if the only one is the weight itself. `order`
+    says where in the variables, one after the other, each free parameter is.
+    """
+
+    variables: tuple[Any, ...]
+    expansion: Any = None
+    order: Any = None
+
+    @property
+    def size(self) -> int:
+        """How many entries the weights have."""
+        return int(self.expansion.slots.size if self.expansion else math.prod(self.variables[0].shape))
+
+    def stored(self, numbers: Masked) -> Array:
+        """The free parameters with which the weights have these entries; where all are masked, what they are."""
+        theta = np.concatenate([np.asarray(each.numpy()).astype(np.float64).ravel() for each in self.variables])
+        theta = theta if self.order is None else theta[self.order]
+        index, scale = np.arange(numbers.size), np.ones(numbers.size)
+        if self.expansion is not None:
+            index = self.expansion.slots.ravel() - self.expansion.has_zeros
+            scale = scale if self.expansion.scale is None else self.expansion.scale.ravel()
+        # The first entry of each that is given counts, and so comes last.
+        at = np.flatnonzero((index >= 0) & ~np.ma.getmaskarray(numbers))[::-1]
+        theta[index[at]] = numbers.data[at] / scale[at]
+        return theta
+
+    def weights(self, theta: Array) -> Any:
+        """All entries of the weights, as a forward pass computes them."""
+        from keras import ops  # noqa: TID251
+
+        weights = ops.convert_to_tensor(theta, self.variables[0].dtype)
+        return ops.reshape(self.expansion.expand(weights) if self.expansion else weights, (-1,))
+
+    def assign(self, theta: Array) -> None:
+        theta = theta if self.order is None else theta[np.argsort(self.order)]
+        ends = np.cumsum([math.prod(each.shape) for each in self.variables])
+        for variable, part in zip(self.variables, np.split(theta, ends[:-1]), strict=True):
+            variable.assign(part.reshape(variable.shape))
+
+
+class _Holder(Record):
+    """Where a weight of a model comes from: it is, or is a view of, what begins at `start` among a source's entries.
+
+    `view` is the function of the graph that gives the view, of a weight of shape `viewed`.
+    """
+
+    source: _Source
+    shape: tuple[int, ...]
+    start: int = 0
+    view: Any = None
+    viewed: tuple[int, ...] = ()
+
+    @property
+    def key(self) -> int:
+        return id(self.source.variables[0])
+
+    def weight(self, entries: Any) -> Any:
+        shape = self.shape if self.view is None else self.viewed
+        weight = entries[self.start : self.start + math.prod(shape)].reshape(shape)
+        return weight if self.view is None else self.view(weight)
+
+
+def assign(model: Any, weights: Mapping[str, Any]) -> None:
+    """Give a model weights that obey its equations; all of them or, if there is an error, none."""
+    holders = {name: _holder(model, name) for name in weights}
+    given = {name: _checked(name, weights[name], holder.shape) for name, holder in holders.items()}
+    rows: dict[int, Masked] = {}
+    for name, holder in holders.items():
+        if holder.view is None:
+            size = holder.source.size
+            row = rows.setdefault(holder.key, np.ma.masked_array(np.zeros(size), np.ones(size, bool)))
+            row[holder.start : holder.start + given[name].size] = given[name].ravel()
+    sources = {holder.key: holder.source for holder in holders.values()}
+    thetas = {key: sources[key].stored(row) for key, row in rows.items()}
+    entries = {key: sources[key].weights(theta) for key, theta in thetas.items()}
+    for name, holder in holders.items():
+        if holder.key not in thetas:
+            raise ValueError(
+                f"`{name}` is a view of another weight, and that is not given: "
+                "`wdsl.project` gives all weights that belong together"
+            )
+        _compare(name, given[name], entries[holder.key], holder)
+    for key, theta in thetas.items():
+        sources[key].assign(theta)
+
+
+def _compare(name: str, given: Masked, entries: Any, holder: _Holder) -> None:
+    """Raise ValueError if a weight is not what was given for it, but for rounding."""
+    from keras import ops  # noqa: TID251
+
+    weight = holder.weight(ops.convert_to_numpy(entries))
+    computed = ops.convert_to_numpy(weight)
+    wanted = ops.convert_to_numpy(ops.convert_to_tensor(given.data, entries.dtype))
+    rounding = 4 * float(np.spacing(np.ones((), computed.dtype)))
+    off = ~np.isclose(computed.astype(np.float64), wanted.astype(np.float64), rtol=rounding, atol=1e-37)
+    off &= ~np.ma.getmaskarray(given)
+    if off.any():
+        entry = np.unravel_index(int(off.argmax()), off.shape)
+        instead = float(computed[entry]) + 0.0  # which makes 0 of -0
+        raise ValueError(
+            f"`{name}` does not obey its annotations: {_entry(entry)} is {given.data[entry]:.9g}, "
+            f"and would become {instead:.9g}. `wdsl.project` gives the nearest weights that do"
+        )
+
+
+def _holder(model: Any, name: str) -> _Holder:
+    """Where a model keeps the weight of this name. Raises ValueError if it has none, or several."""
+    layer_name, _, path = name.partition(".")
+    path = path.replace(".", "/")
+    found: list[tuple[Any, Any]] = []
+    names = []
+    for layer in dict.fromkeys(_layers(model)):
+        places = _places(layer)
+        names += [f"{layer.name}.{place.replace('/', '.')}".removesuffix(".") for place, _ in places]
+        if layer.name == layer_name:
+            found += [(layer, each) for place, each in places if place == path or (path and place.endswith(f"/{path}"))]
+        if hasattr(layer, "thetas") and name in layer.shapes and not path:
+            return _coupled(layer, name)
+    if not found:
+        raise ValueError(f"the model has no weight `{name}`: {_suggestion(name, names)}")
+    if len(found) > 1:
+        raise ValueError(f"the model has {len(found)} weights `{name}`")
+    ((layer, weight),) = found
+    if hasattr(layer, "theta"):
+        return _shared(layer)
+    if not hasattr(weight, "theta"):
+        return _Holder(_Source((weight,)), tuple(weight.shape))
+    if weight.expansion is not None:
+        return _Holder(_Source((weight.theta,), weight.expansion), tuple(weight.shape))
+    return _tied(layer._inbound_nodes[0].arguments.kwargs["tied"][weight.path])
+
+
+def _places(layer: Any) -> list[tuple[str, Any]]:
+    """The weights of a layer by their paths in it: a `Weight` of the runtime for each with structure, else a variable.
+
+    What a `Shared` holds has the name of the layer. What a `Coupled` holds goes by the names of the weights.
+    """
+    if hasattr(layer, "theta"):
+        return [("", layer)]
+    if hasattr(layer, "thetas"):
+        return []
+    structured = getattr(layer, "structured", ())
+    thetas = {id(weight.theta) for weight in structured}
+    inner = layer.layer.path if structured else layer.path
+    places = [(weight.path, weight) for weight in structured]
+    return places + [(v.path.removeprefix(f"{inner}/"), v) for v in layer.weights if id(v) not in thetas]
+
+
+def _layers(model: Any) -> Iterator[Any]:
+    """The layers of a model, and of models in it."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from _layers(layer)
+        else:
+            yield layer
+
+
+def _tied(tensor: Any) -> _Holder:
+    """The holder of a weight that is a tensor of the graph: of a `Coupled` or `Shared`, or a view of the latter."""
+    from keras import Function, tree  # noqa: TID251
+
+    source = tensor
+    while not any(hasattr(source._keras_history.operation, name) for name in ("theta", "thetas")):
+        operation, node, _ = source._keras_history
+        (source,) = operation._inbound_nodes[node].input_tensors
+    layer = source._keras_history.operation
+    if hasattr(layer, "thetas"):
+        names = tree.flatten({name: name for name in layer.shapes})  # in the order that Keras gives its outputs
+        return _coupled(layer, names[source._keras_history.tensor_index])
+    whole = _shared(layer)
+    if tensor is source:
+        return whole
+    return whole.replace(shape=tuple(tensor.shape), view=Function(source, tensor), viewed=whole.shape)
+
+
+def _shared(layer: Any) -> _Holder:
+    from wdsl import runtime
+
+    return _Holder(_Source((layer.theta,), runtime.expansion_of(layer.equations, layer.shape)), layer.shape)
+
+
+def _coupled(layer: Any, name: str) -> _Holder:
+    places, _ = side_by_side(layer.shapes)
+    source = _Source(tuple(layer.thetas), layer.expansion, layer.order)
+    return _Holder(source, layer.shapes[name], int(places[name].min(initial=source.size)))
