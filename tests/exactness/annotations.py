@@ -249,9 +249,7 @@ ANNOTATIONS = (
         HALF,
     ),
     on_kernel("averaged", "equal(gradient=mean)", equal, 1, "parameter", written="equal(gradient=mean)"),
-    on_kernel(
-        "row_means", "equal[rows](gradient=mean)", rows, N, "parameter", written="equal[rows](gradient=mean)"
-    ),
+    on_kernel("row_means", "equal[rows](gradient=mean)", rows, N, "parameter", written="equal[rows](gradient=mean)"),
     on_kernel("both", "zero[0, 2] via mask, zero[5, 10] via constraint", four_zeros, N * N - 4, SEVERAL),
     on_kernel("under", "symmetric via mask, zero[(1, 3), (0, 1)]", zeros_mirrored, HALF - 2, SEVERAL),
     on_kernel("but_one", "equal, zero[0] via mask", equal_but_one, 1, SEVERAL),

@@ -7,8 +7,10 @@ mixed precision, an answer is a weight that has been rounded.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,12 +60,29 @@ OPTIMIZERS: dict[str, Callable[[], Any]] = {
     ),
 }
 
+SOME = (
+    "SGD, momentum",
+    "AdamW, weight decay",
+    "Lamb",
+    "Adam, EMA",
+    "Adam, gradients accumulated",
+    "SGD, in a loss-scale optimizer",
+)
+"""Optimizers of each kind, for situations in which all of them would take too long."""
+
+ROOTS = ("Adagrad", "Adadelta", "RMSprop")
+"""Optimizers that divide by a root, which TensorFlow's graphs make one operation of."""
+
 LIMITS = (
     ("Muon", "gradient", False, "Muon mixes the entries of a matrix"),
     ("Adafactor", "gradient", False, "Adafactor scales whole rows and columns"),
     ("Adafactor", "mask", False, "Adafactor divides zero by zero where a row and a column have no gradient"),
     ("AdamW", "gradient", True, "weight decay shrinks constants"),
-    ("EMA", "constraint", False, "the average takes the place of the weight after the constraint"),
+    ("Ftrl", "gradient", False, "TensorFlow rounds powers at the end of an array otherwise; constants become zero"),
+    *(
+        (each, "gradient", False, "TensorFlow rounds 1 / √ at the end of an array otherwise, in graphs")
+        for each in ROOTS
+    ),
 )
 """What docs/weights.md promises nothing of: an optimizer, a mechanism, whether constants only, and why."""
 
@@ -74,6 +93,9 @@ EXECUTIONS: dict[str, dict[str, bool]] = {
     "graph": {"run_eagerly": False, "jit_compile": False},
     "XLA": {"run_eagerly": False, "jit_compile": True},
 }
+
+TRAINED = (*(each for each in MECHANISMS if each != "initial"), SEVERAL)
+"""The mechanisms that promise something of what has been trained."""
 
 STEPS, BATCH = 4, 8
 
@@ -104,10 +126,20 @@ class Cell(NamedTuple):
 
 
 def network(mechanism: str, precision: str) -> Network:
-    keras.config.set_dtype_policy(precision)
-    keras.utils.set_random_seed(11)
     chosen = annotations_of(mechanism)
-    return Network(mechanism, precision, chosen, wdsl.loads(network_of(mechanism, chosen)).to_keras())
+    keras.utils.set_random_seed(11)
+    with policy(precision):
+        return Network(mechanism, precision, chosen, wdsl.loads(network_of(mechanism, chosen)).to_keras())
+
+
+@contextlib.contextmanager
+def policy(precision: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def train(model: Any, seed: int = 5) -> None:
@@ -127,18 +159,20 @@ def answer_of(made: Network, answer: Answer) -> dict[str, Array]:
     return weights_in(np.asarray(answer([tf.constant(each) for each in probes()])), made.annotations)
 
 
-def cells(made: Network, answers: dict[str, Array], part: str, optimizer: str, execution: str) -> Iterator[Cell]:
-    """What there is to say of each annotation, if these are the model's answers."""
+def cells(made: Network, part: str, optimizer: str, execution: str, *answers: dict[str, Array]) -> Iterator[Cell]:
+    """What there is to say of each annotation, if these are answers of the model."""
     effective = wdsl.effective_weights(made.model)
     for each in made.annotations:
         weights = {layer: effective[f"{layer}.{weight}"] for layer, (weight, _, _) in each.weights.items()}
-        differ = sum(int((weights[layer].astype(answers[layer].dtype) != answers[layer]).sum()) for layer in weights)
         entries, violated = compared(each, weights)
+        for answer in answers:
+            for layer, weight in weights.items():
+                entries += weight.size
+                violated += int((weight.astype(answer[layer].dtype) != answer[layer]).sum())
         limit = limit_of(each, made.mechanism, optimizer)
         values = np.concatenate([array.ravel() for array in weights.values()])
         assert limit or len(np.unique(abs(values))) > each.distinct // 2, f"{each.name}: there is hardly anything left"
-        situation = (made.mechanism, made.precision, execution, optimizer, limit)
-        yield Cell(part, each.name, *situation, entries, violated + differ)
+        yield Cell(part, each.name, made.mechanism, made.precision, execution, optimizer, limit, entries, violated)
 
 
 def limit_of(annotation: Annotation, mechanism: str, optimizer: str) -> str:
@@ -156,16 +190,17 @@ def trained(mechanism: str, precision: str, execution: str, chosen: Iterable[str
     start, answer = made.model.get_weights(), made.model
     if execution != "eager":
         answer = tf.function(made.model, jit_compile=execution == "XLA")
-    before = answer_of(made, answer)
-    yield from cells(made, before, "before training", "", execution)
+    yield from cells(made, "before training", "", execution, answer_of(made, answer))
+    before = wdsl.effective_weights(made.model)
     for optimizer in chosen if mechanism != "initial" else ():
         made.model.set_weights(start)
         train(compiled(made, optimizer, execution))
-        after = answer_of(made, answer)
+        after = wdsl.effective_weights(made.model)
         for each in made.annotations:
-            changed = any((before[layer] != after[layer]).any() for layer in each.weights)
+            names = [f"{layer}.{weight}" for layer, (weight, _, _) in each.weights.items()]
+            changed = any((before[name] != after[name]).any() for name in names)
             assert changed == each.is_trained, f"{each.name}, {mechanism}, {optimizer}: it has changed: {changed}"
-        yield from cells(made, after, "training", optimizer, execution)
+        yield from cells(made, "training", optimizer, execution, answer_of(made, answer))
 
 
 # --- files and copies -----------------------------------------------------------------------------
@@ -173,7 +208,8 @@ def trained(mechanism: str, precision: str, execution: str, chosen: Iterable[str
 
 def keras_file(made: Network, folder: Path) -> Any:
     made.model.save(folder / "model.keras")
-    return keras.models.load_model(folder / "model.keras")
+    with policy(made.precision):  # by which Keras decides whether the loss is to be scaled
+        return keras.models.load_model(folder / "model.keras")
 
 
 def weights_file(made: Network, folder: Path) -> Any:
@@ -211,6 +247,18 @@ COPIES: dict[str, Callable[[Network, Path], Any]] = {
 }
 
 
+PARTS = (
+    "before training",
+    "`clone_model`, drawn anew",
+    "training",
+    *COPIES,
+    "SavedModel",
+    "`clone_model`, trained",
+    "stop and resume",
+    "two replicas",
+)
+
+
 def copied(mechanism: str, precision: str, optimizer: str) -> Iterator[Cell]:
     """A trained network through files and copies: each answers as the network does, and goes on with training."""
     made = network(mechanism, precision)
@@ -219,8 +267,7 @@ def copied(mechanism: str, precision: str, optimizer: str) -> Iterator[Cell]:
 
     def found(part: str, model: Any, expected: dict[str, Array]) -> Iterator[Cell]:
         other = made._replace(model=model)
-        yield from cells(other, answer_of(other, model), part, optimizer, "graph")
-        yield from cells(other, expected, part, optimizer, "graph")
+        yield from cells(other, part, optimizer, "graph", answer_of(other, model), expected)
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -228,17 +275,17 @@ def copied(mechanism: str, precision: str, optimizer: str) -> Iterator[Cell]:
         for part, model in copies.items():
             yield from found(part, model, expected)
         made.model.export(folder / "exported", verbose=False)
-        served = tf.saved_model.load(str(folder / "exported")).serve
-        yield from cells(made, answer_of(made, served), "SavedModel", optimizer, "graph")
+        exported = tf.saved_model.load(str(folder / "exported"))
+        yield from cells(made, "SavedModel", optimizer, "graph", answer_of(made, exported.serve))
     anew = made._replace(model=keras.models.clone_model(made.model))
-    yield from cells(anew, answer_of(anew, anew.model), "`clone_model`, drawn anew", "", "graph")
+    yield from cells(anew, "`clone_model`, drawn anew", "", "graph", answer_of(anew, anew.model))
     # The loaded model has the optimizer's state: it goes on as the model itself does.
     train(made.model, 6)
     train(copies["`.keras`"], 6)
     yield from found("stop and resume", copies["`.keras`"], answer_of(made, made.model))
     clone = made._replace(model=copies["`clone_model`"])
     train(compiled(clone, optimizer, "graph"))
-    yield from cells(clone, answer_of(clone, clone.model), "`clone_model`, trained", optimizer, "graph")
+    yield from cells(clone, "`clone_model`, trained", optimizer, "graph", answer_of(clone, clone.model))
 
 
 # --- replicas -------------------------------------------------------------------------------------
@@ -250,9 +297,15 @@ def two_devices() -> None:
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
+@cache
+def two_replicas() -> tf.distribute.Strategy:
+    """One for the process: the collective operations of a second one would meet those of the first."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
 def replicated(mechanism: str, precision: str, chosen: Iterable[str] = OPTIMIZERS) -> Iterator[Cell]:
     """Networks trained on two replicas, each of which is asked."""
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = two_replicas()
     assert strategy.num_replicas_in_sync == 2
     with strategy.scope():
         made = network(mechanism, precision)
@@ -264,6 +317,5 @@ def replicated(mechanism: str, precision: str, chosen: Iterable[str] = OPTIMIZER
         train(made.model)
         inputs = [tf.constant(each) for each in probes()]
         answers = strategy.experimental_local_results(strategy.run(made.model, (inputs,)))
-        for each in answers:
-            after = weights_in(np.asarray(each), made.annotations)
-            yield from cells(made, after, "two replicas", optimizer, "graph")
+        each_answer = (weights_in(np.asarray(each), made.annotations) for each in answers)
+        yield from cells(made, "two replicas", optimizer, "graph", *each_answer)
