@@ -11,7 +11,7 @@ from wdsl.record import Record
 PROMISES = {
     "parameter": "always",
     "mask": "in every forward pass",
-    "constraint": "after every optimizer step",
+    "constraint": "in every forward pass",
     "gradient": "under optimizers that act entry by entry",
     "initial": "not promised",
 }

@@ -492,10 +492,23 @@ class Grouped:
 
     def mean(self, theta: Any) -> Any:
         """Theta with each group as its entries say on average."""
-        parts = ops.reshape(theta, (-1,)) * ops.cast(self.share, theta.dtype)
-        means = ops.segment_sum(parts, self.group, num_segments=self.size + 1)
-        flat = ops.take(means, self.group, axis=0)
+        flat = self.means(ops.reshape(theta, (-1,)))
         return self.with_constants(flat * ops.cast(self.scale, theta.dtype), theta)
+
+    def nearest(self, theta: Any) -> Any:
+        """The same, to the bit as it was where it held already."""
+        flat = ops.reshape(theta, (-1,))
+        if self.has_followers:
+            scale = ops.cast(self.scale, theta.dtype)
+            first = ops.take(flat, self.leader, axis=0)
+            flat = (first + self.means(flat - first * scale)) * scale
+        return self.with_constants(flat, theta)
+
+    def means(self, flat: Any) -> Any:
+        """The mean of each entry's group."""
+        parts = flat * ops.cast(self.share, flat.dtype)
+        means = ops.segment_sum(parts, self.group, num_segments=self.size + 1)
+        return ops.take(means, self.group, axis=0)
 
     def with_constants(self, flat: Any, theta: Any) -> Any:
         flat = ops.where(self.is_live, flat, ops.cast(self.constant, theta.dtype))
@@ -540,14 +553,19 @@ class Enforced(Expansion):
         if (self.divisors > 1).any():
             divisors = ops.cast(self.divisors, theta.dtype)
             theta = with_gradient_of(theta, theta / divisors)
-        return super().expand(self.masked(theta))
+        masked = self.masked(theta)
+        if "constraint" in self.groups:
+            # Keras puts averages of weights in place, and what is loaded or set,
+            # without asking the constraint.
+            masked = with_gradient_of(self.project(theta), masked)
+        return super().expand(masked)
 
     def masked(self, theta: Any) -> Any:
         return self.groups["mask"].first(theta) if "mask" in self.groups else theta
 
     def project(self, theta: Any) -> Any:
         """What is nearest to theta and satisfies the equations `via constraint`."""
-        return self.groups["constraint"].mean(self.masked(theta))
+        return self.groups["constraint"].nearest(self.masked(theta))
 
     def reduce(self, *drawn: tuple[Any, Any]) -> Any:
         """What is stored of drawn weights, once all equations hold in them."""

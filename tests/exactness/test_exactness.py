@@ -1,0 +1,96 @@
+"""A part of what `make exactness` runs: each mechanism, each kind of optimizer, precision, execution, and copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+
+from tests.exactness import run, training
+from tests.exactness.annotations import ANNOTATIONS, LATER, MECHANISMS, SEVERAL, Annotation, annotations_of, compared
+from tests.exactness.training import OPTIMIZERS, PARTS, SOME, TRAINED, Cell
+
+
+def holds(cells: Iterable[Cell]) -> None:
+    cells = list(cells)
+    assert [each for each in cells if each.violated and not each.limit] == []
+    assert any(not each.limit for each in cells)
+    assert all(each.entries for each in cells)
+
+
+@pytest.mark.parametrize("mechanism", TRAINED)
+def test_optimizers_of_each_kind(mechanism: str) -> None:
+    holds(training.trained(mechanism, "float32", "eager", SOME))
+
+
+def test_every_optimizer() -> None:
+    holds(training.trained(SEVERAL, "float32", "eager", OPTIMIZERS))
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "precision", "execution", "optimizer"),
+    [
+        ("gradient", "mixed_bfloat16", "graph", "AdamW, weight decay"),
+        ("constraint", "mixed_float16", "XLA", "Adam, EMA"),
+        (SEVERAL, "mixed_float16", "graph", "Lamb"),
+    ],
+)
+def test_compiled_and_mixed(mechanism: str, precision: str, execution: str, optimizer: str) -> None:
+    holds(training.trained(mechanism, precision, execution, [optimizer]))
+
+
+@pytest.mark.parametrize("precision", training.PRECISIONS)
+def test_what_holds_at_the_start_alone(precision: str) -> None:
+    holds(training.trained("initial", precision, "eager"))
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "precision", "optimizer"),
+    [("parameter", "float32", "AdamW, weight decay"), (SEVERAL, "mixed_float16", "Adam, EMA")],
+)
+def test_files_and_copies(mechanism: str, precision: str, optimizer: str) -> None:
+    cells = list(training.copied(mechanism, precision, optimizer))
+    holds(cells)
+    assert {each.part for each in cells} == {*PARTS} - {"before training", "training", "two replicas"}
+
+
+def test_two_replicas() -> None:
+    """In a process of its own, because devices are set up once."""
+    with run.processes(1) as pool:
+        holds(pool.submit(run.run, ("replicated", (SEVERAL, "float32", ("Adam, EMA",)))).result())
+
+
+# --- the suite itself -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("annotation", [*ANNOTATIONS, *LATER], ids=lambda each: each.name)
+def test_any_other_weights_are_found(annotation: Annotation) -> None:
+    rng = np.random.default_rng(3)
+    shapes = {layer: (13,) if weight == "bias" else (13, 13) for layer, (weight, _, _) in annotation.weights.items()}
+    shapes |= {"filters": (2, 2, 5, 5), "flat": (169,), "part": (13, 5)}
+    weights = {layer: rng.normal(size=shapes[layer]) for layer in annotation.weights}
+    entries, violated = compared(annotation, weights)
+    assert entries / 2 < violated <= entries
+    zeros = {layer: np.zeros_like(weight) for layer, weight in weights.items()}
+    assert compared(annotation, zeros)[0] == entries
+    nothing = {layer: np.full_like(weight, np.nan) for layer, weight in weights.items()}
+    assert compared(annotation, nothing) == (entries, entries)
+
+
+def test_each_annotation_has_its_network() -> None:
+    for mechanism in (*MECHANISMS, SEVERAL):
+        layers = [layer for each in annotations_of(mechanism) for layer in each.weights]
+        assert len(set(layers)) == len(layers)
+    assert {each for annotation in ANNOTATIONS for each in annotation.mechanisms} == {*MECHANISMS, SEVERAL}
+
+
+def test_the_document_has_a_row_for_everything() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "exactness.md").read_text(encoding="utf-8")
+    rows = {line.split(" | ")[0].removeprefix("| ") for line in text.splitlines() if line.startswith("| ")}
+    named = [*PARTS, *OPTIMIZERS, *(f"`{each.name}`" for each in ANNOTATIONS)]
+    assert [name for name in named if name not in rows] == []
+    assert "cells with a promise, 0 of " in text
