@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wdsl
+from wdsl.plan import CAPITALS
 from wdsl.tools import cli
 
 Array = np.ndarray[Any, Any]
@@ -560,6 +561,13 @@ def test_each_table_is_in_the_module_once(net: wdsl.Net) -> None:
     assert len(ast.unparse(assigned[2])) < 5000
     plan = net.emit("plan")
     assert max(map(len, plan.splitlines()[:6])) < 160
+
+
+def test_a_constant_takes_no_name_of_the_module(spec: Callable[..., Path]) -> None:
+    path = spec('zero[mask("views.csv")]')
+    write_csv(path.with_name("views.csv"), WIRING.astype(int))
+    assert "VIEWS" in CAPITALS
+    assert "\nVIEWS_2 = Mask(" in wdsl.load(path).to_python()
 
 
 def test_the_same_table_is_written_wherever_it_is_read(tmp_path: Path) -> None:

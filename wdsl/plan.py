@@ -103,7 +103,7 @@ def make_plan(network: graph.Network, structures: Structures) -> Plan:
 def _constants(steps: Iterable[Step], function: str) -> dict[ex.Expression, ex.Variable]:
     """A name for each mask from a file, in capitals as constants have: `CONNECTIONS` for `connections.csv`."""
     names: dict[ex.Expression, ex.Variable] = {}
-    taken = {function}
+    taken = {function, *CAPITALS}
     for step in steps:
         for part in ex.walk(step.value):
             match part:

@@ -16,7 +16,7 @@ from wdsl.catalog.model import TensorSpec
 from wdsl.code import WIDTH, flat, layout
 from wdsl.diagnostics import Diagnostic
 from wdsl.network.dimensions import expression_of
-from wdsl.plan import CAPITALS, Plan, Step
+from wdsl.plan import Plan, Step
 from wdsl.source import Span
 
 KERAS_MODULES = ("activations", "constraints", "initializers", "layers", "ops", "regularizers")
@@ -73,7 +73,7 @@ def write(plan: Plan, standalone: bool = True) -> str:
         steps=[_step(step, before, names) for step, before in zip(plan.steps, (None, *plan.steps), strict=False)],
         result="    " + layout(plan.result, names, 4, "return ", statement=True),
         definitions=[each.text for each in definitions] if standalone else [],
-        constants=[_table(names[name], table) for name, table in plan.constants.items()],
+        constants=[_table(name, table) for name, table in plan.constants.items()],
     )
 
 
@@ -104,12 +104,7 @@ def _names(plan: Plan) -> dict[str, str]:
             name += "_"
         taken.add(name)
         names[variable] = name
-    for constant in plan.constants:
-        name = constant
-        while name in CAPITALS or name in names.values():
-            name += "_"
-        names[constant] = name
-    return names
+    return names | {name: name for name in plan.constants}
 
 
 def _import_lines(imports: Iterable[Import]) -> list[list[str]]:
