@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
+import wdsl
 from wdsl.tools import cli
+
+SPECS = sorted((Path(__file__).parents[1] / "specs").glob("*.wnet"))
 
 SPEC = """\
 network Net(code: int = 8) {
@@ -21,14 +26,44 @@ network Net(code: int = 8) {
 SUMMARY = """\
 Net: x [8, 8, 3] -> y [10]
 
-layer  class               output       free   dense  annotations
-conv   Conv2D              [6, 6, 8]     224     224
-bn     BatchNormalization  [6, 6, 8]      16      16
-mix    Dense               [288]      41,616  83,232  kernel: symmetric, zero[diagonal]
--      Flatten             [288]           0       0
--      Dense               [10]        2,890   2,890
+layer     class               shape            free   dense  mechanism
+conv      Conv2D              [6, 6, 8]         224     224
+  kernel                      3 × 3 × 3 × 8     216     216
+  bias                        8                   8       8
+bn        BatchNormalization  [6, 6, 8]          16      16
+  gamma                       8                   8       8
+  beta                        8                   8       8
+mix       Dense               [288]          41,616  83,232
+  kernel                      288 × 288      41,328  82,944  parameter
+    symmetric, zero[diagonal]
+  bias                        288               288     288
+-         Flatten             [288]               0       0
+-         Dense               [10]            2,890   2,890
 
 44,746 free parameters of 86,362
+"""
+
+MECHANISMS = """\
+network Net {
+    input x: [4]
+    layer a = Dense(4) equal via mask, symmetric { bias: frozen }
+    layer b = Dense(4) tie(a.kernel.T) { bias: equal via gradient }
+    output y = x -> a -> b
+}
+"""
+
+TABLE = """\
+Net: x [4] -> y [4]
+
+layer     class  shape  free  dense  mechanism        structure
+a         Dense  [4]      10     20
+  kernel         4 × 4    10     16  mask, parameter  equal via mask, symmetric
+  bias           4         0      4  parameter        frozen
+b         Dense  [4]       4     20
+  kernel         4 × 4     0     16  parameter        tie(a.kernel.T)
+  bias           4         4      4  gradient         equal via gradient
+
+14 free parameters of 40
 """
 
 
@@ -38,12 +73,44 @@ def test_summary(tmp_path: Path) -> None:
     assert (result.stdout, result.stderr, result.exit_code) == (SUMMARY, "", 0)
 
 
+def test_each_weight_has_a_row(tmp_path: Path) -> None:
+    (tmp_path / "net.wnet").write_text(MECHANISMS)
+    result = CliRunner().invoke(cli.main, ["summary", str(tmp_path / "net.wnet")])
+    assert (result.stdout, result.stderr, result.exit_code) == (TABLE, "", 0)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
+def test_rows_add_up(spec: Path) -> None:
+    """The weights of a layer are what it has, the layers are what the network has; and 80 columns are enough."""
+    lines = CliRunner().invoke(cli.main, ["summary", str(spec)]).stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    end = lines[2].index("dense") + len("dense")
+    numbers = re.compile(r" +([\d,]+) +([\d,]+)$")
+    layers: list[list[int]] = []
+    weights: list[list[int]] = []
+    for line in lines[3 : lines.index("", 3)]:
+        found = None if line.startswith("    ") else numbers.search(line[:end])
+        if found:
+            row = [int(number.replace(",", "")) for number in found.groups()]
+            if line.startswith("  "):
+                weights.append(row)
+            elif line.startswith("-"):
+                weights.append(row)
+                layers.append(row)
+            else:
+                layers.append(row)
+    whole = [sum(column) for column in zip(*layers, strict=True)]
+    assert [sum(column) for column in zip(*weights, strict=True)] == whole
+    net = wdsl.load(spec)
+    assert whole == [net.parameters, net.dense_parameters]
+
+
 def test_summary_follows_the_parameters(tmp_path: Path) -> None:
     (tmp_path / "net.wnet").write_text(
         SPEC.replace("Dense(288, activation=relu) symmetric, zero[diagonal]", "Dense(2)")
     )
     result = CliRunner().invoke(cli.main, ["summary", str(tmp_path / "net.wnet"), "--set", "code=1"])
-    assert "conv   Conv2D              [6, 6, 1]    28     28" in result.stdout
+    assert re.search(r"conv +Conv2D +\[6, 6, 1\] +28 +28\n  kernel +3 × 3 × 3 × 1 +27 +27\n", result.stdout)
     assert result.stdout.endswith("134 free parameters of 134\n")
 
 

@@ -1,48 +1,82 @@
-"""A network at a glance: a row for each layer, and what of its parameters is free."""
+"""A network at a glance: a row for each layer and each of its weights, and what of their parameters is free."""
 
 from __future__ import annotations
 
 import math
+import textwrap
+from collections.abc import Iterator
 
 import wdsl
 from wdsl.catalog import show_shape
+from wdsl.diagnostics import by
+from wdsl.network.graph import WeightName
 
-HEADINGS = ("layer", "class", "output", "free", "dense", "annotations")
+HEADINGS = ("layer", "class", "shape", "free", "dense", "mechanism", "structure")
 NUMBERS = ("free", "dense")
+WIDTH = 80
+
+Row = tuple[str, ...]
 
 
 def table(net: wdsl.Net) -> str:
-    """The layers as aligned columns, with inputs and outputs above and the sums below."""
+    """The layers and weights as aligned columns, with inputs and outputs above and the sums below."""
     inputs = ", ".join(f"{one.name} {show_shape(one.spec.shape[1:])}" for one in net.inputs)
     outputs = ", ".join(f"{one.name} {show_shape(one.spec.shape[1:])}" for one in net.outputs)
-    rows = [HEADINGS, *named(net), *unnamed(net)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
-    lines = [
+    total = f"{net.parameters:,} free parameters of {net.dense_parameters:,}"
+    return "\n".join([f"{net.name}: {inputs} -> {outputs}", "", *aligned([*named(net), *unnamed(net)]), "", total])
+
+
+def aligned(rows: list[Row]) -> Iterator[str]:
+    """The rows as lines. Structures go below their rows if there is one that has no room beside its own."""
+    structures = [row[-1] for row in rows]
+    columns = len(HEADINGS) if any(structures) else HEADINGS.index("mechanism")
+    lines = columned([HEADINGS[:columns], *(row[:columns] for row in rows)])
+    if max(map(len, lines)) <= WIDTH:
+        yield from lines
+        return
+    heading, *lines = columned([HEADINGS[:-1], *(row[:-1] for row in rows)])
+    yield heading
+    for line, structure in zip(lines, structures, strict=True):
+        yield line
+        yield from textwrap.wrap(
+            structure,
+            WIDTH,
+            initial_indent="    ",
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+
+
+def columned(rows: list[Row]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
         "  ".join(
             cell.rjust(width) if heading in NUMBERS else cell.ljust(width)
-            for heading, cell, width in zip(HEADINGS, row, widths, strict=True)
+            for heading, cell, width in zip(HEADINGS, row, widths, strict=False)
         ).rstrip()
         for row in rows
     ]
-    total = f"{net.parameters:,} free parameters of {net.dense_parameters:,}"
-    return "\n".join([f"{net.name}: {inputs} -> {outputs}", "", *lines, "", total])
 
 
-def named(net: wdsl.Net) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = []
+def named(net: wdsl.Net) -> Iterator[Row]:
+    mechanisms: dict[WeightName, dict[str, None]] = {}
+    for equation in net.network.equations:
+        mechanisms.setdefault(equation.weight, {})[equation.mechanism] = None
     for layer in net.layers:
-        weights = net.structures.of(layer.name)
-        trained = [one for one in weights if one.weight.trainable]
-        free, dense = sum(one.free for one in trained), sum(one.size for one in trained)
-        notes = "; ".join(f"{one.weight.name}: {one.text}" for one in weights if one.text)
-        rows.append((layer.name or "", layer.row.name, layer.output, f"{free:,}", f"{dense:,}", notes))
-    return rows
+        weights = [one for one in net.structures.of(layer.name) if one.weight.trainable]
+        counts = {one.name: one.free if one.trained else 0 for one in weights}
+        free, dense = sum(counts.values()), sum(one.size for one in weights)
+        yield (layer.name or "", layer.row.name, layer.output, f"{free:,}", f"{dense:,}", "", "")
+        for one in weights:
+            # A tie is by what is stored: it has no other mechanism.
+            means = ", ".join(mechanisms.get(one.name, ["parameter"])) if one.text else ""
+            free, dense = counts[one.name], one.size
+            yield (f"  {one.name.weight}", "", by(one.weight.shape), f"{free:,}", f"{dense:,}", means, one.text)
 
 
-def unnamed(net: wdsl.Net) -> list[tuple[str, ...]]:
+def unnamed(net: wdsl.Net) -> Iterator[Row]:
     """Layers that stand in the wiring without a name: nothing can annotate them."""
-    rows: list[tuple[str, ...]] = []
     for layer in net.network.unnamed:
         size = sum(math.prod(weight.shape) for weight in layer.weights if weight.trainable)
-        rows.append(("-", layer.row.name, layer.output, f"{size:,}", f"{size:,}", ""))
-    return rows
+        yield ("-", layer.row.name, layer.output, f"{size:,}", f"{size:,}", "", "")
