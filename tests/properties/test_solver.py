@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +19,7 @@ import wdsl
 from wdsl import expressions as ex
 from wdsl import structure
 from wdsl.network.dimensions import Dim, dim, expression_of
-from wdsl.weights.counts import closed_form
+from wdsl.weights.counts import Counts, closed_form, names_nothing
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 Entry = tuple[int, int, int]
@@ -307,46 +308,161 @@ def test_live_weights_are_what_the_union_find_says(system: System) -> None:
 # --- counts in closed form ------------------------------------------------------------------------
 
 
-def call(name: str, *arguments: int) -> ex.Expression:
-    return ex.Call(ex.Symbol(name), tuple(map(ex.Constant, arguments)))
+def call(name: str, *arguments: Any) -> ex.Expression:
+    """A term as the annotations' expressions construct it."""
+    given = (each if isinstance(each, (ex.Call, ex.Lambda)) else ex.Constant(each) for each in arguments)
+    return ex.Call(ex.Symbol(name), tuple(given))
+
+
+MATRIX_GROUPS = {
+    name: ex.Call(ex.Symbol("By"), (ex.Lambda(("i", "j"), ex.Operation(sign, (ex.Variable("j"), ex.Variable("i")))),))
+    for name, sign in (("diagonals", "-"), ("antidiagonals", "+"))
+}
+
+
+@st.composite
+def indices(draw: Draw, size: int) -> Any:
+    """An index or a slice of an axis, as the annotations' expressions have it."""
+    bounds = st.none() | st.integers(-size, size)
+    if draw(st.integers(0, 2)) == 0:
+        return draw(st.integers(-size, size - 1))
+    return call("slice", draw(bounds), draw(bounds), draw(st.sampled_from([None, None, 1, 2, 3, -1, -2])))
+
+
+@st.composite
+def closed_regions(draw: Draw, shape: tuple[int, ...]) -> ex.Expression:
+    kinds = ["Flat", "At", "Not", "Union"]
+    if len(shape) == 2:
+        kinds += ["Diagonal", "Upper", "Lower", "Band", "Blocks"] * 2
+    offsets = st.integers(-7, 7)
+    match draw(st.sampled_from(kinds)):
+        case "Flat":
+            return call("Flat", *draw(st.lists(indices(math.prod(shape)), min_size=1, max_size=2)))
+        case "At":
+            return call("At", *(draw(indices(size)) for size in shape))
+        case "Not":
+            return call("Not", draw(closed_regions(shape)))
+        case "Union":
+            return call("Union", *draw(st.lists(closed_regions(shape), max_size=3)))
+        case "Band":
+            return call("Band", draw(offsets), draw(offsets))
+        case "Blocks":
+            return call("Blocks", draw(st.integers(1, 4)), draw(st.integers(1, 4)))
+        case kind:
+            return call(kind, *draw(st.lists(offsets, max_size=1)))
 
 
 @st.composite
 def lone_equations(draw: Draw) -> tuple[list[ex.Expression], tuple[int, ...]]:
+    """Annotations for which there may be a formula, many of them alone on their weight."""
     rows = draw(st.integers(1, 6))
     columns = draw(st.sampled_from([rows, rows, draw(st.integers(1, 6))]))
-    shape = draw(st.sampled_from([(rows, columns), (rows, columns), (rows,), (2, rows, columns)]))
-    offsets = st.integers(-7, 7)
+    shape = draw(st.sampled_from([(rows, columns), (rows, columns), (rows,), (2, rows, columns), (rows, 3, columns)]))
+    pairs = [(a, b) for a, b in itertools.combinations(range(len(shape)), 2) if shape[a] == shape[b]]
     equations: list[ex.Expression] = []
-    for kind in draw(st.lists(st.sampled_from(["Symmetric", "Equal", "Zero", "Zero"]), max_size=3)):
-        if kind == "Zero" and len(shape) == 2:
-            region = draw(st.sampled_from(["Diagonal", "Upper", "Lower", "Band"]))
-            count = 2 if region == "Band" else draw(st.integers(0, 1))
-            equations.append(ex.Call(ex.Symbol("Zero"), (call(region, *(draw(offsets) for _ in range(count))),)))
-        elif kind == "Equal" or (kind == "Symmetric" and shape == (rows, rows)):
-            equations.append(call(kind))
+    kinds = ["Zero", "Zero", "Fixed", "Equal", "rest", *(["Symmetric", "Skew"] if pairs else [])]
+    for kind in draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=draw(st.sampled_from([1, 3])))):
+        match kind:
+            case "Zero":
+                regions = draw(st.lists(closed_regions(shape), max_size=2))
+                equations.append(call("Zero", *regions))
+            case "Fixed":
+                equations.append(call("Fixed", draw(st.sampled_from([0.0, 1.0, -0.5])), draw(closed_regions(shape))))
+            case "Equal":
+                groups = st.builds(call, st.just("Axis"), st.integers(0, len(shape) - 1))
+                if len(shape) > 1:
+                    groups |= st.sampled_from(list(MATRIX_GROUPS.values()))
+                regions = draw(st.lists(closed_regions(shape), min_size=1, max_size=3) | groups.map(lambda one: [one]))
+                equations.append(call("Equal", *regions))
+            case "rest":
+                equations.append(call("Equal"))
+            case _:
+                axes = draw(st.sampled_from(pairs))
+                equations.append(call(kind, *(axes if axes != (0, 1) or draw(st.booleans()) else ())))
     return equations, shape
+
+
+def by_entries(equations: list[ex.Expression], shape: tuple[int, ...]) -> Counts:
+    """The counts, by writing out all entries. Raises ValueError if one would be two values."""
+    library = {"slice": slice}
+    terms = [ex.evaluate(each, {}, lambda path: library.get(path) or getattr(structure, path)) for each in equations]
+    solved = structure.index_map(terms, shape)
+    nonzero = solved.index >= 0
+    if solved.constant is not None:
+        nonzero |= solved.constant != 0
+    return Counts(solved.size, int(nonzero.sum()))
+
+
+@examples(1500)
+@given(lone_equations())
+def test_closed_forms_are_what_solving_gives(drawn: tuple[list[ex.Expression], tuple[int, ...]]) -> None:
+    """A formula also never hides a conflict: solving such equations does not fail."""
+    equations, shape = drawn
+    counts = closed_form(equations, shape, {})
+    assume(counts is not None)
+    assert counts == by_entries(equations, shape)
 
 
 @examples(500)
 @given(lone_equations())
-def test_closed_forms_are_what_solving_gives(drawn: tuple[list[ex.Expression], tuple[int, ...]]) -> None:
+def test_regions_without_entries_are_known_by_a_formula(drawn: tuple[list[ex.Expression], tuple[int, ...]]) -> None:
     equations, shape = drawn
-    counts = closed_form(equations, shape)
-    assume(counts is not None)
-    terms = [ex.evaluate(each, {}, lambda path: getattr(structure, path)) for each in equations]
-    solved = structure.index_map(terms, shape)
-    assert counts is not None
-    assert (counts.free, counts.nonzero) == (solved.size, int((solved.index >= 0).sum()))
+    for each in equations:
+        if names_nothing(each, shape, {}):
+            term = ex.evaluate(each, {}, lambda path: {"slice": slice}.get(path) or getattr(structure, path))
+            assert not term.known(shape)[0].any()
 
 
-def test_closed_forms_are_there_for_what_is_common() -> None:
+SLICES = (call("slice", None, None, 2), call("slice", 1, 3))
+ALONE = {
+    "symmetric": [call("Symmetric")],
+    "skew": [call("Skew")],
+    "equal": [call("Equal")],
+    "equal[rows]": [call("Equal", call("Axis", 0))],
+    "equal[columns]": [call("Equal", call("Axis", 1))],
+    **{f"equal[{name}]": [call("Equal", group)] for name, group in MATRIX_GROUPS.items()},
+    "equal[diagonal, not diagonal]": [call("Equal", call("Diagonal"), call("Not", call("Diagonal")))],
+    "equal[0:3, 3:7]": [call("Equal", call("Flat", call("slice", 0, 3)), call("Flat", call("slice", 3, 7)))],
+    "frozen": [call("Frozen")],
+    "zero": [call("Zero")],
+    "zero[diagonal]": [call("Zero", call("Diagonal"))],
+    "zero[not band]": [call("Zero", call("Not", call("Band", 1, 0)))],
+    "zero[blocks]": [call("Zero", call("Blocks", 2, 3))],
+    "zero[not blocks]": [call("Zero", call("Not", call("Blocks", 3, 3)))],
+    "zero[slices]": [call("Zero", call("Flat", SLICES[0]))],
+    "zero[overlapping]": [call("Zero", call("Flat", call("slice", 0, 9)), call("Flat", SLICES[0]))],
+    "zero[subscripts]": [call("Zero", call("At", *SLICES), call("At", 0, 0), call("Flat", 20))],
+    "fixed[diagonal] = 1": [call("Fixed", 1.0, call("Diagonal"))],
+    "fixed[not subscripts] = 2": [call("Fixed", 2.0, call("Not", call("At", *SLICES)))],
+    "symmetric, zero[diagonal]": [call("Symmetric"), call("Zero", call("Diagonal"))],
+    "symmetric, zero[not blocks]": [call("Symmetric"), call("Zero", call("Not", call("Blocks", 2, 2)))],
+    "symmetric, fixed[band] = 1": [call("Symmetric"), call("Fixed", 1.0, call("Band", 1, 1))],
+    "skew, zero[not band]": [call("Skew"), call("Zero", call("Not", call("Band", 1, 1)))],
+    "equal, zero[diagonal]": [call("Equal"), call("Zero", call("Diagonal"))],
+    "zero[lower], fixed[diagonal] = 1": [call("Zero", call("Lower")), call("Fixed", 1.0, call("Diagonal"))],
+}
+
+
+@pytest.mark.parametrize("equations", ALONE.values(), ids=ALONE)
+def test_what_stands_alone_has_a_formula(equations: list[ex.Expression]) -> None:
     """The property above must not be empty."""
-    band = ex.Call(ex.Symbol("Zero"), (call("Band", 1, 1),))
-    for equations in ([], [call("Symmetric")], [call("Equal")], [band], [call("Symmetric"), band]):
-        counts = closed_form(equations, (4, 4))
-        assert counts is not None
-    assert counts.free == 3  # what is off the tridiagonal: (0, 2), (0, 3), (1, 3)
+    assert closed_form(equations, (7, 7), {}) == by_entries(equations, (7, 7))
+
+
+@pytest.mark.parametrize("kind", ["Symmetric", "Skew"])
+@pytest.mark.parametrize("axes", [(0, 1), (1, 3), (2, 0)])
+def test_swapped_axes_have_a_formula(kind: str, axes: tuple[int, int]) -> None:
+    shape = {(0, 1): (3, 3, 2, 2), (1, 3): (2, 4, 3, 4), (2, 0): (5, 2, 5)}[axes]
+    equations = [call(kind, *axes)]
+    assert closed_form(equations, shape, {}) == by_entries(equations, shape)
+
+
+def test_parameters_of_the_network_have_their_values() -> None:
+    band = ex.Call(ex.Symbol("Band"), (ex.Variable("k"), ex.Operation("+", (ex.Variable("k"), ex.Constant(1)))))
+    equations = [call("Zero", call("Not", band))]
+    assert closed_form(equations, (6, 8), {"k": 1}) == by_entries(
+        [call("Zero", call("Not", call("Band", 1, 2)))], (6, 8)
+    )
 
 
 # --- sizes ----------------------------------------------------------------------------------------

@@ -1,15 +1,23 @@
 """How many parameters a structure leaves free, in closed form where there is one.
 
-A structure that stands alone is never written out entry by entry, nor is NumPy imported for it.
+A structure that stands alone is never written out entry by entry, nor is NumPy imported for it. Regions are counted by
+what they are made of: whole diagonals, boxes of subscripts, runs of flat indices, blocks, and what these are not.
 """
 
 from __future__ import annotations
 
+import builtins
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
-from wdsl.expressions import Call, Constant, Expression, Operation, Symbol
+from wdsl import expressions as ex
 from wdsl.record import Record
+
+Shape = tuple[int, ...]
+
+DEEPEST = 8
+"""How deep regions may overlap and stand in one another. Counting takes exponentially long in it."""
 
 
 class Counts(Record):
@@ -19,42 +27,282 @@ class Counts(Record):
     nonzero: int
 
 
-def closed_form(equations: Sequence[Expression], shape: tuple[int, ...]) -> Counts | None:
+class Diagonals(Record):
+    """The entries of a matrix with j - i from `first` to `last`."""
+
+    first: int
+    last: int
+
+
+class Box(Record):
+    """The entries with these indices on each axis, all of them in ascending order."""
+
+    indices: tuple[range, ...]
+
+
+class Run(Record):
+    """The entries with these flat indices."""
+
+    indices: range
+
+
+class Blocks(Record):
+    """The blocks of `rows` by `columns` entries along the diagonal of a matrix."""
+
+    rows: int
+    columns: int
+
+
+class Not(Record):
+    region: Region
+
+
+class Union(Record):
+    regions: tuple[Region, ...]
+
+
+Whole: TypeAlias = Diagonals | Box | Run | Blocks
+Region: TypeAlias = Whole | Not | Union
+
+
+class NoFormula(Exception):
+    """What has to be solved entry by entry."""
+
+
+def closed_form(
+    equations: Sequence[ex.Expression], shape: tuple[int, ...], parameters: Mapping[str, Any]
+) -> Counts | None:
     """The counts of a structure, or None if it must be solved entry by entry."""
+    try:
+        return _counts(dict.fromkeys(equations), tuple(map(int, shape)), parameters)
+    except NoFormula:
+        return None
+
+
+def names_nothing(equation: ex.Expression, shape: tuple[int, ...], parameters: Mapping[str, Any]) -> bool:
+    """Whether the regions of a `Zero` or `Fixed` hold no entry, as far as a formula says."""
+    sizes = tuple(map(int, shape))
+    try:
+        return not _size(_everything(sizes), (_known(equation, sizes, parameters),), sizes)
+    except NoFormula:
+        return False
+
+
+def _counts(equations: Mapping[ex.Expression, None], shape: Shape, parameters: Mapping[str, Any]) -> Counts:
     size = math.prod(shape)
-    symmetric = skew = equal = False
-    low, high = 1, 0  # the diagonals j - i that are zero, from low to high
+    swaps: set[tuple[int, int, bool]] = set()
+    rest_is_equal = False
+    groups: list[ex.Expression] = []
+    zeros: list[Region] = []
+    claims: list[tuple[float, Region]] = []
     for equation in equations:
         match equation:
-            case Call(Symbol("Symmetric"), ()):
-                symmetric = True
-            case Call(Symbol("Skew"), ()):
-                skew = True
-            case Call(Symbol("Equal" | "Averaged"), ()):
-                equal = True
-            case Call(Symbol("Frozen")):
+            case ex.Call(ex.Symbol("Symmetric" | "Skew" as kind), axes):
+                first, second = sorted(_value(each, parameters) for each in axes) or (0, 1)
+                swaps.add((first, second, kind == "Skew"))
+            case ex.Call(ex.Symbol("Equal" | "Averaged"), ()):
+                rest_is_equal = True
+            case ex.Call(ex.Symbol("Equal" | "Averaged"), items):
+                groups += items
+            case ex.Call(ex.Symbol("Zero")):
+                zeros.append(_known(equation, shape, parameters))
+            case ex.Call(ex.Symbol("Fixed"), (value, _)):
+                claims.append((_value(value, parameters), _known(equation, shape, parameters)))
+            case ex.Call(ex.Symbol("Frozen")):
                 pass
-            case Call(Symbol("Zero"), (region,)) if low > high and (found := _diagonals(region, shape)):
-                low, high = found
             case _:
-                return None
-    if skew:
-        if symmetric or equal or low <= high:
-            return None
-        return Counts((size - shape[0]) // 2, size - shape[0])
-    zeros = 0
-    if low <= high:
-        rows, columns = shape
-        zeros = _from_diagonal(low, rows, columns) - _from_diagonal(high + 1, rows, columns)
-    nonzero = size - zeros
-    if equal:
-        return Counts(min(1, nonzero), nonzero) if not (symmetric and zeros) else None
-    if not symmetric:
-        return Counts(nonzero, nonzero)
-    if zeros and low != -high:
-        return None
-    on_diagonal = shape[0] if not zeros else 0
-    return Counts((nonzero + on_diagonal) // 2, nonzero)
+                raise NoFormula
+    claims.insert(0, (0.0, Union(tuple(zeros))))
+
+    def count(*regions: Region) -> int:
+        return _size(_everything(shape), regions, shape)
+
+    known = Union(tuple(region for _, region in claims))
+    constant = count(known)
+    if constant != sum(count(region) for _, region in claims):
+        raise NoFormula  # an entry with two values, perhaps different ones
+    nonzero = size - sum(count(region) for value, region in claims if value == 0)
+    if groups:
+        if constant or swaps or rest_is_equal:
+            raise NoFormula
+        return Counts(_groups(groups, shape, parameters), nonzero)
+    if not swaps:
+        return Counts(min(1, size - constant) if rest_is_equal else size - constant, nonzero)
+    if len(swaps) > 1:
+        raise NoFormula
+    ((first, second, is_skew),) = swaps
+    on_diagonal = size // shape[second]
+    fixed = 0
+    if constant:
+        if len(shape) != 2 or any(_mirrored(region) != region for _, region in claims if region != Union(())):
+            raise NoFormula  # what is constant spreads
+        fixed = count(known, Diagonals(0, 0))
+    if is_skew:
+        if rest_is_equal or any(value for value, _ in claims):
+            raise NoFormula
+        live = size - on_diagonal - (constant - fixed)
+        return Counts(live // 2, live)
+    if rest_is_equal:
+        return Counts(min(1, size - constant), nonzero)
+    return Counts((size - constant + on_diagonal - fixed) // 2, nonzero)
+
+
+def _groups(items: Sequence[ex.Expression], shape: Shape, parameters: Mapping[str, Any]) -> int:
+    """How many values are left when the entries of each region, or of each group of a grouping, are one."""
+    match items:
+        case [ex.Call(ex.Symbol("TransposedGroups"), (grouping,))]:
+            return _groups([grouping], shape[::-1], parameters)
+        case [ex.Call(ex.Symbol("Axis"), (axis,))]:
+            return int(shape[_value(axis, parameters)])
+        case [ex.Call(ex.Symbol("By"), (ex.Lambda(("i", "j"), ex.Operation("+" | "-", operands)),))] if set(
+            operands
+        ) == {ex.Variable("i"), ex.Variable("j")}:
+            return shape[0] + shape[1] - 1
+    regions = [_read(each, shape, parameters) for each in items]
+    sizes = [_size(_everything(shape), (region,), shape) for region in regions]
+    if sum(sizes) != _size(_everything(shape), (Union(tuple(regions)),), shape):
+        raise NoFormula
+    return math.prod(shape) - sum(size - 1 for size in sizes if size)
+
+
+def _value(expression: ex.Expression, parameters: Mapping[str, Any]) -> Any:
+    return ex.evaluate(expression, parameters, lambda path: getattr(builtins, path))
+
+
+# Regions
+
+
+def _known(equation: ex.Expression, shape: Shape, parameters: Mapping[str, Any]) -> Region:
+    """The entries to which a `Zero` or `Fixed` gives a value."""
+    match equation:
+        case ex.Call(ex.Symbol("Zero"), ()):
+            return _everything(shape)
+        case ex.Call(ex.Symbol("Zero"), (region,)) | ex.Call(ex.Symbol("Fixed"), (_, region)):
+            return _read(region, shape, parameters)
+        case ex.Call(ex.Symbol("Zero"), regions):
+            return Union(tuple(_read(region, shape, parameters) for region in regions))
+    raise NoFormula
+
+
+def _read(expression: ex.Expression, shape: Shape, parameters: Mapping[str, Any]) -> Region:
+    """A region from the expression that constructs it for the runtime."""
+    match expression:
+        case ex.Call(ex.Symbol("Not"), (inner,)):
+            return Not(_read(inner, shape, parameters))
+        case ex.Call(ex.Symbol("Union"), regions):
+            return Union(tuple(_read(region, shape, parameters) for region in regions))
+        case ex.Call(ex.Symbol("Diagonal" | "Upper" | "Lower" | "Band" | "Blocks" | "Flat" | "At" as kind), arguments):
+            values = [_value(argument, parameters) for argument in arguments]
+        case _:
+            raise NoFormula
+    if kind == "At":
+        return Box(tuple(_indices(value, size) for value, size in zip(values, shape, strict=True)))
+    if kind == "Flat":
+        items = tuple(_run(_indices(value, math.prod(shape)), shape) for value in values)
+        return items[0] if len(items) == 1 else Union(items)
+    if kind == "Blocks":
+        return Blocks(*values)
+    rows, columns = shape
+    first, last = 1 - rows, columns - 1
+    if kind == "Band":
+        first, last = max(first, -values[0]), min(last, values[1])
+    elif kind == "Diagonal":
+        k = values[0] if values else 0
+        first, last = max(first, k), min(last, k)
+    elif kind == "Upper":
+        first = max(first, values[0] if values else 1)
+    else:
+        last = min(last, -(values[0] if values else 1))
+    return Diagonals(first, last)
+
+
+def _indices(value: int | slice, size: int) -> range:
+    """What an index or a slice of an axis names, in ascending order."""
+    if not isinstance(value, slice):
+        return range(value % size, value % size + 1)
+    indices = range(*value.indices(size))
+    return indices if indices.step > 0 else indices[::-1]
+
+
+def _run(indices: range, shape: Shape) -> Box | Run:
+    """Entries by their flat indices; a box if they are one."""
+    if len(indices) == math.prod(shape):
+        return _everything(shape)
+    if len(shape) == 1:
+        return Box((indices,))
+    if len(indices) != 1:
+        return Run(indices)
+    subscripts: list[range] = []
+    left = indices[0]
+    for size in reversed(shape):
+        left, index = divmod(left, size)
+        subscripts.insert(0, range(index, index + 1))
+    return Box(tuple(subscripts))
+
+
+def _everything(shape: Shape) -> Box:
+    return Box(tuple(map(range, shape)))
+
+
+def _mirrored(region: Region) -> Region:
+    """A region of a matrix in the transposed matrix."""
+    match region:
+        case Diagonals(first, last):
+            return Diagonals(-last, -first)
+        case Box((rows, columns)):
+            return Box((columns, rows))
+        case Blocks(rows, columns):
+            return Blocks(columns, rows)
+        case Not(inner):
+            return Not(_mirrored(inner))
+        case Union(regions):
+            # In the order of the region itself, where it is its own mirror image.
+            mirrored = tuple(map(_mirrored, regions))
+            return region if set(mirrored) == set(regions) else Union(mirrored)
+    raise NoFormula
+
+
+def _size(whole: Whole, further: Sequence[Region], shape: Shape, depth: int = 0) -> int:
+    """How many entries are in all of the regions: by inclusion and exclusion, for what is not whole."""
+    compound: list[Not | Union] = []
+    for region in further:
+        if isinstance(region, (Not, Union)):
+            compound.append(region)
+        else:
+            whole = _meet(whole, region, shape)
+    number = _number(whole, shape)
+    if not number or not compound:
+        return number
+    if depth > DEEPEST:
+        raise NoFormula
+    match compound:
+        case [Not(inner), *others]:
+            without = _size(whole, others, shape, depth + 1)
+            return without - _size(whole, [inner, *others], shape, depth + 1) if without else 0
+        case [Union((first, *rest)), *others]:
+            # One after the other: what is in the first, and what is in the others and not in those before.
+            count = _size(whole, [first, *others], shape, depth + 1)
+            for position, region in enumerate(rest, start=1):
+                before = Union((first, *rest)[:position])
+                count += _size(whole, [region, *others], shape, depth + 1)
+                count -= _size(whole, [region, before, *others], shape, depth + 1)
+            return count
+    return 0
+
+
+def _number(region: Whole, shape: Shape) -> int:
+    match region:
+        case Box(indices):
+            return math.prod(map(len, indices))
+        case Run(run):
+            return len(run)
+        case Diagonals(first, last):
+            return _from_diagonal(first, *shape) - _from_diagonal(last + 1, *shape) if first <= last else 0
+        case Blocks(rows, columns):
+            # All blocks are whole but the last.
+            blocks = min(shape[0] // rows, shape[1] // columns)
+            height, width = shape[0] - blocks * rows, shape[1] - blocks * columns
+            return blocks * rows * columns + min(rows, height) * min(columns, width)
 
 
 def _from_diagonal(k: int, rows: int, columns: int) -> int:
@@ -68,33 +316,53 @@ def _from_diagonal(k: int, rows: int, columns: int) -> int:
     return triangle(columns - k) - triangle(columns - k - rows)
 
 
-def _diagonals(region: Expression, shape: tuple[int, ...]) -> tuple[int, int] | None:
-    """The first and last diagonal of a region that is made of whole diagonals."""
-    if not isinstance(region, Call) or not isinstance(region.function, Symbol) or len(shape) != 2:
-        return None
-    arguments = [_integer(argument) for argument in region.arguments]
-    match region.function.path, arguments:
-        case "Diagonal", []:
-            return 0, 0
-        case "Diagonal", [int(k)]:
-            return k, k
-        case "Upper", []:
-            return 1, shape[1] - 1
-        case "Upper", [int(k)]:
-            return k, shape[1] - 1
-        case "Lower", []:
-            return 1 - shape[0], -1
-        case "Lower", [int(k)]:
-            return 1 - shape[0], -k
-        case "Band", [int(lower), int(upper)]:
-            return -lower, upper
-    return None
+def _meet(one: Whole, other: Whole, shape: Shape) -> Whole:
+    """What two regions have in common."""
+    everything = _everything(shape)
+    if other in (everything, one):
+        return one
+    if one == everything:
+        return other
+    match one, other:
+        case Diagonals(), Diagonals():
+            return Diagonals(max(one.first, other.first), min(one.last, other.last))
+        case Box(), Box():
+            return Box(tuple(map(_common, one.indices, other.indices)))
+        case Run(), Run():
+            return Run(_common(one.indices, other.indices))
+        case (Blocks(rows, columns), Diagonals(0, 0)) | (Diagonals(0, 0), Blocks(rows, columns)) if rows == columns:
+            return Diagonals(0, 0)
+    for point, region in ((one, other), (other, one)):
+        if isinstance(point, Box) and _number(point, shape) <= 1:
+            if not _number(point, shape) or _holds(region, tuple(indices[0] for indices in point.indices), shape):
+                return point
+            return Box((range(0),) * len(shape))
+    raise NoFormula
 
 
-def _integer(expression: Expression) -> int | None:
-    match expression:
-        case Constant(int(value)):
-            return value
-        case Operation("-", (Constant(int(value)),)):
-            return -value
-    return None
+def _common(one: range, other: range) -> range:
+    """What two ascending ranges have in common: Chinese remainders."""
+    shared = math.gcd(one.step, other.step)
+    apart = other.start - one.start
+    if apart % shared:
+        return range(0)
+    step = one.step * other.step // shared
+    modulus = other.step // shared
+    start = one.start + one.step * (apart // shared * pow(one.step // shared, -1, modulus) % modulus)
+    start += max(0, -((start - max(one.start, other.start)) // step)) * step
+    return range(start, min(one.stop, other.stop), step)
+
+
+def _holds(region: Whole, entry: tuple[int, ...], shape: Shape) -> bool:
+    match region:
+        case Box(ranges):
+            return all(index in indices for index, indices in zip(entry, ranges, strict=True))
+        case Run(run):
+            flat = 0
+            for index, size in zip(entry, shape, strict=True):
+                flat = flat * size + index
+            return flat in run
+        case Diagonals(first, last):
+            return first <= entry[1] - entry[0] <= last
+        case Blocks(rows, columns):
+            return entry[0] // rows == entry[1] // columns

@@ -13,7 +13,7 @@ from wdsl.diagnostics import Diagnostic, Label, in_order
 from wdsl.network.graph import WHOLE, Equation, Layer, Network, Tie, View, WeightName
 from wdsl.record import Record
 from wdsl.source import Span
-from wdsl.weights.counts import Counts, closed_form
+from wdsl.weights.counts import Counts, closed_form, names_nothing
 
 Stated: TypeAlias = Sequence[tuple[Equation, ex.Expression]]
 """Equations, with their expressions for the runtime."""
@@ -199,7 +199,7 @@ def _solve(
         frozen |= {name for name in component.members if not weights[name][0].trainable}
         problems += _half_frozen(component, own, frozen)
     problems += _said_twice(component, own)
-    counts = _closed_form(stated, shapes[owner], len(component.members)) if views else None
+    counts = _closed_form(stated, shapes[owner], parameters, len(component.members)) if views else None
     size = math.prod(shapes[owner]) if views else sum(map(math.prod, shapes.values()))
     free: Mapping[WeightName, int] = {}
     nonzero: Mapping[WeightName, int] = {}
@@ -209,9 +209,9 @@ def _solve(
         found = [
             Diagnostic("W0503", f"`{each.text}` names no entry", each.span)
             for each, expression in stated
-            if each.kind == "zero" and (alone := closed_form([expression], shapes[owner])) and alone.nonzero == size
+            if each.kind in ("zero", "fixed") and names_nothing(expression, shapes[owner], parameters)
         ]
-        found += _superfluous(stated, shapes[owner])
+        found += _superfluous(stated, shapes[owner], parameters)
     elif size > MAX_ENTRIES:
         problems.append(
             Diagnostic(
@@ -220,7 +220,7 @@ def _solve(
                 if len(shapes) == 1
                 else f"`{owner}` and what it is tied to have {size:,} entries, too many to solve these annotations",
                 stated[0][0].span if stated else component.ties[0].span,
-                f"annotations that mix are solved entry by entry, up to {MAX_ENTRIES:,}",
+                f"no formula counts them, and entry by entry goes up to {MAX_ENTRIES:,}",
             )
         )
     else:
@@ -264,7 +264,9 @@ def _solve(
     return structures
 
 
-def _closed_form(stated: Stated, shape: tuple[int, ...], members: int) -> Counts | None:
+def _closed_form(
+    stated: Stated, shape: tuple[int, ...], parameters: Mapping[str, Any], members: int
+) -> Counts | None:
     """The counts of a component whose equations are the owner's, or None if it takes a look at the entries."""
     whole = [expression for _, expression in stated]
     kept = [expression for each, expression in stated if each.mechanism != "initial"]
@@ -274,8 +276,8 @@ def _closed_form(stated: Stated, shape: tuple[int, ...], members: int) -> Counts
     rest_is_equal = any(each.kind == "equal" for each, _ in stated) and len(stored) < len(whole)
     if constants and (members > 1 or rest_is_equal):
         return None
-    of_stored, of_kept = closed_form(stored, shape), closed_form(kept, shape)
-    if of_stored and of_kept and closed_form(whole, shape):
+    of_stored, of_kept, of_whole = (closed_form(each, shape, parameters) for each in (stored, kept, whole))
+    if of_stored and of_kept and of_whole:
         return Counts(of_stored.free, of_kept.nonzero)
     return None
 
@@ -317,14 +319,16 @@ def _said_twice(component: _Component, own: Mapping[WeightName, list[Equation]])
     return found
 
 
-def _superfluous(stated: Stated, shape: tuple[int, ...]) -> list[Diagnostic]:
+def _superfluous(stated: Stated, shape: tuple[int, ...], parameters: Mapping[str, Any]) -> list[Diagnostic]:
     """A warning for each equation without which as much is free, and not zero: then all is as it was."""
     left = sorted(stated, key=lambda each: each[0].span.start)
     found = []
     for one in reversed(left):
         rest = [each for each in left if each is not one]
-        counts = [closed_form([expression for _, expression in some], shape) for some in (left, rest)]
-        if rest and one[0].kind != "frozen" and counts[0] == counts[1] is not None:
+        counts = [closed_form([expression for _, expression in some], shape, parameters) for some in (left, rest)]
+        # What an `equal` leaves out to the one side is one number more, or what is fixed: as many are free.
+        leaves_out = one[0].kind == "fixed" and any(each.kind == "equal" for each, _ in rest)
+        if rest and one[0].kind != "frozen" and not leaves_out and counts[0] == counts[1] is not None:
             left = rest
             found.append(adds_nothing(one[0]))
     return found

@@ -1,0 +1,80 @@
+"""What has a formula takes no memory: a kernel of 268 million entries is checked in the room of one of 256."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("resource")  # not on Windows
+
+CODE = """
+import resource, sys
+from wdsl.tools.cli import main
+try:
+    main(["check", sys.argv[1]], standalone_mode=False)
+except SystemExit as end:
+    assert not end.code, end.code
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1))
+"""
+ROOM = 50 * 1024
+"""In KiB. The entries of the large kernel, as the smallest numbers that there are, would take five times as much."""
+
+
+def peak(path: Path, size: int, annotations: str) -> int:
+    """The most memory that a check of a network takes, in KiB."""
+    path.write_text(f"""\
+network Net(n: int = {size}) {{
+    input x: [n]
+    layer other = Dense(n)
+    layer mix = Dense(n) {annotations}
+    output y = x -> other -> mix
+}}
+""")
+    ran = subprocess.run([sys.executable, "-c", CODE, str(path)], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return int(ran.stdout.split()[-1])
+
+
+@cache
+def little(folder: Path, annotations: str = "symmetric") -> int:
+    return peak(folder / "small.wnet", 16, annotations)
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        "symmetric",
+        "skew",
+        "equal",
+        "equal[rows]",
+        "equal[antidiagonals]",
+        "equal[diagonal, not diagonal]",
+        "zero",
+        "zero[diagonal]",
+        "zero[not band(1, 1)]",
+        "zero[not blocks(3, 5)]",
+        "zero[::3, 7:99]",
+        "zero[(0, :), (3:9, -1)]",
+        "fixed[(0:9, ::2)] = 0.5",
+        "zero[lower], fixed[diagonal] = 1.0",
+        "equal, zero[diagonal]",
+        "symmetric, zero[diagonal]",
+        "symmetric, zero[not band(n // 4, n // 4)]",
+        "frozen",
+        "tie(other.kernel.T)",
+        "zero[diagonal] via mask",
+    ],
+)
+def test_a_formula_takes_no_memory(annotations: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    large = peak(tmp_path / "large.wnet", 16384, annotations)
+    assert abs(large - little(tmp_path_factory.getbasetemp())) < ROOM
+
+
+def test_the_test_would_see_it(tmp_path: Path) -> None:
+    """What is solved entry by entry does take memory, at an eighth of the size."""
+    many = peak(tmp_path / "net.wnet", 2048, "zero[where (i + j) % 3 == 0]")
+    assert many - little(tmp_path) > ROOM
