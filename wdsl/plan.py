@@ -136,11 +136,8 @@ def _share(owner: Structure, variable: str, network: graph.Network) -> Step:
     arguments: list[ex.Expression] = [_shape(owner.weight.shape)]
     if owner.equations:
         arguments.append(ex.Sequence(owner.equations, list))
-    keywords = [
-        (name, value)
-        for name, value in (("initializer", _initializer(owner)), ("regularizer", _regularizer(owner)))
-        if value is not None
-    ]
+    values = (("initializer", _initializer(owner)), ("regularizer", _regularizer(owner)), ("fans", _fans(owner)))
+    keywords = [(name, value) for name, value in values if value is not None]
     keywords += [(name, owner.layer.given[name][0]) for name in ("trainable", "dtype") if name in owner.layer.given]
     return _beside_input("Shared", arguments, keywords, owner, variable, network)
 
@@ -152,7 +149,7 @@ def _couple(members: tuple[Structure, ...], variable: str, network: graph.Networ
         ex.Mapped(tuple((str(each.name), ex.Sequence(each.equations, list)) for each in members if each.equations)),
     ]
     keywords: list[tuple[str, ex.Expression]] = []
-    for name, argument in (("initializers", _initializer), ("regularizers", _regularizer)):
+    for name, argument in (("initializers", _initializer), ("regularizers", _regularizer), ("fans", _fans)):
         given = [(str(each.name), value) for each in members if (value := argument(each)) is not None]
         if given:
             keywords.append((name, ex.Mapped(tuple(given))))
@@ -174,6 +171,12 @@ def _initializer(structure: Structure) -> ex.Expression | None:
 def _regularizer(structure: Structure) -> ex.Expression | None:
     argument, given = structure.weight.regularizer, structure.layer.given
     return given[argument][0] if argument and argument in given else None
+
+
+def _fans(structure: Structure) -> ex.Expression | None:
+    """The axes of inputs and outputs, if they are not what an initializer takes them to be."""
+    fans = structure.weight.fans
+    return ex.Sequence(tuple(map(_shape, fans))) if fans and fans != ((0,), (1,)) else None
 
 
 def _beside_input(

@@ -21,8 +21,11 @@ _TERMS = rf"{_TERM}(,{_TERM})*(->{_TERM})?"
 
 def dense_shapes(
     equation: str, bias_axes: str | None, input_shape: Shape, output_shape: Shape
-) -> tuple[Shape, Shape | None, Shape]:
-    """The shapes of the kernel, the bias (if there is one) and the output of an `EinsumDense`."""
+) -> tuple[Shape, Shape | None, Shape, tuple[tuple[int, ...], tuple[int, ...]]]:
+    """The shapes of the kernel, the bias (if there is one) and the output of an `EinsumDense`.
+
+    The last is which axes of the kernel are inputs, and which are outputs, as Keras tells them apart.
+    """
     plain = equation.replace("...", "0")
     match = next((found for form in _FORMS if (found := re.match(form, plain))), None)
     if match is None:
@@ -78,7 +81,11 @@ def dense_shapes(
         first = min(outputs.find(letter) for letter in bias_axes)
         bias_shape = tuple(output_sizes[letter] if letter in bias_axes else 1 for letter in outputs[first:])
         bias_shape += (1,) * (0 if left else elided)
-    return tuple(kernel_shape), bias_shape, output
+    inner, outer = (
+        tuple(axis for axis, letter in enumerate(kernel) if (letter in output_sizes) == is_output)
+        for is_output in (False, True)
+    )
+    return tuple(kernel_shape), bias_shape, output, (inner, outer)
 
 
 def einsum_shape(subscripts: str, shapes: Sequence[Shape]) -> Shape:

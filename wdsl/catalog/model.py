@@ -78,6 +78,8 @@ class Weight(Record):
     initializer: str | None
     regularizer: str | None
     constraint: str | None
+    fans: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+    """The axes of inputs and of outputs, where they are not what an initializer takes them to be by itself."""
 
 
 class Inferred(Record):

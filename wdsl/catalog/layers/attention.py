@@ -53,7 +53,8 @@ def _check(layer: Layer, a: Values, query: Shape, value: Shape, key: Shape) -> N
 
 def _projection(a: Values, name: str, bound: tuple[Size, ...], free: tuple[Size, ...]) -> tuple[Weight, ...]:
     needs = "the last axis of each input"
-    kernel = weight(a, f"{name}.kernel", (*bound, *free), "kernel", needs=needs)
+    fans = tuple(range(len(bound))), tuple(range(len(bound), len(bound) + len(free)))
+    kernel = weight(a, f"{name}.kernel", (*bound, *free), "kernel", needs=needs).replace(fans=fans)
     return (kernel, weight(a, f"{name}.bias", free, "bias", needs=needs)) if a["use_bias"] else (kernel,)
 
 

@@ -36,11 +36,11 @@ def dense(layer: Layer, a: Values, call: Values) -> Inferred:
 def einsum_dense(layer: Layer, a: Values, call: Values) -> Inferred:
     """`EinsumDense`: the kernel's shape is what its equation leaves open."""
     x: TensorSpec = call["inputs"]
-    kernel_shape, bias_shape, output_shape = dense_shapes(
+    kernel_shape, bias_shape, output_shape, fans = dense_shapes(
         a["equation"], a["bias_axes"], x.shape, as_tuple(a["output_shape"])
     )
     needs = "each axis that the equation gives the weight"
-    kernel = weight(a, "kernel", kernel_shape, "kernel", needs=needs)
+    kernel = weight(a, "kernel", kernel_shape, "kernel", needs=needs).replace(fans=fans)
     bias = () if bias_shape is None else (weight(a, "bias", bias_shape, "bias", needs=needs),)
     output = TensorSpec(output_shape, compute_dtype(a))
     return Inferred(output, with_lora(a, kernel, bias, "lora_kernel"))
