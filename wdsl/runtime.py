@@ -399,11 +399,12 @@ def drawing_later() -> Iterator[None]:
 
 
 def refuse(method: str, name: str, *args: Any, **kwargs: Any) -> None:
-    """What `quantize` and `enable_lora` do; Keras goes on with the next layer."""
-    raise NotImplementedError(
-        f"`{method}` leaves layer {name!r} as it is: its weights have structure, "
-        f"which would not stay exact."
-    )
+    """What `quantize` and `enable_lora` of a layer do whose weights have structure."""
+    said = f"leaves layer {name!r} as it is: its weights have structure, which would"
+    modes = {kwargs.get("mode"), getattr(kwargs.get("config"), "mode", None), *args}
+    if modes & {"gptq", "awq"}:  # Keras would go on with the layer all the same
+        raise ValueError(f"`{method}` {said} break; leave it out, by `filters`.")
+    raise NotImplementedError(f"`{method}` {said} break.")  # Keras skips the layer
 
 
 def signature_with_tied(call: Callable[..., Any]) -> inspect.Signature:
