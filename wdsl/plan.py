@@ -174,13 +174,8 @@ def _share(owner: Structure, variable: str, network: graph.Network) -> Step:
     arguments: list[ex.Expression] = [_shape(owner.weight.shape)]
     if owner.equations:
         arguments.append(ex.Sequence(owner.equations, list))
-    keywords = [
-        (name, value)
-        for name, value in (("initializer", _initializer(owner)), ("regularizer", _regularizer(owner)))
-        if value is not None
-    ]
-    if fans := _fans(owner):
-        keywords.append(("fans", fans))
+    values = (("initializer", _initializer(owner)), ("regularizer", _regularizer(owner)), ("fans", _fans(owner)))
+    keywords = [(name, value) for name, value in values if value is not None]
     keywords += [(name, owner.layer.given[name][0]) for name in ("trainable", "dtype") if name in owner.layer.given]
     return _beside_input("Shared", arguments, keywords, owner, variable, network)
 

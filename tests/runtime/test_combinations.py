@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import dtype_policies, layers
 
+import wdsl
 from wdsl.runtime import Shared, Structured, effective_weights
 from wdsl.structure import Diagonal, Equal, Flat, Symmetric, Tied, Zero
 
@@ -208,3 +209,23 @@ def test_a_constraint_of_another_weight_is_as_ever():
     assert (layer.layer.bias.numpy() == 0).all()
     (kernel,) = effective_weights(model).values()
     assert (kernel == kernel.T).all()
+
+
+def test_lora_beside_another_weight_with_structure():
+    """`lora_rank` adds to the kernel alone; a bias with structure does not mind."""
+    model = wdsl.loads("""
+        network Net {
+            input x: [4]
+            layer a = Dense(3, lora_rank=2) { bias: equal }
+            output y = x -> a
+        }
+    """).to_keras()
+    model.compile(keras.optimizers.SGD(0.5), "mse")
+    kernel = model.get_layer("a").layer._kernel.numpy()
+    for _ in range(2):
+        model.train_on_batch(normal(8, 4), normal(8, 3))
+    (bias,) = effective_weights(model).values()
+    assert len(set(bias)) == 1
+    assert bias[0] != 0
+    np.testing.assert_array_equal(model.get_layer("a").layer._kernel, kernel)
+    assert model.get_layer("a").layer.lora_kernel_b.numpy().any()

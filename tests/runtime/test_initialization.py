@@ -6,6 +6,7 @@ import pytest
 from keras import initializers, layers, ops
 from scipy import stats
 
+import wdsl
 from wdsl.runtime import Averaged, Shared, Structured, Via, effective_weights
 from wdsl.structure import (
     Axis,
@@ -231,3 +232,61 @@ def test_a_shared_weight_counts_the_axes_that_it_is_told():
     masked = Zero(Where(lambda i, j, k: (i + 3 * j + 7 * k) % 10 != 0), Flat(0))
     weight = Shared((300, 20, 10), [masked], initializer)(np.zeros((1, 1))).numpy()
     np.testing.assert_allclose(weight[weight != 0].std(), np.sqrt(1 / 30), rtol=0.02)
+
+
+TIES = {
+    "Dense(4": "[6]",
+    "Conv2D(3, 2": "[6, 6, 2]",
+    "Conv2DTranspose(3, 2": "[6, 6, 2]",
+    "DepthwiseConv2D(2": "[6, 6, 2]",
+    'EinsumDense("abc,cde->abde", [5, 2, 3]': "[5, 4]",
+    'EinsumDense("abc,dbc->ad", 7': "[2, 3]",
+    "MultiHeadAttention(2, 3": "[5, 4]",
+}
+
+
+@pytest.mark.parametrize("initializer", ["GlorotUniform(seed=1)", "HeNormal(seed=1)", "RandomNormal(seed=1)"])
+@pytest.mark.parametrize("construct", TIES)
+def test_a_tied_weight_is_drawn_as_its_owner_would(construct, initializer):
+    """To the bit: for a layer of which the kernel has three axes, the initializer must be told what is an input."""
+    name, role = "kernel", "kernel"
+    if construct.startswith("Depthwise"):
+        role = "depthwise"
+    if construct.startswith("Multi"):
+        name = "query.kernel"
+    apply = "{0}(x, x)" if construct.startswith("Multi") else "x -> {0}"
+
+    def kernels(tie, further=""):
+        text = f"""
+            network Net {{
+                input x: {TIES[construct]}
+                layer own = {construct}, {role}_initializer={initializer}) {further}
+                layer use = {construct}) {tie}
+                output y = {apply.format("own")}
+                output z = {apply.format("use")}
+            }}
+        """
+        return wdsl.effective_weights(wdsl.loads(text).to_keras())
+
+    tied = kernels(f"{{ {name}: tie(own.{name}) }}")
+    alone = kernels("", f"{{ {name}: frozen }}")
+    np.testing.assert_array_equal(tied[f"own.{name}"], alone[f"own.{name}"])
+    np.testing.assert_array_equal(tied[f"use.{name}"], alone[f"own.{name}"])
+
+
+def test_coupled_weights_are_drawn_as_their_owners_would():
+    """Ties of parts too; what is not tied is drawn as if the layer stood alone."""
+    text = """
+        network Net {{
+            input x: [5, 4]
+            layer own = MultiHeadAttention(2, 3, kernel_initializer=HeNormal(seed=1)) {{ query.kernel: {0} }}
+            layer use = MultiHeadAttention(2, 3) {{ {1} }}
+            output y = own(x, x)
+            output z = use(x, x)
+        }}
+    """
+    alone, coupled = (
+        wdsl.effective_weights(wdsl.loads(text.format(*words)).to_keras())["own.query.kernel"].ravel()
+        for words in (("frozen", ""), ("tie[(0, 0, 0)](use.query.kernel[1, 1, 1])", ""))
+    )
+    np.testing.assert_array_equal(alone[1:], coupled[1:])

@@ -148,10 +148,8 @@ class Reader:
         if weight is None:
             self.unknown_weight(layer, name, span)
             return
-        if not weight.trainable and layer.arguments.get("trainable", True):
-            self.error("E0508", f"`{layer.name}.{name}` is not trained: the layer sets it itself", span)
-            return
-        for argument in (weight.constraint, "lora_rank"):
+        # LoRA adds to the main weight, and to no other.
+        for argument in (weight.constraint, "lora_rank" if name == layer.row.main_weight else None):
             if argument and argument in layer.given and layer.arguments[argument] is not None:
                 self.error(
                     "E0508",
@@ -161,6 +159,9 @@ class Reader:
                     labels=(Label(annotations[0].span, "annotated here"),),
                 )
                 return
+        if not weight.trainable and layer.arguments.get("trainable", True):
+            self.error("E0508", f"`{layer.name}.{name}` is not trained: the layer sets it itself", span)
+            return
         for annotation in annotations:
             self.annotation(layer, weight, annotation)
 
@@ -380,6 +381,16 @@ class Reader:
             mirrored = view == View(TRANSPOSED) and region is None and len(weight.shape) == 2
             equation = ex.Call(ex.Symbol("Symmetric")) if mirrored else tie_of(view, "", region)
             self.equations.append(Equation(name, "symmetric" if mirrored else "tie", equation, text, annotation.span))
+            return
+        constraint = reference.constraint
+        if constraint and constraint in owner.given and owner.arguments[constraint] is not None:
+            self.error(
+                "E0508",
+                f"`{constraint}` is about a variable of `{owner.name}`, and `{other}` is none once it is tied",
+                owner.given[constraint][1],
+                "given here",
+                labels=(Label(annotation.span, "tied here"),),
+            )
             return
         for part, whole in ((reference, owner), *(((weight, layer),) if region is not None else ())):
             if part.name == "bias" and whole.arguments.get("unit_forget_bias"):

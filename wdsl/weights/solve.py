@@ -322,7 +322,9 @@ def _superfluous(stated: Stated, shape: tuple[int, ...], parameters: Mapping[str
     for one in reversed(left):
         rest = [each for each in left if each is not one]
         counts = [closed_form([expression for _, expression in some], shape, parameters) for some in (left, rest)]
-        if rest and one[0].kind != "frozen" and counts[0] == counts[1] is not None:
+        # What an `equal` leaves out to the one side is one number more, or what is fixed: as many are free.
+        leaves_out = one[0].kind == "fixed" and any(each.kind == "equal" for each, _ in rest)
+        if rest and one[0].kind != "frozen" and not leaves_out and counts[0] == counts[1] is not None:
             left = rest
             found.append(adds_nothing(one[0]))
     return found
