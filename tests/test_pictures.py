@@ -10,7 +10,7 @@ import pytest
 import wdsl
 from wdsl.tools import pictures
 
-SPECS = sorted((Path(__file__).parents[1] / "specs").glob("*.wnet"))
+SPECS = sorted((Path(__file__).parents[1] / "specs").rglob("*.wnet"))
 
 
 def painted(net: wdsl.Net) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ from wdsl.tools.cli import main
 
 keras = pytest.importorskip("keras")
 
-SPECS = sorted((Path(__file__).parents[1] / "specs").glob("*.wnet"))
+SPECS = sorted((Path(__file__).parents[1] / "specs").rglob("*.wnet"))
 
 TEXT = """
 network Net {

@@ -19,7 +19,7 @@ keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
 FOLDER = Path(__file__).parents[2] / "specs"
-SPECS = sorted(FOLDER.glob("*.wnet"))
+SPECS = sorted(FOLDER.rglob("*.wnet"))
 
 # Networks whose structure, shapes and names follow from their parameters.
 FURTHER: dict[str, tuple[str, Mapping[str, Any]]] = {
@@ -209,7 +209,7 @@ Observed = tuple[list[tuple[str, np.ndarray[Any, Any]]], list[Any], list[Any]]
 
 def observe(net: wdsl.Net, make: Callable[[], Any]) -> Observed:
     """The weights by their paths, the outputs, and the gradients, of a model made with a known seed."""
-    keras.utils.clear_session()  # Keras numbers what has no name
+    keras.utils.clear_session(free_memory=False)  # Keras numbers what has no name
     keras.utils.set_random_seed(42)
     model = make()
     weights = [(weight.path, weight.numpy()) for weight in model.weights]

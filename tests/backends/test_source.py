@@ -19,7 +19,7 @@ from wdsl.backends import definitions, python
 from wdsl.plan import CAPITALS
 
 ROOT = Path(__file__).parents[2]
-SPECS = sorted((ROOT / "specs").glob("*.wnet"))
+SPECS = sorted((ROOT / "specs").rglob("*.wnet"))
 LINT = ("check", "--isolated", "--line-length", "88", "--select", "E,F,W,I,UP,B,PIE,RET,SIM", "--ignore", "E501")
 """E501 is about the spec in the docstring, whose lines are as long as they are."""
 

@@ -1,4 +1,4 @@
-"""Every stage of every file in specs/, to the character."""
+"""Every stage of every file in specs/ and specs/recipes/, to the character."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import wdsl
 
 ROOT = Path(__file__).parents[2]
-SPECS = sorted((ROOT / "specs").glob("*.wnet"))
+SPECS = sorted(path.relative_to(ROOT / "specs") for path in (ROOT / "specs").rglob("*.wnet"))
 
 EXTENSIONS = {
     "tokens": "txt",
@@ -34,5 +34,5 @@ def test_every_stage_is_covered() -> None:
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.stem)
 def test_stage(spec: Path, stage: str, golden: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    net = wdsl.load(f"specs/{spec.name}")
-    golden(f"{spec.stem}/{stage}.{EXTENSIONS[stage]}", net.emit(stage))
+    net = wdsl.load(f"specs/{spec.as_posix()}")
+    golden(f"{spec.with_suffix('').as_posix()}/{stage}.{EXTENSIONS[stage]}", net.emit(stage))

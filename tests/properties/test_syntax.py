@@ -18,7 +18,7 @@ from wdsl.syntax.parser import parse
 from wdsl.syntax.printer import print_file
 
 ROOT = Path(__file__).parents[2]
-SPECS = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "specs").glob("*.wnet"))]
+SPECS = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "specs").rglob("*.wnet"))]
 WHOLE_LANGUAGE = """
 wnet 1
 import "blocks/attention.wnet" as attention

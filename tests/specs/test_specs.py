@@ -1,4 +1,4 @@
-"""The files of specs/, each built, compiled, trained, saved, and read from outside.
+"""The files of specs/ and specs/recipes/, each built, compiled, trained, saved, and read from outside.
 
 A weight is read from what a layer answers: its activation made linear and its biases zero, it is fed the
 identity, or an impulse, and what comes out is the kernel, to the bit.
@@ -22,7 +22,7 @@ import wdsl
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
-SPECS = {path.stem: path for path in sorted((Path(__file__).parents[2] / "specs").glob("*.wnet"))}
+SPECS = {path.stem: path for path in sorted((Path(__file__).parents[2] / "specs").rglob("*.wnet"))}
 TIME = 6
 """How many steps stand for an unknown size."""
 
@@ -328,6 +328,130 @@ def connectome(model: Any) -> None:
     assert len(np.unique(kernel)) == 1 + len(found)
 
 
+def equal_start(model: Any) -> None:
+    kernel = dense(model, "weigh")
+    assert kernel.shape == (6, 1)
+    # All ones, until the first step makes of them what they were all along: six numbers.
+    assert (kernel == 1).all() or len(np.unique(kernel)) == 6
+    assert model.count_params() == 6
+
+
+def equal_filled(model: Any) -> None:
+    kernel = dense(model, "inhibit")
+    assert kernel.shape == (12, 12)
+    assert len(np.unique(kernel)) == 1
+    assert kernel[0, 0] != 0
+    assert len(np.unique(dense(model, "drive"))) == 16 * 12
+    assert model.get_layer("inhibit").count_params() == 1
+
+
+def equal_averaged(model: Any) -> None:
+    kernel = dense(model, "above")
+    assert kernel.shape == (8, 4)
+    assert (kernel == kernel[:, :1]).all()
+    assert len(np.unique(kernel)) == 8
+    # All essays have the units in the same order.
+    steps = np.diff(np.asarray(model(np.random.default_rng(2).normal(size=(50, 12)).astype("float32"))), axis=-1)
+    assert ((steps > -1e-6).all(axis=0) | (steps < 1e-6).all(axis=0)).all()
+    assert model.get_layer("above").count_params() == 8 + 4
+
+
+def tie_two_dense(model: Any) -> None:
+    kernel = dense(model, "read_ours")
+    assert (dense(model, "read_theirs") == kernel).all()
+    assert len(np.unique(kernel)) == 24 * 6
+    assert model.count_params() == 24 * 6 + 6 + 6 + 6 + 1
+
+
+def filters(model: Any, name: str, step: int) -> Array:
+    """The kernel of a 3 × 3 convolution that sees every `step`-th pixel of one channel of 12 × 12."""
+    impulse = np.zeros((1, 12, 12, 1), "float32")
+    impulse[0, 6, 6] = 1
+    around = slice(6 + step, 6 - step - 1, -step)
+    return reply(model, name, lambda x: impulse)[0, around, around]
+
+
+def tie_two_convolutions(model: Any) -> None:
+    small, large = filters(model, "small", 1), filters(model, "large", 2)
+    assert small.shape == (3, 3, 4)
+    assert (small == large).all()
+    assert len(np.unique(small)) == 36
+    assert model.get_layer("large").count_params() == 4
+
+
+def tie_saved(model: Any) -> None:
+    kernel = dense(model, "step1")
+    assert (dense(model, "step2") == kernel).all()
+    assert (dense(model, "step3") == kernel).all()
+    assert len(np.unique(kernel)) == 20 * 20
+    assert model.count_params() == 12 * 20 + 20 * 20 + 3 * 20 + 20 * 12
+
+
+def tie_dense_and_convolution(model: Any) -> None:
+    kernel = dense(model, "describe")
+    assert kernel.shape == (25, 6)
+    impulses = np.zeros((25, 10, 10, 1), "float32")
+    impulses[np.arange(25), np.arange(25) // 5, np.arange(25) % 5] = 1
+    # Pixel p of the place in the corner is what entry p of a crop is.
+    assert (reply(model, "everywhere", lambda x: impulses)[:, 0, 0] == kernel).all()
+    assert model.count_params() == 25 * 6
+    _, scene = data("tie_dense_and_convolution", 11)
+    likeness = np.asarray(model([scene[:, 2:7, 4:9], scene]))
+    descriptions = np.tanh(scene[:, 2:7, 4:9].reshape(-1, 25) @ kernel)
+    np.testing.assert_allclose(likeness[:, 2, 4], (descriptions**2).sum(-1), rtol=1e-4)
+
+
+def tie_applied_twice(model: Any) -> None:
+    known, doubtful = data("tie_applied_twice", 11)
+    assert (np.asarray(model([known, doubtful])) == np.asarray(model([doubtful, known]))).all()
+    np.testing.assert_allclose(model([known, known]), 1, rtol=1e-5)
+    assert np.ptp(np.asarray(model([known, doubtful]))) > 0
+    assert model.count_params() == model.get_layer("describe").count_params() == 5 * 2 * 8 + 8
+
+
+def symmetric_packed(model: Any) -> None:
+    kernel = dense(model, "metric")
+    assert (kernel == kernel.T).all()
+    assert len(np.unique(kernel)) == model.count_params() == 10 * 11 // 2
+    x, y = data("symmetric_packed", 11)
+    np.testing.assert_allclose(np.asarray(model([x, y]))[:, 0], ((x - y) @ kernel * (x - y)).sum(-1), rtol=1e-3)
+
+
+def symmetric_placed(model: Any) -> None:
+    move, stay = dense(model, "move"), dense(model, "stay")
+    assert (move == move.T).all()
+    assert ((move == 0) == np.eye(9, dtype=bool)).all()
+    assert len(np.unique(move)) == 1 + 9 * 8 // 2
+    assert ((stay != 0) == np.eye(9, dtype=bool)).all()
+    assert model.count_params() == 9 * 8 // 2 + 9 + 9
+
+
+def symmetric_masked(model: Any) -> None:
+    kernel = dense(model, "whiten")
+    assert (kernel == kernel.T).all()
+    assert len(np.unique(kernel)) == 4 * 5 // 2
+    (stored,) = model.get_layer("whiten").get_weights()
+    assert stored.shape == (4, 4)
+    assert (np.triu(stored) == np.triu(kernel)).all()
+
+
+def zero_by_constraint(model: Any) -> None:
+    kernel = dense(model, "weigh")
+    assert np.argwhere(kernel == 0).tolist() == [[0, 1], [3, 0], [3, 2], [7, 3]]
+    stored = next(each for each in model.get_layer("weigh").weights if each.shape == (10, 4)).numpy()
+    assert (stored == kernel).all()
+
+
+def zero_by_mask(model: Any) -> None:
+    kernel = dense(model, "hear")
+    ears = np.kron(np.eye(2, dtype=bool), np.ones((6, 5), bool))
+    ears[[0, 2, 8], [3, 1, 6]] = False
+    assert ((kernel != 0) == ears).all()
+    stored = next(each for each in model.get_layer("hear").weights if each.shape == (12, 10)).numpy()
+    assert (stored[[0, 2, 8], [3, 1, 6]] == 0).all()
+    assert (stored[ears] == kernel[ears]).all()
+
+
 PROMISES: dict[str, Callable[[Any], None]] = {
     each.__name__: each
     for each in (
@@ -349,6 +473,19 @@ PROMISES: dict[str, Callable[[Any], None]] = {
         two_mechanisms,
         shared_filters,
         connectome,
+        equal_start,
+        equal_filled,
+        equal_averaged,
+        tie_two_dense,
+        tie_two_convolutions,
+        tie_saved,
+        tie_dense_and_convolution,
+        tie_applied_twice,
+        symmetric_packed,
+        symmetric_placed,
+        symmetric_masked,
+        zero_by_constraint,
+        zero_by_mask,
     )
 }
 
@@ -357,11 +494,28 @@ def test_every_spec_promises_something() -> None:
     assert set(PROMISES) == set(SPECS)
 
 
-@pytest.mark.parametrize("name", ["tied_autoencoder", "hopfield", "banded", "lenet5"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tied_autoencoder",
+        "hopfield",
+        "banded",
+        "lenet5",
+        "equal_averaged",
+        "tie_two_dense",
+        "tie_two_convolutions",
+        "tie_saved",
+        "tie_dense_and_convolution",
+        "symmetric_packed",
+        "symmetric_placed",
+        "symmetric_masked",
+        "zero_by_constraint",
+    ],
+)
 def test_a_plain_network_does_not_keep_the_promise(name: str) -> None:
     """What is read from outside is not so by itself."""
     text = SPECS[name].read_text()
-    plain = re.sub(r"(?m)(^    layer .*\)) (tie|symmetric|zero)(\[\n(.*\n)*?    \]|.*)", r"\1", text)
+    plain = re.sub(r"(?m)(^    layer .*\)) (tie|symmetric|zero|equal)([\[(]\n(.*\n)*?    [\])]|.*)", r"\1", text)
     assert plain != text
     with pytest.raises(AssertionError):
         PROMISES[name](wdsl.loads(plain).to_keras())
