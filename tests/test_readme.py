@@ -3,6 +3,7 @@
 What a fenced block says after its three backticks tells what happens to it:
 
     wnet [FILE]      compiles without a word, and is written to FILE for the blocks below it
+    wnet of FILE     is what stands in FILE
     wnet wrong FILE  has something wrong with it; a console block below shows what is said of it
     python           is run; all of a document's blocks share their names
     text             is what the python block above it printed
@@ -69,6 +70,8 @@ class Document:
             case ["wnet", file]:
                 assert not said_of(block), report(said_of(block))
                 Path(file).write_text(block, encoding="utf-8")
+            case ["wnet", "of", file]:
+                return Path(file).read_text(encoding="utf-8")
             case ["wnet", "wrong", file]:
                 assert said_of(block), "nothing is wrong with it"
                 assert f"$ wdsl check {file}" in self.text, "no console block shows what is said of it"
@@ -158,6 +161,11 @@ def test_the_language_lists_what_the_catalogue_has() -> None:
     assert [name for name in names if f"`{name}`" not in text] == []
     _, _, listed = text.partition("## Functions")
     assert set(re.findall(r"`([A-Za-z]\w+)`", listed.partition("## Not yet")[0])) == set(names)
+
+
+def test_every_recipe_is_shown() -> None:
+    shown = re.findall(r"^```wnet of (.*)$", (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(shown) == sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("specs/recipes/*.wnet"))
 
 
 def test_the_readme_counts_the_layers() -> None:
