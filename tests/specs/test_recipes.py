@@ -5,6 +5,7 @@ That code stands in each test as people copy it, and is run in plain Keras besid
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,23 @@ UNUSED_KERNELS = pytest.mark.filterwarnings("ignore:Gradients do not exist")
 """Keras warns of the kernels that layers have made before they were given another."""
 
 
+def check_that_all_train_it(recipe: str, *tied: str) -> None:
+    """The gradient of a shared kernel is the sum of those that its layers would have, had each the kernel alone."""
+    model = net(recipe).to_keras()
+    text = (RECIPES / f"{recipe}.wnet").read_text(encoding="utf-8")
+    untied = wdsl.loads(re.sub(r" tie\(.*\)", "", text)).to_keras()
+    shared = weight(model, f"{tied[0]}.kernel")
+    for layer in untied.layers:
+        if hasattr(layer, "kernel"):
+            layer.kernel.assign(shared if layer.name in tied else model.get_layer(layer.name).kernel)
+    (theta,) = (each for each in model.trainable_weights if each.shape == shared.shape)
+    x = batch(model)
+    (one,) = gradients(model, x, [theta])
+    parts = gradients(untied, x, [untied.get_layer(name).kernel for name in tied])
+    assert all(part.any() for part in parts)
+    np.testing.assert_allclose(one, np.sum(parts, axis=0), rtol=1e-3, atol=1e-6)
+
+
 class SharedDense(keras.layers.Layer):
     """Circulates: two of these are believed to share, since the class and the weight's name are the same."""
 
@@ -225,6 +243,7 @@ def test_tie_two_dense() -> None:
     ours, theirs = (model.get_layer(name).get_weights() for name in ("read_ours", "read_theirs"))
     assert ([each.shape for each in ours], [each.shape for each in theirs]) == ([(6,)], [(6,)])
     assert (ours[0] != theirs[0]).all()
+    check_that_all_train_it("tie_two_dense", "read_ours", "read_theirs")
 
 
 class ConvolutionWith(keras.layers.Layer):
@@ -257,6 +276,7 @@ def test_tie_two_convolutions() -> None:
     after = weight(model, "small.kernel")
     assert (after != before).all()
     assert (after == weight(model, "large.kernel")).all()
+    check_that_all_train_it("tie_two_convolutions", "small", "large")
 
 
 class DenseWith(keras.layers.Dense):

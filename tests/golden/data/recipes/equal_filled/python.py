@@ -13,11 +13,11 @@ Written by wdsl from specs/recipes/equal_filled.wnet:
         input features: [16]
 
         layer drive   = Dense(units)
-        layer inhibit = Dense(units, use_bias=false) equal
+        layer inhibit = Dense(units, use_bias=false, kernel_initializer=Constant(0.1)) equal
 
         driven = features -> drive
-        active = relu(driven)
-        active = relu(driven - (active -> inhibit))
+        active = sigmoid(driven)
+        active = sigmoid(driven - (active -> inhibit))
         output class = active -> Dense(classes, activation=softmax)
     }
 """
@@ -34,7 +34,7 @@ from typing import Any, ClassVar
 
 import keras
 import numpy as np
-from keras import activations, layers, ops
+from keras import activations, initializers, layers, ops
 
 
 def Competition(units: int = 12, classes: int = 3) -> keras.Model:
@@ -51,12 +51,16 @@ def Competition(units: int = 12, classes: int = 3) -> keras.Model:
 
     drive = layers.Dense(units, name="drive")  # line 8
     inhibit = Structured(
-        layers.Dense(units, use_bias=False), {"kernel": [Equal()]}, name="inhibit"
+        layers.Dense(
+            units, use_bias=False, kernel_initializer=initializers.Constant(0.1)
+        ),
+        {"kernel": [Equal()]},
+        name="inhibit",
     )  # line 9
 
     driven = drive(features)  # line 11
-    active = activations.relu(driven)  # line 12
-    active = activations.relu(driven - inhibit(active))  # line 13
+    active = activations.sigmoid(driven)  # line 12
+    active = activations.sigmoid(driven - inhibit(active))  # line 13
     class_ = layers.Dense(classes, activation="softmax")(active)  # line 14
 
     return keras.Model(features, class_, name="Competition")
