@@ -229,9 +229,10 @@ class IndexMap:
     constant: np.ndarray | None
 
 
-def union(
-    size: int, merges: Iterable[Merge]
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+UnionFind = tuple[np.ndarray, np.ndarray | None, np.ndarray]
+
+
+def union(size: int, merges: Iterable[Merge]) -> UnionFind:
     """Merge entries into groups, by array operations.
 
     Returns, for each entry, the first entry of its group and its factor
@@ -277,14 +278,21 @@ def index_map(
 
     Raises ValueError if an entry would have two different values.
     """
-    equations, size = list(equations), math.prod(shape)
+    equations = list(equations)
     claims = [equation.known(shape) for equation in equations]
     known = np.zeros(shape, bool) | also_known
     for mask, _ in claims:
         known |= mask
-    first, factor, dead = union(
-        size, (m for equation in equations for m in equation.merges(shape, known))
-    )
+    merges = (m for equation in equations for m in equation.merges(shape, known))
+    return numbered(claims, union(math.prod(shape), merges), shape)
+
+
+def numbered(
+    claims: Iterable[tuple[np.ndarray, float]], groups: UnionFind, shape: Shape
+) -> IndexMap:
+    """Number the groups that no claim gives a value, by first entry in C order."""
+    size = math.prod(shape)
+    first, factor, dead = groups
     is_known, values = np.zeros(size, bool), np.zeros(size)
     is_known[first[dead]] = True
     for mask, value in claims:
@@ -368,23 +376,28 @@ class Expansion:
         # `reshape` is dense.
         return ops.take(ops.reshape(theta, (-1,)), self.slots, axis=0)
 
-    def reduce(self, weight: Any, initializer: Any) -> Any:
-        """The free parameters of a drawn weight: the first entry of each group.
+    def reduce(self, *drawn: tuple[Any, Any]) -> Any:
+        """The free parameters of drawn weights: the first entry of each group.
 
-        Where zeros leave less than the initializer counted on, the rest is scaled
-        up, so that outputs vary as much as they would without zeros.
+        With each weight comes its initializer. Where zeros leave less than that counted
+        on, the rest is scaled up, so that outputs vary as they would without zeros.
         """
-        if self.is_dense:
-            return weight
-        theta = ops.take(ops.reshape(weight, (-1,)), self.first_entries(), axis=0)
-        if isinstance(initializer, keras.initializers.VarianceScaling):
-            live = self.slots >= self.has_zeros
-            if self.constant is not None:
-                live = live | (self.constant != 0)
-            dense_fan = mean_fan(np.ones_like(live), initializer.mode)
-            scale = math.sqrt(dense_fan / mean_fan(live, initializer.mode))
-            theta = theta * scale
-        return theta
+        if self.is_dense and len(drawn) == 1:
+            return drawn[0][0]
+        live = self.slots.ravel() >= self.has_zeros
+        if self.constant is not None:
+            live = live | (self.constant.ravel() != 0)
+        parts, start = [], 0
+        for weight, initializer in drawn:
+            part, stop = ops.reshape(weight, (-1,)), start + math.prod(weight.shape)
+            if isinstance(initializer, keras.initializers.VarianceScaling):
+                mask = live[start:stop].reshape(weight.shape)
+                dense_fan = mean_fan(np.ones_like(mask), initializer.mode)
+                part = part * math.sqrt(dense_fan / mean_fan(mask, initializer.mode))
+            parts.append(part)
+            start = stop
+        flat = ops.concatenate(parts) if len(parts) > 1 else parts[0]
+        return ops.take(flat, self.first_entries(), axis=0)
 
     def first_entries(self) -> Indices:
         """Where each free parameter stands first in the weight."""
@@ -401,7 +414,7 @@ class Expansion:
         return layer.add_weight(
             name=name,
             shape=self.shape if self.is_dense else (self.size,),
-            initializer=lambda shape, dtype: ops.cast(self.reduce(*draw()), dtype),
+            initializer=lambda shape, dtype: ops.cast(self.reduce(draw()), dtype),
             trainable=self.is_trained,
             regularizer=regularizer and OnWeight(regularizer, self),
             constraint=self.constraint,
@@ -501,10 +514,10 @@ class Enforced(Expansion):
         """What is nearest to theta and satisfies the equations `via constraint`."""
         return self.groups["constraint"].mean(self.masked(theta))
 
-    def reduce(self, weight: Any, initializer: Any) -> Any:
-        """What is stored of a drawn weight, once all equations hold in it."""
+    def reduce(self, *drawn: tuple[Any, Any]) -> Any:
+        """What is stored of drawn weights, once all equations hold in them."""
         whole = Expansion(self.equations, self.shape)
-        weight = whole.expand(whole.reduce(weight, initializer))
+        weight = whole.expand(whole.reduce(*drawn))
         if self.is_dense:
             return weight
         return ops.take(ops.reshape(weight, (-1,)), self.at, axis=0)
