@@ -164,10 +164,18 @@ def union(size: int, merges: Iterable[Merge]) -> UnionFind:
     first = np.arange(size, dtype=index_type(size))
     factor: np.ndarray | None = None
     dead = [first[:0]]
+    is_new = True
     for one, other, c in merges:
         u, v = one, other
         if factor is None and c != 1.0:
             factor = np.ones(size)
+        if is_new and factor is None:
+            # Most often that is all: the other entries are first in their groups.
+            is_new = False
+            first[u] = v
+            if (first[v] == v).all() and (first[u] == v).all() and (v <= u).all():
+                continue
+            first = np.arange(size, dtype=first.dtype)
         while u.size:
             a, b = first[u], first[v]
             apart = a != b
@@ -217,9 +225,14 @@ def numbered(
     first, factor, dead = groups
     is_known, values = np.zeros(size, bool), np.zeros(size)
     is_known[first[dead]] = True
+    claims = list(claims)
+    has_values = any(value for _, value in claims)
     for mask, value in claims:
         entries = np.flatnonzero(mask)
         firsts = first[entries]
+        if not has_values:
+            is_known[firsts] = True
+            continue
         wanted = value if factor is None else value / factor[entries]
         before = np.where(is_known[firsts], values[firsts], wanted)
         is_known[firsts] = True
@@ -227,15 +240,17 @@ def numbered(
         agree = (before == wanted) & (values[firsts] == wanted)
         if not agree.all() and not np.isclose([before, values[firsts]], wanted).all():
             raise ValueError(f"An entry would be {value} and another value as well.")
-    is_free = ~is_known[first]
-    free = is_free & (first == np.arange(size))
-    index = np.where(is_free, (np.cumsum(free, dtype=first.dtype) - 1)[first], -1)
+    free = ~is_known & (first == np.arange(size, dtype=first.dtype))
+    # The number of each group, where it stands first; -1 for those that have values.
+    numbers = np.cumsum(free, dtype=first.dtype) - 1
+    numbers[is_known] = -1
+    index = numbers[first]
     scale = constant = None
     if factor is not None:
-        scale = np.where(is_free, factor, 1.0).reshape(shape)
-    if values.any():
+        scale = np.where(index >= 0, factor, 1.0).reshape(shape)
+    if has_values:
         constant = values[first] * (1.0 if factor is None else factor)
-        constant = np.where(is_free, 0.0, constant).reshape(shape)
+        constant = np.where(index >= 0, 0.0, constant).reshape(shape)
     return IndexMap(index.reshape(shape), int(free.sum()), scale, constant)
 
 
@@ -314,8 +329,8 @@ class Expansion:
             part, stop = ops.reshape(weight, (-1,)), start + math.prod(weight.shape)
             if isinstance(initializer, keras.initializers.VarianceScaling):
                 mask = live[start:stop].reshape(weight.shape)
-                dense_fan = mean_fan(np.ones_like(mask), initializer.mode)
-                part = part * math.sqrt(dense_fan / mean_fan(mask, initializer.mode))
+                dense_fan = mean_fan(np.ones_like(mask), initializer)
+                part = part * math.sqrt(dense_fan / mean_fan(mask, initializer))
             parts.append(part)
             start = stop
         flat = ops.concatenate(parts) if len(parts) > 1 else parts[0]
@@ -361,15 +376,42 @@ class OnWeight(keras.regularizers.Regularizer):
         return self.regularizer(self.expansion.expand(theta))
 
 
-def mean_fan(live: np.ndarray, mode: str) -> float:
-    """How many live entries an output or an input has on average, if it has any."""
-    count = float(live.sum())
-    if live.ndim < 2 or not count:
-        return count or 1.0
-    *others, inputs, outputs = range(live.ndim)
-    fan_in = count / live.any(axis=(*others, inputs)).sum()
-    fan_out = count / live.any(axis=(*others, outputs)).sum()
-    return {"fan_in": fan_in, "fan_out": fan_out}.get(mode, (fan_in + fan_out) / 2)
+def mean_fan(live: np.ndarray, initializer: Any) -> float:
+    """The fan that a variance scaling initializer divides by, of the entries alive.
+
+    That is how many an output or an input has on average, if it has any.
+    """
+    count, rank = float(live.sum()), live.ndim
+    # Keras has these axes since version 3.15, and sets them in EinsumDense.
+    inputs = getattr(initializer, "input_axes", None)
+    outputs = getattr(initializer, "output_axes", None)
+    if inputs is None or outputs is None:
+        if rank < 2:
+            return count or 1.0
+        inputs, outputs = (rank - 2,), (rank - 1,)
+
+    def mean(ends: Sequence[int]) -> float:
+        others = set(range(rank)) - {axis % rank for axis in ends}
+        return count / (live.any(axis=tuple(others)).sum() or 1) or 1.0
+
+    fans = {"fan_in": mean(outputs), "fan_out": mean(inputs)}
+    return fans.get(initializer.mode, sum(fans.values()) / 2)
+
+
+def with_fans(initializer: Any, fans: Any) -> Any:
+    """An initializer that counts these axes as inputs and outputs, as in EinsumDense.
+
+    Keras does so since version 3.15, where the initializer scales and has no axes yet.
+    """
+    has_none = None in (
+        getattr(initializer, "input_axes", 0),
+        getattr(initializer, "output_axes", 0),
+    )
+    if not fans or not has_none:
+        return initializer
+    inputs, outputs = map(list, fans)
+    axes = {"seed": initializer.seed, "input_axes": inputs, "output_axes": outputs}
+    return type(initializer).from_config(initializer.get_config() | axes)
 
 
 class Weight(np.lib.mixins.NDArrayOperatorsMixin):
@@ -442,6 +484,32 @@ def take_out(layer: Any, path: str) -> tuple[Any, Any, Weight]:
             default = getattr(keras.Layer, method)
             setattr(holder, method, functools.partial(default, holder))
     return owner, variable, weight
+
+
+@contextlib.contextmanager
+def drawing_later() -> Iterator[None]:
+    """A scope at whose end variables get their values; until then they know where from.
+
+    If a value cannot be drawn, Keras would try again at the end of each later scope.
+    """
+    scope = keras.StatelessScope()
+    try:
+        with scope:
+            yield
+    except Exception:
+        if scope.original_scope is None:
+            state = keras.src.backend.common.global_state
+            state.set_global_attribute("uninitialized_variables", [])
+        raise
+
+
+def refuse(method: str, name: str, *args: Any, **kwargs: Any) -> None:
+    """What `quantize` and `enable_lora` of a layer do whose weights have structure."""
+    said = f"leaves layer {name!r} as it is: its weights have structure, which would"
+    modes = {kwargs.get("mode"), getattr(kwargs.get("config"), "mode", None), *args}
+    if modes & {"gptq", "awq"}:  # Keras would go on with the layer all the same
+        raise ValueError(f"`{method}` {said} break; leave it out, by `filters`.")
+    raise NotImplementedError(f"`{method}` {said} break.")  # Keras skips the layer
 
 
 def signature_with_tied(call: Callable[..., Any]) -> inspect.Signature:
@@ -525,19 +593,33 @@ class Structured(layers.Wrapper):
         return super().__call__(*args, **kwargs)
 
     def build(self, *shapes: Any, example: Any = None, **named_shapes: Any) -> None:
-        # Variables get their values when the scope ends, and know until then where
-        # from. The states of a stateful RNN are values that it would refuse.
+        # The states of a stateful RNN are values, which no scope takes.
         is_stateful = getattr(self.layer, "stateful", False)
-        with contextlib.nullcontext() if is_stateful else keras.StatelessScope():
+        with contextlib.nullcontext() if is_stateful else drawing_later():
             if not self.layer.built and example:
                 args, kwargs = example
                 self.layer(*args, **kwargs)
             elif not self.layer.built:
                 self.layer.build(*shapes, **named_shapes)
+            if self.structures:
+                self._refuse_changes()
             self.structured = tuple(
                 self._structure(path, equations)
                 for path, equations in self.structures.items()
             )
+
+    def _refuse_changes(self) -> None:
+        """Keep Keras from rounding the weights, or adding to them, behind our back."""
+        for layer in self._flatten_layers():
+            if layer.quantization_mode:
+                raise ValueError(
+                    f"Layer {layer.name!r} can have no weights with structure and "
+                    f"be quantized: its dtype policy is {layer.dtype_policy.name!r}."
+                )
+        for layer in self.layer._flatten_layers():
+            for method in ("quantize", "enable_lora"):
+                if hasattr(layer, method):
+                    setattr(layer, method, functools.partial(refuse, method, self.name))
 
     def _structure(self, path: str, equations: Sequence[Equation]) -> Weight:
         owner, variable, weight = take_out(self.layer, path)
@@ -631,6 +713,8 @@ class Shared(keras.Layer):
         shape: The shape of the weight.
         equations: Its structure, if it has any.
         initializer, regularizer: As for a weight of a layer; they see the weight.
+        fans: Which axes are inputs and which are outputs, if the initializer would
+            take others for them.
     """
 
     def __init__(
@@ -639,12 +723,13 @@ class Shared(keras.Layer):
         equations: Sequence[Any] = (),
         initializer: Any = "glorot_uniform",
         regularizer: Any = None,
+        fans: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.shape = tuple(shape)
         self.equations = terms(equations)
-        self.initializer = keras.initializers.get(initializer)
+        self.initializer = with_fans(keras.initializers.get(initializer), fans)
         self.regularizer = keras.regularizers.get(regularizer)
 
     def build(self, input_shape: Any) -> None:
