@@ -43,6 +43,7 @@ __all__ = [
     "check",
     "compile",
     "effective_weights",
+    "format",
     "load",
     "loads",
     "project",
@@ -292,6 +293,22 @@ def to_python(
 ) -> str:
     """Compile a file to the source of a Python module. Arguments and errors are those of `load`."""
     return load(path, network, root, **parameters).to_python()
+
+
+def format(text: str, filename: str = "<string>") -> str:
+    """The text in its canonical form, which says the same; comments stay. `filename` is what reports call it.
+
+    Raises:
+        WdslError: There are syntax errors; the error lists all of them.
+    """
+    from wdsl.syntax.formatter import format_source
+
+    source = Source(filename, text.removeprefix("\ufeff").replace("\r\n", "\n"))
+    formatted = format_source(source)
+    if formatted is None:
+        _, problems = parse(source)
+        raise WdslError(tuple(each for each in problems if each.severity == "error"))
+    return formatted
 
 
 def effective_weights(model: keras.Model, inputs: Any = None) -> dict[str, np.ndarray[Any, Any]]:
