@@ -208,8 +208,10 @@ def check(
 
 
 def _read(path: str | os.PathLike[str]) -> str:
-    name = os.fspath(path)
-    data = Path(name).read_bytes()
+    return _decoded(Path(path).read_bytes(), os.fspath(path))
+
+
+def _decoded(data: bytes, name: str) -> str:
     try:
         text = data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -295,14 +297,21 @@ def to_python(
     return load(path, network, root, **parameters).to_python()
 
 
-def format(text: str, filename: str = "<string>") -> str:
-    """The text in its canonical form, which says the same; comments stay. `filename` is what reports call it.
+def format(text: str | bytes, filename: str = "<string>") -> str:
+    """The text in its canonical form, which says the same and has the same comments.
+
+    Args:
+        text: What a file holds; its bytes are read as UTF-8.
+        filename: What reports call it.
 
     Raises:
-        WdslError: There are syntax errors; the error lists all of them.
+        WdslError: There are syntax errors, of which the error lists all, or the bytes are not UTF-8.
+        RuntimeError: The form would not say the same. That is a defect of wdsl.
     """
     from wdsl.syntax.formatter import format_source
 
+    if isinstance(text, bytes):
+        text = _decoded(text, filename)
     source = Source(filename, text.removeprefix("\ufeff").replace("\r\n", "\n"))
     formatted = format_source(source)
     if formatted is None:

@@ -1,6 +1,7 @@
 """The canonical form: each text file holds a text and, under a line, how it is written.
 
-`pytest tests/format --update-golden` writes the lower parts anew; a new case is a file with a text alone.
+`pytest tests/format --update-golden` writes the lower parts anew, and brings specs and documents into the form. A new
+case is a file with a text alone.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CASES = sorted(HERE.glob("*.txt"))
 SPECS = sorted((ROOT / "specs").rglob("*.wnet"))
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 RULE = "─" * 80
 
 
@@ -42,10 +44,19 @@ def test_form(case: Path, update_golden: bool, same_text: Callable[[Path, str, s
         same_text(case, whole, now)
 
 
-@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
-def test_specs_are_in_canonical_form(path: Path) -> None:
+@pytest.mark.parametrize("path", [*SPECS, *DOCUMENTS], ids=lambda path: path.name)
+def test_specs_and_documents_are_in_canonical_form(path: Path, update_golden: bool) -> None:
     text = path.read_text(encoding="utf-8")
-    assert wdsl.format(text) == text
+    if path.suffix == ".md":
+        form = re.sub(
+            r"(?ms)(?<=^```wnet)([^`\n]*\n)(.*?)(?=^```$)", lambda block: block[1] + wdsl.format(block[2]), text
+        )
+    else:
+        form = wdsl.format(text)
+    if update_golden:
+        path.write_text(form, encoding="utf-8", newline="\n")
+    else:
+        assert form == text
 
 
 # --- what may not change --------------------------------------------------------------------------
@@ -111,13 +122,13 @@ def sprinkled(draw: Any, text: str) -> str:
 
 
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
-@examples(200)
+@examples(100)
 @given(FILES.flatmap(lambda file: sprinkled(print_file(file))))
 def test_any_text(text: str) -> None:
     keeps_all(text, wdsl.format(text))
 
 
-@examples(300)
+@examples(150)
 @given(st.sampled_from([WHOLE_LANGUAGE, *(path.read_text(encoding="utf-8") for path in SPECS)]).flatmap(sprinkled))
 def test_specs_with_comments(text: str) -> None:
     keeps_all(text, wdsl.format(text))

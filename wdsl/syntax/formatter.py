@@ -23,6 +23,8 @@ from wdsl.syntax.parser import tokens
 
 WIDTH = 100
 """Characters of a line, comments beside it not counted."""
+SMALL = 12
+"""A bracket of no more characters stays on one line."""
 ENDLESS = 10**9
 
 
@@ -315,6 +317,10 @@ def _bracket(bracket: Bracket, place: str = "within") -> Doc:
     # `(a)` is `a`, and `(a,)` is not.
     alone = len(bracket.items) == 1 and not bracket.postfix and opening.type == "LPAR"
     short = [_short(item) for item in bracket.items]
+    if not bracket.commented and not any(isinstance(each, Bracket) for item in bracket.items for each in item):
+        small: list[Doc] = [opening.text, _joined(bracket, place, alone), closing.text]
+        if lay_out(small, 0, ENDLESS)[0].width <= SMALL:
+            return small
     inside: list[Doc] = [Beside(opening.beside)] if opening.beside else []
     inside.append(Break(""))
     if not bracket.commented and all(short) and not alone:
@@ -339,6 +345,15 @@ def _bracket(bracket: Bracket, place: str = "within") -> Doc:
                 inside.append(Break(" "))
         inside += _above(closing)
     return Group([opening.text, Indent(inside), Break(""), closing.text], bracket.commented)
+
+
+def _joined(bracket: Bracket, place: str, alone: bool) -> Doc:
+    """What stands in a bracket, on one line."""
+    docs: list[Doc] = []
+    for item in bracket.items:
+        docs += [", "] if docs else []
+        docs.append(_row(item, place))
+    return [*docs, ","] if alone and bracket.commas else docs
 
 
 def _short(item: Sequence[Piece]) -> str:
@@ -368,7 +383,7 @@ def _alignment(statement: Statement) -> int:
 def _head(statement: Statement, number: int, padding: int) -> Doc:
     """The document of a head; the first is widened by `padding`."""
     head = statement.heads[number]
-    kind = statement.kind if number == 0 else "ELSE"
+    kind = statement.kind if number == 0 else "ELSE"  # if it is a further branch
     if kind in ("NETWORK", "BLOCK", "EXTERN"):
         place = "extern" if kind == "EXTERN" else "file"
         docs: list[Doc] = [_row(head[:2], place)]
@@ -392,6 +407,12 @@ def _value(head: Sequence[Piece], kind: str) -> tuple[int, int]:
         return types.index("EQUAL") + 1, len(head)
     if kind == "OUTPUT":
         return (3 if "EQUAL" in types else 1), len(head)
+    if kind == "IF":
+        return 1, len(head)
+    if kind == "ELSE" and len(head) > 1:
+        return 2, len(head)
+    if kind == "FOR":
+        return 3, len(head)
     if kind == "ASSERT":
         return 1, types.index("COMMA") if "COMMA" in types else len(head)
     return 0, 0
