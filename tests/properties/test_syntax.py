@@ -344,7 +344,7 @@ def test_broken_specs(text: str) -> None:
         "{" * 3000 + "}" * 3000,
         "network N {" + "if true {" * 3000 + "}" * 3001,
         "network N {\n" + "for i in [1] {\n" * 300 + "x = = 3\n" + "}\n" * 301,
-        "network N {\n    if a { }" + " else if a { }" * 3000 + "\n}",
+        "network N {\n    if a { }" + " else if a { }" * 1000 + "\n}",
     ],
     ids=lambda text: f"{text[:60]}... {len(text)}",
 )
