@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import wdsl
+from wdsl.syntax import formatter
 from wdsl.tools import cli
 from wdsl.tools.files import write
 
@@ -30,6 +31,7 @@ FINE = """network Fine(code: int = 4, rate: float = 0.5, words: list = [1]) {
 }
 """
 ODD = FINE.replace("Fine", "Odd").replace("    output", "    input unused: [1]\n    output")
+WRITTEN = formatter._written
 WRONG = FINE.replace("Fine", "Wrong").replace("x ->", "xx ->")
 
 
@@ -120,6 +122,64 @@ def test_check_for_machines(run: Run) -> None:
     assert [one["file"] for one in json.loads(result.stdout)] == ["odd.wnet", "wrong.wnet"]
     assert result.stderr == ""
     assert json.loads(run("check", "fine.wnet", "--format", "sarif").stdout)["runs"][0]["results"] == []
+
+
+UNTIDY = FINE.replace("    input x: [8]", "  input   x:[8] # eight")
+TIDY = FINE.replace("    input x: [8]", "    input x: [8]  # eight")
+
+
+def test_files_are_formatted(run: Run) -> None:
+    Path("in/deep").mkdir(parents=True)
+    Path("in/tidy.wnet").write_text(TIDY)
+    untidy = Path("in/deep/untidy.wnet")
+    untidy.write_text(UNTIDY)
+    untidy.chmod(0o640)
+    for check in ("--check", "--diff"):
+        result = run("fmt", check, "in")
+        assert (result.exit_code, result.stderr) == (1, "in/deep/untidy.wnet is not in canonical form\n")
+        assert ("+    input x: [8]  # eight\n" in result.stdout) == (check == "--diff")
+        assert untidy.read_text() == UNTIDY
+    result = run("fmt", "fine.wnet", "in")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "formatted in/deep/untidy.wnet\n")
+    assert untidy.read_text() == TIDY
+    assert stat.S_IMODE(untidy.stat().st_mode) == 0o640
+    for options in ((), ("--check",), ("--diff",)):
+        result = run("fmt", *options, "in")
+        assert (result.exit_code, result.output) == (0, "")
+
+
+def test_the_form_of_standard_input(run: Run) -> None:
+    def fmt(text: str, *options: str) -> Result:
+        return CliRunner().invoke(cli.main, ["fmt", "-", *options], input=text)
+
+    assert (fmt(UNTIDY).exit_code, fmt(UNTIDY).stdout) == (0, TIDY)
+    assert (fmt(UNTIDY, "--check").exit_code, fmt(UNTIDY, "--check").stdout) == (1, "")
+    assert (fmt(TIDY, "--check").exit_code, fmt(TIDY).stdout) == (0, TIDY)
+    result = fmt("network {")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "E0101" in result.stderr
+    assert "standard input:1:9" in result.stderr
+
+
+def test_what_is_not_formatted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = {"syntax.wnet": UNTIDY.replace("->", "->->").encode(), "bytes.wnet": UNTIDY.encode() + b"\xff"}
+    for name, data in bad.items():
+        Path(name).write_bytes(data)
+    Path("untidy.wnet").write_text(UNTIDY)
+    result = run("fmt", *bad, "nowhere.wnet", "untidy.wnet")
+    assert result.exit_code == 1
+    assert [each in result.stderr for each in ("E0101", "E0601", "nowhere.wnet")] == [True] * 3
+    assert {name: Path(name).read_bytes() for name in bad} == bad
+    assert Path("untidy.wnet").read_text() == TIDY
+
+    # A defect that would lose a comment, or change what the file says, is seen before anything is written.
+    Path("untidy.wnet").write_text(UNTIDY)
+    for change in (lambda line: line.replace("eight", "nine"), lambda line: line.replace("code", "node")):
+        monkeypatch.setattr(formatter, "_written", lambda lines, change=change: map(change, WRITTEN(lines)))
+        result = run("fmt", "untidy.wnet")
+        assert result.exit_code == 1
+        assert "a defect of wdsl" in result.stderr
+        assert Path("untidy.wnet").read_text() == UNTIDY
 
 
 def test_check_of_a_file_with_several_networks(run: Run) -> None:

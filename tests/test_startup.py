@@ -35,6 +35,7 @@ def modules_after(*arguments: str) -> set[str]:
     "arguments",
     [
         ["check", "specs"],
+        ["fmt", "--check", "specs"],
         ["check", "--format", "json", "specs"],
         *(["build", "-o", "-", f"specs/{path.name}"] for path in SPECS),
         ["build", "-o", "-", "--runtime", "specs/lenet5.wnet"],

@@ -43,6 +43,7 @@ __all__ = [
     "check",
     "compile",
     "effective_weights",
+    "format",
     "load",
     "loads",
     "project",
@@ -207,8 +208,10 @@ def check(
 
 
 def _read(path: str | os.PathLike[str]) -> str:
-    name = os.fspath(path)
-    data = Path(name).read_bytes()
+    return _decoded(Path(path).read_bytes(), os.fspath(path))
+
+
+def _decoded(data: bytes, name: str) -> str:
     try:
         text = data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -292,6 +295,29 @@ def to_python(
 ) -> str:
     """Compile a file to the source of a Python module. Arguments and errors are those of `load`."""
     return load(path, network, root, **parameters).to_python()
+
+
+def format(text: str | bytes, filename: str = "<string>") -> str:
+    """The text in its canonical form, which says the same and has the same comments.
+
+    Args:
+        text: What a file holds; its bytes are read as UTF-8.
+        filename: What reports call it.
+
+    Raises:
+        WdslError: There are syntax errors, of which the error lists all, or the bytes are not UTF-8.
+        RuntimeError: The form would not say the same. That is a defect of wdsl.
+    """
+    from wdsl.syntax.formatter import format_source
+
+    if isinstance(text, bytes):
+        text = _decoded(text, filename)
+    source = Source(filename, text.removeprefix("\ufeff").replace("\r\n", "\n"))
+    formatted = format_source(source)
+    if formatted is None:
+        _, problems = parse(source)
+        raise WdslError(tuple(each for each in problems if each.severity == "error"))
+    return formatted
 
 
 def effective_weights(model: keras.Model, inputs: Any = None) -> dict[str, np.ndarray[Any, Any]]:

@@ -21,8 +21,9 @@ def tokens(source: Source) -> str:
     """A line for each token: where it begins, its kind, its text."""
     from wdsl.syntax.parser import tokens as read
 
+    found, _ = read(source)
     return _lines(
-        f"{token.line}:{token.column}".ljust(8) + f"{token.type:12} {token.value.strip()!r}" for token in read(source)
+        f"{token.line}:{token.column}".ljust(8) + f"{token.type:12} {token.value.strip()!r}" for token in found
     )
 
 

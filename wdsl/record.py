@@ -102,3 +102,19 @@ class Record:
         state = self.__dict__
         shown = ", ".join(f"{name}={state[name]!r}" for name in self._compared)
         return f"{type(self).__name__}({shown})"
+
+
+def equal(first: Any, second: Any) -> bool:
+    """Whether two trees of records and tuples are equal, however deep they are: `==` is bounded as recursion is."""
+    rest = [(first, second)]
+    while rest:
+        one, other = rest.pop()
+        if isinstance(one, Record) and one.__class__ is other.__class__:
+            one, other = one._key(), other._key()
+        if isinstance(one, tuple) and isinstance(other, tuple):
+            if len(one) != len(other):
+                return False
+            rest += zip(one, other)  # noqa: B905 - they are of one length
+        elif one != other or type(one) is not type(other):
+            return False
+    return True

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -71,14 +72,16 @@ def _lost_documentation(source: Source, lines: Iterable[int]) -> Iterator[Diagno
         )
 
 
-def tokens(source: Source) -> Iterator[Token]:
-    """The tokens of a source, as far as they can be told apart."""
-    parser = _lark()
-    interactive = parser.parse_interactive(source.text)
-    try:
-        yield from interactive.iter_parse()
-    except (Refused, UnexpectedToken):
-        return
+def tokens(source: Source) -> tuple[list[Token], nodes.File | None]:
+    """The tokens of a source, as far as they can be told apart, and its tree if it has no syntax errors."""
+    found: list[Token] = []
+    with _lock, suppress(Refused, UnexpectedToken):
+        _build.begin(source, source.text)
+        reader = _lark().parse_interactive(source.text)
+        for token in reader.iter_parse():
+            found.append(token)
+        return found, reader.feed_eof()  # type: ignore[no-untyped-call]
+    return found, None
 
 
 def _attempt(source: Source, text: str) -> nodes.File | Diagnostic:

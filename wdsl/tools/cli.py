@@ -1,4 +1,4 @@
-"""The command line: `wdsl build`, `wdsl check`, `wdsl summary`, `wdsl verify`.
+"""The command line: `wdsl build`, `wdsl check`, `wdsl fmt`, `wdsl summary`, `wdsl verify`.
 
 What is imported here is paid by every command, so reports, diffs and tables are imported where they are used.
 """
@@ -203,6 +203,70 @@ def check(
         say(reports.json(diagnostics) if form == "json" else reports.sarif(diagnostics))
     if has_errors(diagnostics) or (strict and diagnostics):
         sys.exit(PROBLEMS)
+
+
+@main.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, shell_complete=file_names)
+@click.option("--check", is_flag=True, help="Write nothing; fail if a file is not in canonical form.")
+@click.option("--diff", is_flag=True, help="The same, and print what would change.")
+def fmt(paths: Sequence[str], check: bool, diff: bool) -> None:
+    """Brings .wnet files into their canonical form.
+
+    What they say stays the same, and so do comments. A folder stands for all files in it, - for standard input, whose
+    form goes to standard output. A file with syntax errors is left alone.
+    Exit status: 0 done, 1 errors, or a file that --check would see changed, 2 misuse.
+
+    \b
+    Examples:
+      wdsl fmt net.wnet
+      wdsl fmt specs/ --check
+      wdsl fmt - < net.wnet
+    """
+    results = [form(path, check, diff) for path in specs(paths)]
+    if not all(results):
+        sys.exit(PROBLEMS)
+
+
+def form(path: str, check: bool, diff: bool) -> bool:
+    """Whether a file is, or was brought, into its form."""
+    name = "standard input" if path == "-" else click.format_filename(path)
+    try:
+        if path == "-":
+            old = sys.stdin.buffer.read()
+        else:
+            with open(path, "rb") as file:
+                old = file.read()
+        text = wdsl.format(old, name)
+    except OSError as error:
+        report([unreadable(path, error)])
+        return False
+    except wdsl.WdslError as error:
+        report(error.diagnostics)
+        return False
+    except RuntimeError as error:
+        click.echo(f"Error: {error}", err=True)
+        return False
+    new = text.encode()
+    if diff and old != new:
+        from difflib import unified_diff
+
+        lines = old.decode().split("\n"), text.split("\n")
+        say("\n".join(unified_diff(*lines, name, f"{name} (formatted)", lineterm="")))
+    if check or diff:
+        if old != new:
+            click.echo(f"{name} is not in canonical form", err=True)
+        return old == new
+    if path == "-":
+        say(text.removesuffix("\n").encode() if text else b"")
+    elif old != new:
+        from wdsl.tools.files import write
+
+        try:
+            write(path, text)
+        except OSError as error:
+            refuse("write", path, error)
+        click.echo(f"formatted {name}", err=True)
+    return True
 
 
 @main.command()

@@ -6,7 +6,11 @@ Written by wdsl from specs/random_features.wnet:
     network RandomFeatures(features: int = 64) {
         input x: [8]
 
-        layer random = Dense(features, kernel_initializer=RandomNormal(stddev=1.0), bias_initializer=RandomUniform(0, 6.28)) {
+        layer random = Dense(
+            features,
+            kernel_initializer=RandomNormal(stddev=1.0),
+            bias_initializer=RandomUniform(0, 6.28),
+        ) {
             kernel: frozen
             bias:   frozen
         }
@@ -49,9 +53,9 @@ def RandomFeatures(features: int = 64) -> keras.Model:
         {"kernel": [Frozen()], "bias": [Frozen()]},
         name="random",
     )  # line 5
-    fit = layers.Dense(1, name="fit")  # line 9
+    fit = layers.Dense(1, name="fit")  # line 13
 
-    y = fit(ops.cos(random(x)))  # line 11
+    y = fit(ops.cos(random(x)))  # line 15
 
     return keras.Model(x, y, name="RandomFeatures")
 
