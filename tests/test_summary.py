@@ -94,7 +94,7 @@ def test_rows_add_up(spec: Path) -> None:
             row = [int(number.replace(",", "")) for number in found.groups()]
             if line.startswith("  "):
                 weights.append(row)
-            elif line.startswith("-"):
+            elif line.startswith("-") or " weight " in line:
                 weights.append(row)
                 layers.append(row)
             else:

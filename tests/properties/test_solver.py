@@ -465,6 +465,15 @@ def test_parameters_of_the_network_have_their_values() -> None:
     )
 
 
+def test_what_an_equal_leaves_out_adds_something() -> None:
+    """As many are free and as many are not zero, and yet they are other ones."""
+    text = "network Net {{\n input x: [{0}]\n layer a = Dense({0}) {1}\n output y = x -> a\n}}"
+    for size in (4, 16384):
+        assert wdsl.loads(text.format(size, "equal, fixed[diagonal] = 1.0")).diagnostics == ()
+        (warning,) = wdsl.loads(text.format(size, "zero[upper], zero[upper(2)]")).diagnostics
+        assert warning.code == "W0505"
+
+
 # --- sizes ----------------------------------------------------------------------------------------
 
 

@@ -63,6 +63,12 @@ def named(net: wdsl.Net) -> Iterator[Row]:
     mechanisms: dict[WeightName, dict[str, None]] = {}
     for equation in net.network.equations:
         mechanisms.setdefault(equation.weight, {})[equation.mechanism] = None
+    layers = {layer.name for layer in net.layers}
+    for one in net.weights:
+        if one.name.layer not in layers:  # declared by itself
+            means = ", ".join(mechanisms.get(one.name, ["parameter"])) if one.text else ""
+            free = one.free if one.trained else 0  # and no layer would have it without annotations
+            yield (str(one.name), "weight", by(one.weight.shape), f"{free:,}", "0", means, one.text)
     for layer in net.layers:
         weights = [one for one in net.structures.of(layer.name) if one.weight.trainable]
         counts = {one.name: one.free if one.trained else 0 for one in weights}
