@@ -1000,8 +1000,7 @@ class Coupled(keras.Layer):
         structures: The equations of the weights that have some. A `Tie` in them says
             which entries a weight has in common with another one.
         initializers, regularizers: As for weights of a layer, by the weight's name.
-        fans: Which axes are inputs and which are outputs, of weights of which the
-            initializer would take others for them.
+        fans: As for `Shared`, by the weight's name.
     """
 
     def __init__(
@@ -1020,12 +1019,7 @@ class Coupled(keras.Layer):
         }
         given = dict.fromkeys(shapes, "glorot_uniform") | dict(initializers or {})
         self.initializers = {
-            name: with_fans(
-                keras.initializers.get(
-                    (initializers or {}).get(name, "glorot_uniform")
-                ),
-                (fans or {}).get(name),
-            )
+            name: with_fans(keras.initializers.get(given[name]), (fans or {}).get(name))
             for name in shapes
         }
         self.regularizers = {

@@ -423,7 +423,6 @@ class Grouped:
 
     def mean(self, theta: Any) -> Any:
         """Theta with each group as its entries say on average."""
-<<<<<<< HEAD
         flat = self.means(ops.reshape(theta, (-1,)))
         return self.with_constants(flat * ops.cast(self.scale, theta.dtype), theta)
 
@@ -441,12 +440,6 @@ class Grouped:
         parts = flat * ops.cast(self.share, flat.dtype)
         means = ops.segment_sum(parts, self.group, num_segments=self.size + 1)
         return ops.take(means, self.group, axis=0)
-=======
-        parts = ops.reshape(theta, (-1,)) * ops.cast(self.share, theta.dtype)
-        means = ops.segment_sum(parts, self.group, num_segments=self.size + 1)
-        flat = ops.take(means, self.group, axis=0)
-        return self.with_constants(flat * ops.cast(self.scale, theta.dtype), theta)
->>>>>>> recipes
 
     def with_constants(self, flat: Any, theta: Any) -> Any:
         flat = ops.where(self.is_live, flat, ops.cast(self.constant, theta.dtype))
@@ -491,27 +484,19 @@ class Enforced(Expansion):
         if (self.divisors > 1).any():
             divisors = ops.cast(self.divisors, theta.dtype)
             theta = with_gradient_of(theta, theta / divisors)
-<<<<<<< HEAD
         masked = self.masked(theta)
         if "constraint" in self.groups:
             # Keras puts averages of weights in place, and what is loaded or set,
             # without asking the constraint.
             masked = with_gradient_of(self.project(theta), masked)
         return super().expand(masked)
-=======
-        return super().expand(self.masked(theta))
->>>>>>> recipes
 
     def masked(self, theta: Any) -> Any:
         return self.groups["mask"].first(theta) if "mask" in self.groups else theta
 
     def project(self, theta: Any) -> Any:
         """What is nearest to theta and satisfies the equations `via constraint`."""
-<<<<<<< HEAD
         return self.groups["constraint"].nearest(self.masked(theta))
-=======
-        return self.groups["constraint"].mean(self.masked(theta))
->>>>>>> recipes
 
     def reduce(self, *drawn: tuple[Any, Any]) -> Any:
         """What is stored of drawn weights, once all equations hold in them."""
