@@ -18,7 +18,8 @@ from wdsl.diagnostics import Diagnostic, Label, has_errors, in_order, listed, ne
 from wdsl.emit import STAGES
 from wdsl.files import Files
 from wdsl.network import graph
-from wdsl.network.elaborate import elaborate, leave_for_later
+from wdsl.network.elaborate import elaborate
+from wdsl.network.modules import link
 from wdsl.plan import CAPITALS, Plan, make_plan
 from wdsl.promises import Finding, Report
 from wdsl.record import Record
@@ -194,7 +195,7 @@ def check(
     """
     files = Files.beside(os.fspath(path), root)
     try:
-        file, problems = _parse(_read(path), os.fspath(path))
+        file, problems = parse(_source(_read(path), os.fspath(path)))
     except WdslError as error:
         return error.diagnostics
     names = [each.name.id for each in file.networks]
@@ -237,14 +238,12 @@ def loads(
     Raises:
         WdslError: There is something wrong with the text; the error lists all of it.
     """
-    file, problems = _parse(text, filename)
+    file, problems = parse(_source(text, filename))
     return _check(file, problems, network, parameters or {}, Files.beside(filename, root))
 
 
-def _parse(text: str, filename: str) -> tuple[nodes.File, tuple[Diagnostic, ...]]:
-    file, problems = parse(Source(filename, text.replace("\r\n", "\n")))
-    file, later = leave_for_later(file)
-    return file, (*problems, *later)
+def _source(text: str, filename: str) -> Source:
+    return Source(filename, text.replace("\r\n", "\n"))
 
 
 def _check(
@@ -258,8 +257,9 @@ def _check(
     chosen, unclear = _choose(file, network)
     if chosen is None:
         raise WdslError(problems if has_errors(problems) else in_order([*problems, *unclear]))
-    checked, found = elaborate(chosen, parameters, files, file.lost)
-    problems = in_order([*problems, *found])
+    scope, linked = link(file, files)
+    checked, found = elaborate(chosen, parameters, scope, file.lost)
+    problems = in_order([*problems, *linked, *found])
     if checked is None or has_errors(problems):
         raise WdslError(problems)
     structures, found = solve(checked)

@@ -56,15 +56,18 @@ class AnnotatedLayer(Record):
     A weight of no layer is one as well, of the class FREE_WEIGHT.
     """
 
+    name: str
     statement: nodes.Layer | nodes.Weight
     row: catalog.Layer
     arguments: Mapping[str, Any]
     given: Mapping[str, tuple[ex.Expression, Span]]
     weights: tuple[Weight, ...] | None
-
-    @property
-    def name(self) -> str:
-        return self.statement.name.id
+    evaluate: Callable[[nodes.Expression], Any]
+    """The Value of a constant expression where the layer is declared, or something else after a report."""
+    find: Callable[[nodes.Expression], Any]
+    """The layer, free weight, block or family that a path leads to from there; None if it leads nowhere."""
+    names: frozenset[str]
+    """The layers and weights that can be named there."""
 
     @property
     def is_free_weight(self) -> bool:
@@ -82,16 +85,16 @@ class AnnotatedLayer(Record):
 
 def read_annotations(
     layers: Sequence[AnnotatedLayer],
-    evaluate: Callable[[nodes.Expression], Any],
     files: Files,
     problems: list[Diagnostic],
 ) -> tuple[tuple[Equation, ...], tuple[Tie, ...]]:
     """The equations and ties that the layers' annotations state; what is wrong with them goes to `problems`.
 
-    `evaluate` gives the Value of a constant expression, or something else after a report. `files` reads masks.
+    `files` reads masks.
     """
-    reader = Reader({layer.name: layer for layer in layers}, evaluate, files, problems)
+    reader = Reader({layer.name: layer for layer in layers}, files, problems)
     for layer in layers:
+        reader.evaluate = layer.evaluate
         statement = layer.statement
         if statement.annotations:
             main = layer.row.main_weight
@@ -108,12 +111,11 @@ class Reader:
     def __init__(
         self,
         layers: Mapping[str, AnnotatedLayer],
-        evaluate: Callable[[nodes.Expression], Any],
         files: Files,
         problems: list[Diagnostic],
     ):
         self.layers = layers
-        self.evaluate = evaluate
+        self.evaluate: Callable[[nodes.Expression], Any] = lambda node: None
         self.files = files
         self.problems = problems
         self.equations: list[Equation] = []

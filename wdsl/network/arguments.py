@@ -29,7 +29,9 @@ from wdsl.syntax import nodes
 class Scope(Protocol):
     """Where arguments are read: what names stand for, what expressions are worth, where errors go."""
 
-    names: dict[str, Result]
+    @property
+    def names(self) -> dict[str, Result]: ...
+
     problems: list[Diagnostic]
 
     def evaluate(self, node: nodes.Expression) -> Result: ...

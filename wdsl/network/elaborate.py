@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from wdsl import catalog
 from wdsl import expressions as ex
 from wdsl.catalog import CatalogError, Constructed, TensorSpec
-from wdsl.catalog.argument_types import is_number
+from wdsl.catalog.argument_types import is_number, is_whole
 from wdsl.catalog.names import keras_name
 from wdsl.diagnostics import Diagnostic, Fix, Label, by, has_errors, in_order, listed, nearest
-from wdsl.files import Files
 from wdsl.network import constants, graph
 from wdsl.network.annotations import FREE_WEIGHT, AnnotatedLayer, read_annotations
 from wdsl.network.arguments import Bound, bind
+from wdsl.network.blocks import apply as apply_block
+from wdsl.network.blocks import check_input
+from wdsl.network.blocks import construct as construct_block
 from wdsl.network.constants import ConstantError, Value
+from wdsl.network.dimensions import expression_of
+from wdsl.network.modules import Scope, Written
 from wdsl.network.objects import (
     BROKEN,
+    BlockObject,
     Broken,
     ConstructedObject,
+    FamilyObject,
+    Frame,
     FreeWeightObject,
     Group,
     LayerObject,
     Result,
     Tensor,
     Tensors,
+    UnknownSize,
     kind_of,
     shape_of,
     shapes_of,
@@ -35,101 +43,120 @@ from wdsl.network.objects import (
 from wdsl.source import Span
 from wdsl.syntax import nodes
 
-PARAMETER_TYPES: Mapping[str, tuple[type, ...]] = {
-    "int": (int,),
-    "float": (int, float),
-    "bool": (bool,),
-    "str": (str,),
-    "list": (list,),
-}
+T = TypeVar("T")
+MAX_STATEMENTS = 100_000
+"""How many statements, and passes of stacks, one network may come to."""
+
+
+class _TooLarge(Exception):
+    """Loops and blocks come to more statements than anyone means."""
 
 
 def elaborate(
-    network: nodes.Network, given: Mapping[str, Any], files: Files, lost: frozenset[str] = frozenset()
+    network: nodes.Network, given: Mapping[str, Any], scope: Scope, lost: frozenset[str] = frozenset()
 ) -> tuple[graph.Network | None, tuple[Diagnostic, ...]]:
     """The checked network with these values of its parameters, and all that is wrong with it.
 
     There is no network if there are errors. `files` reads what the network names by a path; `lost` are names that have
     to do with syntax errors.
     """
-    elaborator = _Elaborator(network, files, lost)
+    elaborator = Elaborator(network, scope, lost)
     checked = elaborator.run(given)
-    problems = in_order(elaborator.problems)
+    # What a block or a loop says more than once is said once.
+    once = {(each.code, each.span, each.message): each for each in reversed(elaborator.problems)}
+    problems = in_order(reversed(once.values()))
     return (None if has_errors(problems) else checked), problems
 
 
-class _Elaborator:
-    def __init__(self, network: nodes.Network, files: Files, lost: frozenset[str]) -> None:
+class Elaborator:
+    def __init__(self, network: nodes.Network, scope: Scope, lost: frozenset[str]) -> None:
         self.network = network
-        self.files = files
+        self.files = scope.files
         self.lost = lost
         self.problems: list[Diagnostic] = []
-        self.names: dict[str, Result] = dict.fromkeys(lost, BROKEN)
-        self.declared: dict[str, Span] = {}
+        self.frames = [Frame(scope, network.body, dict.fromkeys(lost, BROKEN))]
         self.steps: list[graph.Input | LayerObject | graph.FreeWeight | graph.Binding] = []
         self.inputs: set[str] = set()
         self.outputs: list[graph.Output] = []
         self.unnamed: list[LayerObject] = []
+        self.annotated: list[
+            tuple[LayerObject | graph.FreeWeight, nodes.Layer | nodes.Weight, Callable[[], Frame]]
+        ] = []
         # Names that Keras gives by itself in this network, with where it gives them and to what.
         self.operations: dict[str, tuple[Span, str]] = {}
+        # Names that the file gives in the network itself, and those that were made for what is in blocks and families.
+        self.reserved = {each.id for each in _declared_names(network)} | {each.name.id for each in network.parameters}
+        self.taken: set[str] = set()
+        self.carried_out = 0
+
+    @property
+    def frame(self) -> Frame:
+        return self.frames[-1]
+
+    @property
+    def names(self) -> dict[str, Result]:
+        return self.frame.names
+
+    def inside(self, frame: Frame, work: Callable[[], T]) -> T:
+        """Do something where the names are those of another frame."""
+        self.frames.append(frame)
+        try:
+            return work()
+        finally:
+            self.frames.pop()
+
+    def knows(self, name: str) -> bool:
+        """Whether a name stands for something here, or was lost with something that was reported."""
+        scope = self.frame.scope
+        return name in self.names or name in scope.constants or name in scope.modules or scope.has_lost(name)
+
+    def unique(self, name: str) -> str:
+        """A name for something in a block or family that nothing else in the network has."""
+        candidate, number = name, 2
+        while candidate in self.reserved or candidate in self.taken:
+            candidate, number = f"{name}_{number}", number + 1
+        self.taken.add(candidate)
+        return candidate
 
     def error(self, code: str, message: str, span: Span, label: str = "", **more: Any) -> Broken:
+        uses = [Label(frame.use, "in this use") for frame in reversed(self.frames) if frame.use]
+        passes = [
+            Label(name.span, f"`{name.id}` is {catalog.show(value.plain())} in this pass")
+            for name, _, value in self.frame.passes
+            if name and value
+        ]
+        more["labels"] = (*more.get("labels", ()), *passes[-2:], *uses[:3])
         self.problems.append(Diagnostic(code, message, span, label, **more))
+        self.frame.is_broken = True
         return BROKEN
 
     # The network
 
-    def run(self, given: Mapping[str, Any]) -> graph.Network:
+    def run(self, given: Mapping[str, Any]) -> graph.Network | None:
         network = self.network
         if not network.name.id[0].isupper():
             self.wrong_case(network.name, "a network", capital=True)
         if hasattr(builtins, network.name.id):
             self.error("E0207", f"`{network.name.id}` is a name of Python's own", network.name.span)
         parameters = self.parameters(given)
-        layers: list[tuple[LayerObject, nodes.Layer]] = []
-        free_weights: list[graph.FreeWeight] = []
-        for statement in network.body:
-            match statement:
-                case nodes.For() | nodes.If() | nodes.Assert() | nodes.Layer(indices=(_, *_)):
-                    self.later(statement)
-                case nodes.Input():
-                    self.input(statement)
-                case nodes.Layer():
-                    if layer := self.layer(statement):
-                        layers.append((layer, statement))
-                case nodes.Weight():
-                    if weight := self.weight(statement):
-                        free_weights.append(weight)
-                case nodes.Binding():
-                    self.binding(statement)
-                case nodes.Output():
-                    self.output(statement)
-        if not self.lost and not any(isinstance(statement, nodes.Output) for statement in network.body):
+        try:
+            self.carry_out(network.body)
+        except _TooLarge as error:
+            self.problems = [
+                Diagnostic("E0703", f"the network comes to more than {MAX_STATEMENTS:,} statements", error.args[0])
+            ]
+            return None
+        if not self.lost and not self.outputs and not _has(network.body, nodes.Output):
             self.error("E0211", f"`{network.name.id}` has no output", network.name.span, hint="add `output NAME`")
-        if not self.lost and not any(isinstance(statement, nodes.Input) for statement in network.body):
+        if not self.lost and not _has(network.body, nodes.Input):
             self.error(
                 "E0211",
                 f"`{network.name.id}` has no input",
                 network.name.span,
                 hint="add `input NAME: [SIZE]`",
             )
-        annotated = [
-            AnnotatedLayer(
-                statement,
-                layer.row,
-                layer.arguments,
-                layer.given,
-                layer.first_use[1] if layer.first_use else None,
-            )
-            for layer, statement in layers
-        ]
-        annotated += [
-            AnnotatedLayer(each, FREE_WEIGHT, weight.arguments, weight.given, (weight.weight,))
-            for weight in free_weights
-            for each in network.body
-            if isinstance(each, nodes.Weight) and each.name.id == weight.name
-        ]
-        equations, ties = read_annotations(annotated, self.evaluate, self.files, self.problems)
+        annotated = [self.annotated_layer(*each) for each in self.annotated]
+        equations, ties = read_annotations(annotated, self.files, self.problems)
         for tie in ties:
             for operation in tie.view.operations():
                 self.operations.setdefault(operation, (tie.span, f"what `{tie.text}` takes"))
@@ -156,6 +183,43 @@ class _Elaborator:
             tuple(each for each in ties if each.weight.layer in kept),
         )
 
+    def annotated_layer(
+        self, made: LayerObject | graph.FreeWeight, statement: nodes.Layer | nodes.Weight, now: Callable[[], Frame]
+    ) -> AnnotatedLayer:
+        frame = now()
+
+        def evaluate(node: nodes.Expression) -> Result:
+            return self.inside(frame, lambda: self.evaluate(node))
+
+        def find(node: nodes.Expression) -> Result | None:
+            return self.inside(frame, lambda: self.find(node))
+
+        if isinstance(made, graph.FreeWeight):
+            row = FREE_WEIGHT
+            weights: tuple[catalog.Weight, ...] | None = (made.weight,)
+        else:
+            row, weights = made.row, made.first_use[1] if made.first_use else None
+        owners = (LayerObject, FreeWeightObject, BlockObject, FamilyObject)
+        names = frozenset(name for name, each in frame.names.items() if isinstance(each, owners))
+        return AnnotatedLayer(
+            made.name or "", statement, row, made.arguments, made.given, weights, evaluate, find, names
+        )
+
+    def find(self, node: nodes.Expression) -> Result | None:
+        """What a path leads to, such as `encoder.conv[0]`; None if it leads nowhere."""
+        match node:
+            case nodes.Name(id_):
+                return self.names.get(id_)
+            case nodes.Attribute(value, name):
+                inner = self.find(value)
+                return inner.names.get(name.id) if isinstance(inner, BlockObject) else None
+            case nodes.Subscript(value, items):
+                inner = self.find(value)
+                if isinstance(inner, FamilyObject):
+                    indices = [self.evaluate(each) for each in items if not isinstance(each, nodes.Slice)]
+                    return inner.members.get(tuple(each.value for each in indices if isinstance(each, Value)))
+        return None
+
     def parameters(self, given: Mapping[str, Any]) -> tuple[graph.Parameter, ...]:
         known = [parameter.name.id for parameter in self.network.parameters]
         for name in given:
@@ -176,13 +240,13 @@ class _Elaborator:
         self.declare(parameter.name, "a parameter")
         self.names[name] = BROKEN
         type_ = parameter.type.id if parameter.type else None
-        if parameter.type and type_ not in PARAMETER_TYPES:
-            near = nearest(parameter.type.id, PARAMETER_TYPES)
+        if parameter.type and type_ not in constants.PARAMETER_TYPES:
+            near = nearest(parameter.type.id, constants.PARAMETER_TYPES)
             self.error(
                 "E0308",
                 f"`{type_}` is not a type of parameters",
                 parameter.type.span,
-                f"the types are {listed(PARAMETER_TYPES)}",
+                f"the types are {listed(constants.PARAMETER_TYPES)}",
                 fix=Fix(parameter.type.span, near) if near else None,
             )
             return None
@@ -209,7 +273,7 @@ class _Elaborator:
                 hint=f"give it one here, or with `--set {name}=…` or `{name}=…` in Python",
             )
             return None
-        if type_ and not _is_of(value, type_):
+        if type_ and not constants.is_of(value, type_):
             where, label = parameter.span, f"declared `{type_}` here"
             self.error("E0308", f"`{name}` is {constants.type_name(value)}, not of type `{type_}`", where, label)
             return None
@@ -221,32 +285,99 @@ class _Elaborator:
         self.names[name] = Value(value, ex.Variable(name))
         plain = Value(value, ex.Constant(None)).plain()
         # A value that is given to the compiler is what the written function has as its default.
-        shown = _written(value) if name in given else default.expression if default else None
+        shown = constants.written(value) if name in given else default.expression if default else None
         return graph.Parameter(name, type_, shown, plain, parameter.doc, parameter.span)
 
     # Statements
 
-    def later(self, statement: nodes.Statement) -> None:
-        """Report a statement that is not compiled yet; nothing is said of what has to do with its names."""
-        self.problems.append(_not_compiled(statement))
-        names = {name.id for name in _names_in((statement,))}
-        self.names.update(dict.fromkeys(names, BROKEN))
-        self.lost |= names
+    def carry_out(self, statements: Sequence[nodes.Statement]) -> None:
+        for statement in statements:
+            self.count_one(statement.span)
+            match statement:
+                case nodes.Input():
+                    self.input(statement)
+                case nodes.Layer():
+                    self.layer(statement)
+                case nodes.Weight():
+                    self.weight(statement)
+                case nodes.Binding():
+                    self.binding(statement)
+                case nodes.Output():
+                    self.output(statement)
+                case nodes.For():
+                    self.loop(statement)
+                case nodes.If():
+                    self.choose(statement)
+                case nodes.Assert():
+                    self.problems.append(_not_compiled(statement))
+
+    def count_one(self, span: Span) -> None:
+        self.carried_out += 1
+        if self.carried_out > MAX_STATEMENTS:
+            raise _TooLarge(span)
+
+    def loop(self, statement: nodes.For) -> None:
+        """`for i in range(3) { … }`: the statements, once for each value."""
+        values = self.evaluate(statement.values)
+        if not isinstance(values, Value) or not isinstance(values.value, (list, tuple, range)):
+            if not isinstance(values, Broken):
+                hint = "write `for i in range(6)` or `for width in [64, 128]`"
+                self.error("E0205", "`for` goes through a list", statement.values.span, kind_of(values), hint=hint)
+            self.lose(statement.body)
+            return
+        name = statement.name
+        if not (name.id[0].islower() or name.id[0] == "_"):
+            self.wrong_case(name, "a variable", capital=False)
+        if name.id in self.names and not isinstance(self.names[name.id], Broken):
+            where = self.frame.declared.get(name.id)
+            labels = (Label(where, "first here"),) if where else ()
+            self.error("E0202", f"`{name.id}` is declared twice", name.span, "again here", labels=labels)
+        hidden = self.names.get(name.id)
+        for number, value in enumerate(values.value):
+            self.count_one(statement.span)
+            self.names[name.id] = value
+            self.frame.passes.append((name, number, value))
+            self.carry_out(statement.body)
+            self.frame.passes.pop()
+        self.names.pop(name.id, None)
+        if hidden is not None:
+            self.names[name.id] = hidden
+
+    def choose(self, statement: nodes.If) -> None:
+        """`if … { } else if … { } else { }`: the statements of the first branch whose condition holds."""
+        for branch in statement.branches:
+            test = self.evaluate(branch.test)
+            if not isinstance(test, Value):
+                if not isinstance(test, Broken):
+                    message = "`if` decides when compiling: its condition is a constant"
+                    self.error("E0205", message, branch.test.span, f"this is {kind_of(test)}")
+                self.lose(tuple(each for one in statement.branches for each in one.body))
+                self.lose(statement.otherwise or ())
+                return
+            if test.value:
+                self.carry_out(branch.body)
+                return
+        self.carry_out(statement.otherwise or ())
+
+    def lose(self, statements: Sequence[nodes.Statement]) -> None:
+        """Say nothing of what has to do with the names in statements that could not be carried out."""
+        for name in _names_in(statements):
+            self.names.setdefault(name.id, BROKEN)
 
     def declare(self, name: nodes.Name, what: str, again: bool = False) -> bool:
         """Take a name. With `again`, one that stands for a tensor may be taken once more."""
         if not (name.id[0].islower() or name.id[0] == "_"):
             self.wrong_case(name, what, capital=False)
-        if name.id in self.declared and not (again and isinstance(self.names[name.id], (Tensor, Broken))):
+        if name.id in self.frame.declared and not (again and isinstance(self.names[name.id], (Tensor, Broken))):
             self.error(
                 "E0202",
                 f"`{name.id}` is declared twice",
                 name.span,
                 "again here",
-                labels=(Label(self.declared[name.id], "first here"),),
+                labels=(Label(self.frame.declared[name.id], "first here"),),
             )
             return False
-        self.declared[name.id] = name.span
+        self.frame.declared[name.id] = name.span
         return True
 
     def wrong_case(self, name: nodes.Name, what: str, capital: bool) -> None:
@@ -262,6 +393,9 @@ class _Elaborator:
     def input(self, statement: nodes.Input) -> None:
         name = statement.name.id
         fresh = self.declare(statement.name, "an input")
+        if self.frame.block is not None:
+            self.names[name] = check_input(self, statement) if name in self.frame.given else BROKEN
+            return
         if statement.dimensions is None:
             hint = f"write `input {name}: [SIZE]`"
             self.error("E0304", f"the input `{name}` of a network needs its sizes", statement.span, hint=hint)
@@ -288,10 +422,11 @@ class _Elaborator:
     def size(self, node: nodes.Expression) -> int | Broken | None:
         if isinstance(node, nodes.Unknown):
             return None
-        if isinstance(node, nodes.Name) and node.id not in self.names and not nearest(node.id, self.names):
-            message = "sizes with names of their own are not compiled by this version of wdsl"
-            return self.error("E0106", message, node.span)
+        if isinstance(node, nodes.Name) and not self.knows(node.id) and not nearest(node.id, self.names):
+            self.names[node.id] = UnknownSize()
         value = self.evaluate(node)
+        if isinstance(value, UnknownSize):
+            return None
         if isinstance(value, Broken):
             return value
         if not isinstance(value, Value) or not isinstance(value.plain(), int) or value.value is True or value.value < 1:
@@ -299,11 +434,29 @@ class _Elaborator:
             return self.error("E0304", f"a size is a whole number of at least 1, or `?`{shown}", node.span)
         return value.plain()  # type: ignore[no-any-return]
 
-    def layer(self, statement: nodes.Layer) -> LayerObject | None:
-        name = statement.name.id
-        fresh = self.declare(statement.name, "a layer")
+    def size_object(self, size: int | None) -> Result:
+        """What a name for a size stands for in a block."""
+        return UnknownSize() if size is None else Value(size, expression_of(size))
+
+    def layer(self, statement: nodes.Layer) -> None:
+        name, frame = statement.name.id, self.frame
+        indices = self.indices(statement)
+        key = frame.key(statement.span)
+        if frame.block is not None and key in frame.block.declared:
+            # The block is applied again: its layers are those that it has.
+            self.enter(name, indices, frame.block.declared[key])
+            return
+        family = self.names.get(name)
+        if isinstance(family, FamilyObject) and statement.indices:
+            fresh = indices is not None
+            if indices in family.members:
+                shown = ", ".join(map(str, indices or ()))
+                self.error("E0202", f"`{name}[{shown}]` is declared twice", statement.name.span)
+                fresh = False
+        else:
+            fresh = self.declare(statement.name, "a layer") and indices is not None
         value = self.evaluate(statement.value)
-        if isinstance(value, LayerObject) and value.name is not None:
+        if isinstance(value, (LayerObject, BlockObject)) and value.name is not None:
             self.error(
                 "E0205",
                 f"`{value.name}` is a layer already",
@@ -312,20 +465,72 @@ class _Elaborator:
                 hint=f"use `{value.name}` itself, as often as you like",
             )
             value = BROKEN
-        elif not isinstance(value, (LayerObject, Broken)):
+        elif not isinstance(value, (LayerObject, BlockObject, Broken)):
             self.error("E0205", "this does not construct a layer", statement.value.span, f"it is {kind_of(value)}")
             value = BROKEN
         if not fresh:
-            return None
-        self.names[name] = value
-        if not isinstance(value, LayerObject):
-            return None
-        value.name, value.doc, value.span = name, statement.doc, statement.span
-        self.steps.append(value)
-        return value
+            return
+        self.enter(name, indices, value)
+        if frame.block is not None:
+            frame.block.declared[key] = value
+        if not isinstance(value, (LayerObject, BlockObject)):
+            return
+        path = "_".join([*([frame.path] if frame.path else []), name, *map(str, indices or ())]).replace("-", "minus_")
+        value.name = self.unique(path) if frame.path or indices else name
+        value.span = statement.span
+        if isinstance(value, LayerObject):
+            value.doc = statement.doc
+            self.steps.append(value)
+            self.annotated.append((value, statement, frame.now()))
+        elif statement.annotations or statement.weights:
+            where = (*statement.annotations, *(each.annotations[0] for each in statement.weights if each.annotations))
+            message = f"`{name}` is a block: annotate the layers in it"
+            self.error("E0501", message, where[0].span if where else statement.span)
 
-    def weight(self, statement: nodes.Weight) -> graph.FreeWeight | None:
-        name = statement.name.id
+    def enter(self, name: str, indices: tuple[int, ...] | None, value: Result) -> None:
+        """Let a name, or a member of the family with the name, stand for a layer."""
+        if not indices:
+            self.names[name] = value
+            return
+        family = self.names.get(name)
+        if not isinstance(family, FamilyObject):
+            family = self.names[name] = FamilyObject()
+        family.members[indices] = value  # type: ignore[assignment]
+
+    def indices(self, statement: nodes.Layer) -> tuple[int, ...] | None:
+        """The indices of a member of a family, none for a layer that is none; None after a report."""
+        found: list[int] = []
+        for node in statement.indices:
+            value = self.evaluate(node)
+            if isinstance(value, Value) and is_whole(value.value):
+                found.append(int(value.value))
+                continue
+            if not isinstance(value, Broken):
+                self.error("E0205", f"an index is a whole number, not {kind_of(value)}", node.span)
+            return None
+        return tuple(found)
+
+    def member(self, family: FamilyObject, node: nodes.Subscript) -> Result:
+        """`conv[i]`: a member of a family."""
+        indices = []
+        for each in node.items:
+            value = self.evaluate(each)
+            if isinstance(value, Broken):
+                return value
+            if not isinstance(value, Value) or not is_whole(value.value):
+                return self.error("E0205", f"an index is a whole number, not {kind_of(value)}", each.span)
+            indices.append(int(value.value))
+        if tuple(indices) in family.members:
+            return family.members[tuple(indices)]
+        known = listed([f"[{', '.join(map(str, each))}]" for each in list(family.members)[:8]])
+        return self.error("E0201", f"there is no member `{node.span.text}`", node.span, f"there are {known}")
+
+    def weight(self, statement: nodes.Weight) -> None:
+        name, frame = statement.name.id, self.frame
+        key = frame.key(statement.span)
+        if frame.block is not None and key in frame.block.declared:
+            self.names[name] = frame.block.declared[key]
+            return
         fresh = self.declare(statement.name, "a weight")
         sizes = [self.size(each) for each in statement.dimensions]
         for size, node in zip(sizes, statement.dimensions, strict=True):
@@ -338,16 +543,19 @@ class _Elaborator:
             arguments["initializer"] = value.object
             given["initializer"] = (value.expression, statement.span)
         if not fresh:
-            return None
+            return
         self.names[name] = BROKEN
         if isinstance(value, Broken) or not all(isinstance(size, int) for size in sizes):
-            return None
-        self.names[name] = FreeWeightObject()
+            return
+        made = FreeWeightObject(self.unique(f"{frame.path}_{name}") if frame.path else name)
+        self.names[name] = made
+        if frame.block is not None:
+            frame.block.declared[key] = made
         shape: tuple[int, ...] = tuple(sizes)  # type: ignore[arg-type]
         weight = catalog.Weight("", "", shape, True, "initializer", None, None)
-        step = graph.FreeWeight(name, weight, arguments, given, statement.doc, statement.span)
+        step = graph.FreeWeight(made.name, weight, arguments, given, statement.doc, statement.span)
         self.steps.append(step)
-        return step
+        self.annotated.append((step, statement, frame.now()))
 
     def initializer(self, node: nodes.Expression) -> ConstructedObject | Broken:
         if isinstance(node, nodes.Call) and isinstance(node.function, nodes.Name) and node.function.id[0].isupper():
@@ -406,8 +614,13 @@ class _Elaborator:
     def variable_for(self, name: str) -> str:
         """The variable that holds a tensor: its name, unless that is an input's, which the model needs at the end."""
 
+        if self.frame.path:
+            return self.unique(f"{self.frame.path}_{name}")
+
         def is_taken(candidate: str) -> bool:
-            return candidate in self.inputs or (candidate in self.names and candidate != name)
+            return (
+                candidate in self.inputs or candidate in self.taken or (candidate in self.names and candidate != name)
+            )
 
         variable, number = name, 2
         while is_taken(variable):
@@ -432,6 +645,14 @@ class _Elaborator:
                 "this does not end in a named layer or tensor",
                 hint="write `output NAME = …`",
             )
+            return
+        if self.frame.block is not None:
+            if any(each == name.id for each, _ in self.frame.outputs):
+                self.error("E0202", f"there are two outputs `{name.id}`", statement.span)
+                return
+            if statement.name and self.declare(statement.name, "an output", again=True):
+                self.names[name.id] = value
+            self.frame.outputs.append((name.id, value))
             return
         previous = next((output for output in self.outputs if output.name == name.id), None)
         if previous:
@@ -481,6 +702,8 @@ class _Elaborator:
                 return self.conditional(node)
             case nodes.List(items) | nodes.Tuple(items):
                 return self.sequence(items)
+            case nodes.Subscript(container, _) if isinstance(family := self.find(container), FamilyObject):
+                return self.member(family, node)
             case nodes.Subscript(container, (index,)) if not isinstance(index, nodes.Slice):
                 return self.item(container, index, node.span)
             case nodes.Subscript():
@@ -488,6 +711,9 @@ class _Elaborator:
             case nodes.Attribute(value, name):
                 if isinstance(value, nodes.Name) and isinstance(self.names.get(value.id), Broken):
                     return BROKEN
+                module = self.frame.scope.modules.get(value.id) if isinstance(value, nodes.Name) else None
+                if module and name.id in module.constants:
+                    return module.constants[name.id]
                 return self.error(
                     "E0205",
                     f"`.{name.id}` stands in a `tie` only",
@@ -500,16 +726,21 @@ class _Elaborator:
     def name(self, node: nodes.Name) -> Result:
         if node.id in self.names:
             return self.names[node.id]
-        if node.id in catalog.LAYERS:
+        scope = self.frame.scope
+        if node.id in scope.constants:
+            return scope.constants[node.id]
+        if scope.has_lost(node.id):
+            return BROKEN
+        if node.id in catalog.LAYERS or node.id in scope.constructors:
             fix = Fix(node.span, f"{node.id}()")
             return self.error("E0205", f"`{node.id}` is a kind of layer, not a layer", node.span, fix=fix)
-        later = next((each for each in _declared_names(self.network) if each.id == node.id), None)
+        later = next((each for each in _names_in(self.frame.body) if each.id == node.id), None)
         if later and later.span.start > node.span.start:
             where = (Label(later.span, "it is declared here, further down"),)
             return self.error("E0204", f"`{node.id}` is used before it is declared", node.span, labels=where)
         if node.id in catalog.FUNCTIONS or node.id in constants.FUNCTIONS:
             return self.error("E0205", f"`{node.id}` is a function: call it, or send a tensor to it", node.span)
-        candidates = {*self.names, *(each.id for each in _declared_names(self.network))}
+        candidates = {*self.names, *scope.constants, *(each.id for each in _names_in(self.frame.body))}
         near = nearest(node.id, candidates - {node.id})
         return self.error(
             "E0201",
@@ -558,9 +789,11 @@ class _Elaborator:
             return self.error(
                 "E0106", "`if` between layers or tensors is not compiled by this version of wdsl", node.span
             )
-        chosen = then if test.value else otherwise
-        operands = (then.expression, test.expression, otherwise.expression)
-        return Value(chosen.value, ex.Operation("if", operands))
+        return self.settled(constants.conditional(then, test, otherwise))
+
+    def settled(self, value: Value) -> Value:
+        """A constant as it is written: in loops and blocks, where it differs from pass to pass, as what it comes to."""
+        return constants.folded(value) if self.frame.passes or self.frame.block is not None else value
 
     def operation(self, sign: str, operands: Sequence[nodes.Expression], span: Span) -> Result:
         values = [self.evaluate(operand) for operand in operands]
@@ -568,7 +801,7 @@ class _Elaborator:
             return BROKEN
         if all(isinstance(value, Value) for value in values):
             try:
-                return (constants.unary if len(values) == 1 else constants.binary)(sign, *values)  # type: ignore[arg-type]
+                return self.settled((constants.unary if len(values) == 1 else constants.binary)(sign, *values))  # type: ignore[arg-type]
             except ConstantError as error:
                 return self.error("E0310", str(error), span)
         for node, value in zip(operands, values, strict=True):
@@ -605,26 +838,42 @@ class _Elaborator:
         """`value -> node`."""
         function, arguments = node, ()
         if isinstance(node, nodes.Call) and not (
-            isinstance(node.function, nodes.Name) and node.function.id[0].isupper()
+            isinstance(node.function, nodes.Name | nodes.Attribute) and _constructs(node.function)
         ):
             function, arguments = node.function, node.arguments  # type: ignore[assignment]
         first: list[tuple[Result, nodes.Expression]] = [(value, before)]
         if isinstance(function, nodes.Name) and function.id not in self.names and function.id in catalog.FUNCTIONS:
             return self.function(catalog.FUNCTIONS[function.id], first, arguments, node)
         if isinstance(function, nodes.Binary) and function.operator == "*":
-            return self.error("E0106", "stacks (`* n`) are not compiled by this version of wdsl", node.span)
+            return self.stack(value, function, before)
         layer = self.callee(function)
         if layer is None or isinstance(value, Broken):
             return BROKEN
         return self.apply(layer, first, arguments, node)
 
-    def callee(self, node: nodes.Expression) -> LayerObject | None:
+    def stack(self, value: Result, node: nodes.Binary, before: nodes.Expression) -> Result:
+        """`value -> node.left * n`: one after the other; each is new if it is constructed here."""
+        count = self.evaluate(node.right)
+        if isinstance(count, Broken):
+            return count
+        if not isinstance(count, Value) or not is_whole(count.value) or count.value < 0:
+            return self.error("E0205", "a stack has a whole number of layers", node.right.span, kind_of(count))
+        for number in range(count.value):
+            self.count_one(node.span)
+            self.frame.passes.append((None, number, None))
+            value = self.stage(value, node.left, before)
+            self.frame.passes.pop()
+            if isinstance(value, Broken):
+                break
+        return value
+
+    def callee(self, node: nodes.Expression) -> LayerObject | BlockObject | None:
         """The layer that a call or an arrow leads to; None, after a report, if it is none."""
         if (
             isinstance(node, nodes.Name)
-            and node.id not in self.names
+            and not self.knows(node.id)
             and node.id[0].islower()
-            and not any(each.id == node.id for each in _declared_names(self.network))
+            and not any(each.id == node.id for each in _names_in(self.frame.body))
         ):
             near = nearest(node.id, [*catalog.FUNCTIONS, *self.names])
             self.error(
@@ -636,8 +885,10 @@ class _Elaborator:
             )
             return None
         found = self.evaluate(node)
-        if isinstance(found, (LayerObject, Broken)):
-            return found if isinstance(found, LayerObject) else None
+        if isinstance(found, (LayerObject, BlockObject)):
+            return found
+        if isinstance(found, Broken):
+            return None
         self.error("E0205", f"this is {kind_of(found)}, and cannot be applied", node.span)
         return None
 
@@ -656,10 +907,39 @@ class _Elaborator:
                     return self.constant_function(function.id, node)
                 named = tuple(each for each in node.arguments if each.name is not None)
                 return self.function(catalog.FUNCTIONS[function.id], values, named, node)
+        if isinstance(function, nodes.Attribute) and _constructs(function) and isinstance(function.value, nodes.Name):
+            return self.construct_of_module(function.value, function.name, node)
         layer = self.callee(function)
         if layer is None:
             return BROKEN
         return self.apply(layer, [], node.arguments, node)
+
+    def construct_of_module(self, module: nodes.Name, name: nodes.Name, node: nodes.Call) -> Result:
+        """`attention.Encoder(64)`"""
+        scope = self.frame.scope.modules.get(module.id)
+        if scope is None:
+            if self.frame.scope.has_lost(module.id) or isinstance(self.names.get(module.id), Broken):
+                return BROKEN
+            near = nearest(module.id, self.frame.scope.modules)
+            label = f"did you mean `{near}`?" if near else ""
+            return self.error("E0201", f"no file is imported as `{module.id}`", module.span, label)
+        if name.id in scope.constructors:
+            return self.construct_written(scope.constructors[name.id], node)
+        if scope.has_lost(name.id):
+            return BROKEN
+        near = nearest(name.id, scope.constructors)
+        label = f"did you mean `{near}`?" if near else f"it has {listed(scope.constructors) or 'none'}"
+        return self.error("E0201", f"`{module.id}` has no block `{name.id}`", name.span, label)
+
+    def construct_written(self, written: Written, node: nodes.Call) -> Result:
+        frame = self.frame
+        key = frame.key(node.span)
+        if frame.block is not None and key in frame.block.made:
+            return frame.block.made[key]
+        made = construct_block(self, written, node)
+        if frame.block is not None and isinstance(made, BlockObject):
+            frame.block.made[key] = made
+        return made
 
     def constant_function(self, name: str, node: nodes.Call) -> Result:
         values = [self.evaluate(argument.value) for argument in node.arguments]
@@ -674,22 +954,35 @@ class _Elaborator:
 
     def construct(self, name: nodes.Name, node: nodes.Call, wanted: str = "layer") -> Result:
         """`Dense(64)`, `HeNormal(seed=1)`. `Identity()` is a layer or an initializer, as the place wants it."""
+        scope, frame = self.frame.scope, self.frame
+        if name.id in scope.constructors:
+            return self.construct_written(scope.constructors[name.id], node)
+        if scope.has_lost(name.id):
+            return BROKEN
         registries = (catalog.INITIALIZERS, catalog.REGULARIZERS, catalog.CONSTRAINTS)
         kind = next((registry[name.id] for registry in registries if name.id in registry), None)
         if name.id in catalog.LAYERS and not (kind and kind.kind in wanted):
             row = catalog.LAYERS[name.id]
+            key = frame.key(node.span)
+            if frame.block is not None and key in frame.block.made:
+                return frame.block.made[key]
             bound = bind(self, row.name, row.arguments, [], node.arguments, node.span)
             if bound is None:
                 return BROKEN
             call = ex.Call(ex.Symbol(f"layers.{row.name}"), bound.positional, bound.keywords)
-            return LayerObject(row, bound.values, bound.given, call, node.span)
+            made = LayerObject(row, bound.values, bound.given, call, node.span)
+            if frame.block is not None:
+                frame.block.made[key] = made
+            return made
         if kind is not None:
             bound = bind(self, kind.name, kind.arguments, [], node.arguments, node.span)
             if bound is None:
                 return BROKEN
             call = ex.Call(ex.Symbol(f"{kind.kind}s.{kind.name}"), bound.positional, bound.keywords)
             return ConstructedObject(Constructed(kind.kind, kind.name, bound.values), call)
-        near = nearest(name.id, [*catalog.LAYERS, *(each for registry in registries for each in registry)])
+        near = nearest(
+            name.id, [*scope.constructors, *catalog.LAYERS, *(each for registry in registries for each in registry)]
+        )
         return self.error(
             "E0301",
             f"there is no layer `{name.id}`",
@@ -718,11 +1011,13 @@ class _Elaborator:
 
     def apply(
         self,
-        layer: LayerObject,
+        layer: LayerObject | BlockObject,
         first: Sequence[tuple[Result, nodes.Expression]],
         arguments: Sequence[nodes.Argument],
         node: nodes.Expression,
     ) -> Result:
+        if isinstance(layer, BlockObject):
+            return apply_block(self, layer, first, arguments, node)
         bound = bind(self, layer.name or layer.row.name, layer.row.call, first, arguments, node.span)
         if bound is None:
             return BROKEN
@@ -730,6 +1025,11 @@ class _Elaborator:
             inferred = layer.row.infer(layer.arguments, bound.values)
         except CatalogError as error:
             return self.refused(error, bound, layer.name or layer.row.name, node.span, layer)
+        if layer.name is None and self.frame.block is not None and any(weight for weight in inferred.weights):
+            # The block may be applied again, and must then find the layer.
+            words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", layer.row.name).lower()
+            layer.name = self.unique(f"{self.frame.path}_{words}")
+            self.steps.append(layer)
         shapes = shapes_of(bound.values.values()), shapes_of([inferred.output])
         if layer.first_use is None:
             layer.first_use = (node.span, inferred.weights, *shapes)
@@ -778,7 +1078,7 @@ class _Elaborator:
                     self.error(
                         "E0207",
                         f"`{step.name}` is also the name that Keras gives to {what}",
-                        self.declared.get(step.name, step.span),
+                        self.frame.declared.get(step.name, step.span),
                         "a model cannot have both",
                         labels=(Label(span, f"Keras names this `{prefix}` itself"),),
                         hint="choose another name",
@@ -816,7 +1116,11 @@ class _Elaborator:
         return tuple(step for step in reversed(kept) if not isinstance(step, graph.FreeWeight) or step.name in reached)
 
     def unused(self, span: Span, message: str) -> None:
-        if not self.lost and not has_errors(self.problems):
+        # What a block leaves unused may be used where it is applied with other parameters.
+        inside = (
+            self.network.span.start <= span.start < self.network.span.end and span.source is self.network.span.source
+        )
+        if inside and not self.lost and not has_errors(self.problems):
             self.problems.append(Diagnostic("W0201", message, span))
 
 
@@ -836,34 +1140,30 @@ def _frozen(layer: LayerObject) -> graph.Layer:
     )
 
 
-_LATER: Mapping[type[nodes.Node], str] = {
-    nodes.Assert: "assert",
-    nodes.Block: "block",
-    nodes.Const: "const",
-    nodes.Extern: "extern",
-    nodes.For: "for",
-    nodes.From: "from",
-    nodes.If: "if",
-    nodes.Import: "import",
-}
+def _not_compiled(node: nodes.Assert) -> Diagnostic:
+    where = Span(node.span.source, node.span.start, node.span.start + len("assert"))
+    return Diagnostic("E0106", "`assert` statements are not compiled by this version of wdsl", where)
 
 
-def _not_compiled(node: nodes.Statement | nodes.Declaration) -> Diagnostic:
-    if isinstance(node, nodes.Layer):
-        where = node.indices[0].span.to(node.indices[-1].span)
-        return Diagnostic("E0106", "families of layers are not compiled by this version of wdsl", where)
-    word = _LATER[type(node)]
-    where = Span(node.span.source, node.span.start, node.span.start + len(word))
-    return Diagnostic("E0106", f"`{word}` statements are not compiled by this version of wdsl", where)
+def _constructs(function: nodes.Name | nodes.Attribute) -> bool:
+    """Whether a call of it constructs something: `Dense`, or `attention.Encoder` of a file."""
+    name = function.name if isinstance(function, nodes.Attribute) else function
+    return name.id[0].isupper()
 
 
-def leave_for_later(file: nodes.File) -> tuple[nodes.File, tuple[Diagnostic, ...]]:
-    """The file without the declarations that are not compiled yet, whose names are lost; a report on each."""
-    later = [each for each in file.declarations if not isinstance(each, nodes.Network)]
-    if not later:
-        return file, ()
-    names = {name.id for each in later for name in (each.names if isinstance(each, nodes.From) else (each.name,))}
-    return file.replace(declarations=file.networks, lost=file.lost | names), tuple(map(_not_compiled, later))
+def _has(statements: Iterable[nodes.Statement], kind: type[nodes.Statement]) -> bool:
+    """Whether there is such a statement, however deep in loops and conditions."""
+    for statement in statements:
+        match statement:
+            case nodes.For(_, _, body) if _has(body, kind):
+                return True
+            case nodes.If(branches, otherwise) if _has([s for b in branches for s in b.body], kind) or _has(
+                otherwise or (), kind
+            ):
+                return True
+        if isinstance(statement, kind):
+            return True
+    return False
 
 
 def _declared_names(network: nodes.Network) -> Iterable[nodes.Name]:
@@ -900,15 +1200,3 @@ def _value_of(given: Any) -> Any:
     if isinstance(given, (list, tuple)):
         return [Value(_value_of(each), ex.Constant(None)) for each in given]
     return given
-
-
-def _written(value: Any) -> ex.Expression:
-    if isinstance(value, list):
-        return ex.Sequence(tuple(_written(each.value) for each in value))
-    return ex.Constant(value)
-
-
-def _is_of(value: Any, type_: str) -> bool:
-    if isinstance(value, bool):
-        return type_ == "bool"
-    return isinstance(value, PARAMETER_TYPES[type_])

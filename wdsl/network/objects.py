@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from wdsl import catalog
@@ -10,8 +10,10 @@ from wdsl import expressions as ex
 from wdsl.catalog import Constructed, TensorSpec, show_shape
 from wdsl.network import constants
 from wdsl.network.constants import Value
+from wdsl.network.modules import Scope, Written
 from wdsl.record import Record
 from wdsl.source import Span
+from wdsl.syntax import nodes
 
 
 class Tensor(Record):
@@ -65,7 +67,81 @@ class LayerObject:
 
 
 class FreeWeightObject(Record):
-    """A weight of no layer."""
+    """A weight of no layer; `name` is what the whole network calls it."""
+
+    name: str
+
+
+class BlockObject:
+    """A block, or a network used as one, that was constructed: its parameters have values.
+
+    `name` is what the names of the layers in it begin with, known once it was applied. `made` are the layers and blocks
+    constructed in it, by the place and the passes of loops that construct them: applied again, it has the same ones.
+    `names` are what its names stand for after its last application.
+    """
+
+    def __init__(self, written: Written, values: Mapping[str, Value], span: Span) -> None:
+        self.written = written
+        self.values = values
+        self.span = span
+        self.name: str | None = None
+        self.made: dict[Hashable, LayerObject | BlockObject] = {}
+        self.declared: dict[Hashable, Result] = {}
+        self.names: Mapping[str, Result] = {}
+
+
+class Frame:
+    """The names in one body: that of the network, or that of a block while it is applied.
+
+    `scope` has what stands beside it in its file. `path` is what the names of the layers in it begin with. `passes` are
+    the loops that are being gone through. Of a block, `use` is where it is applied, `given` holds the tensors for its
+    inputs with their places, and `outputs` what has come out so far.
+    """
+
+    def __init__(
+        self,
+        scope: Scope,
+        body: Sequence[nodes.Statement],
+        names: dict[str, Result],
+        path: str = "",
+        block: BlockObject | None = None,
+        use: Span | None = None,
+    ) -> None:
+        self.scope = scope
+        self.body = body
+        self.names = names
+        self.path = path
+        self.block = block
+        self.use = use
+        self.declared: dict[str, Span] = {}
+        self.passes: list[tuple[nodes.Name | None, int, Value | None]] = []
+        self.given: dict[str, tuple[Tensor, Span]] = {}
+        self.outputs: list[tuple[str, Tensor]] = []
+        self.is_broken = False
+
+    def key(self, span: Span) -> Hashable:
+        """A place in the body, in the pass of each loop that it is carried out in."""
+        return (span.source.name, span.start, *(number for _, number, _ in self.passes))
+
+    def now(self) -> Callable[[], Frame]:
+        """What gives the frame as annotations here see it in the end: all names, and loops in the pass of now."""
+        values = {name.id: value for name, _, value in self.passes if name and value}
+
+        def later() -> Frame:
+            return Frame(self.scope, self.body, {**self.names, **values}, self.path, self.block, self.use)
+
+        return later
+
+
+class FamilyObject:
+    """Layers or blocks with one name and indices: `conv[0]`, `conv[1]`."""
+
+    def __init__(self) -> None:
+        self.members: dict[tuple[int, ...], LayerObject | BlockObject] = {}
+
+
+class UnknownSize(Record):
+    """A size with a name, which is known when the network runs."""
 
 
 class Broken(Record):
@@ -73,7 +149,10 @@ class Broken(Record):
 
 
 BROKEN = Broken()
-Result: TypeAlias = Value | Tensor | Tensors | Group | ConstructedObject | LayerObject | FreeWeightObject | Broken
+Result: TypeAlias = (
+    Value | Tensor | Tensors | Group | ConstructedObject | LayerObject | FreeWeightObject | BlockObject | FamilyObject
+    | UnknownSize | Broken
+)  # fmt: skip
 
 
 def kind_of(result: Result) -> str:
@@ -88,6 +167,12 @@ def kind_of(result: Result) -> str:
             return "several tensors"
         case LayerObject():
             return "a layer"
+        case BlockObject(written=written):
+            return f"a block of the kind `{written.node.name.id}`"
+        case FamilyObject():
+            return "a family: one of its members has an index"
+        case UnknownSize():
+            return "a size that is known when the network runs"
         case FreeWeightObject():
             return "a weight, for others to be tied to"
         case ConstructedObject(constructed):

@@ -13,9 +13,11 @@ from wdsl.diagnostics import Fix, by, has_errors, listed, nearest
 from wdsl.network.constants import Value
 from wdsl.network.dimensions import expression_of
 from wdsl.network.graph import View
+from wdsl.network.objects import Broken, FreeWeightObject, LayerObject, kind_of
 from wdsl.record import Record
 from wdsl.source import Span
 from wdsl.syntax import nodes
+from wdsl.syntax.printer import print_expression
 
 if TYPE_CHECKING:
     from wdsl.network.annotations import AnnotatedLayer, Reader
@@ -73,29 +75,25 @@ def read_reference(reader: Reader, layer: AnnotatedLayer, node: nodes.Expression
 
 def _weight(reader: Reader, layer: AnnotatedLayer, node: nodes.Expression) -> Reference | None:
     """`encode.kernel`, or `key.kernel` of the annotated layer itself."""
+    # From the inside out: what names a layer, and behind it the names that lead to one of its weights.
     parts: list[nodes.Name] = []
     inner = node
-    while isinstance(inner, nodes.Attribute):
+    found = layer.find(inner)
+    while not isinstance(found, (LayerObject, FreeWeightObject)) and isinstance(inner, nodes.Attribute):
         parts.insert(0, inner.name)
         inner = inner.value
-    if not isinstance(inner, nodes.Name):
-        reader.error("E0509", "this is not a weight", node.span, "a weight is written as `encode.kernel`")
-        return None
-    parts.insert(0, inner)
-    path = ".".join(part.id for part in parts)
-    owner = reader.layers.get(parts[0].id)
+        found = layer.find(inner)
+    path = print_expression(node)
     if own := layer.weight(path):
         return Reference(layer, own, View(), own.shape)
-    if owner is None:
-        near = nearest(parts[0].id, reader.layers)
-        reader.error(
-            "E0201",
-            f"there is no layer or weight `{parts[0].id}`",
-            parts[0].span,
-            f"did you mean `{near}`?" if near else "",
-            fix=Fix(parts[0].span, near) if near else None,
-        )
+    if not isinstance(found, (LayerObject, FreeWeightObject)):
+        _nothing(reader, layer, node)
         return None
+    owner = reader.layers.get(found.name or "")
+    if owner is None:
+        reader.error("E0509", "a layer without a name of its own cannot be referred to", inner.span)
+        return None
+    parts.insert(0, nodes.Name(owner.name, span=inner.span))
     if owner.weights is None:
         if not has_errors(reader.problems):
             reader.error("E0512", f"`{owner.name}` is never applied, so its weights have no shapes", node.span)
@@ -122,6 +120,30 @@ def _weight(reader: Reader, layer: AnnotatedLayer, node: nodes.Expression) -> Re
         reader.error("E0508", f"`{path}` is not trained: its layer sets it itself", node.span)
         return None
     return Reference(owner, weight, View(), weight.shape)
+
+
+def _nothing(reader: Reader, layer: AnnotatedLayer, node: nodes.Expression) -> None:
+    """Report a path that leads to no layer and no weight, at the first part that is not there."""
+    path = [node]
+    while isinstance(path[0], (nodes.Attribute, nodes.Subscript)):
+        path.insert(0, path[0].value)
+    first = path[0]
+    if not isinstance(first, nodes.Name):
+        reader.error("E0509", "this is not a weight", node.span, "a weight is written as `encode.kernel`")
+    elif layer.find(first) is None:
+        near = nearest(first.id, layer.names)
+        reader.error(
+            "E0201",
+            f"there is no layer or weight `{first.id}`",
+            first.span,
+            f"did you mean `{near}`?" if near else "",
+            fix=Fix(first.span, near) if near else None,
+        )
+    elif not isinstance(layer.find(first), Broken):
+        step = next((each for each in path if layer.find(each) is None), node)
+        whole = next(each for each in reversed(path) if layer.find(each) is not None)
+        label = f"`{print_expression(whole)}` is {kind_of(layer.find(whole))}"
+        reader.error("E0509", "this is not a weight", step.span, label)
 
 
 def _seen(found: Reference, expression: ex.Expression, shape: Sequence[int]) -> Reference:

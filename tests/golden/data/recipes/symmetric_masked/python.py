@@ -17,7 +17,9 @@ Written by wdsl from specs/recipes/symmetric_masked.wnet:
         layer whiten = Dense(channels, use_bias=false) symmetric via mask
         layer look   = Conv2D(6, 3, activation=relu)
 
-        output class = image -> whiten -> look -> GlobalAveragePooling2D() -> Dense(classes, activation=softmax)
+        output class = (
+            image -> whiten -> look -> GlobalAveragePooling2D() -> Dense(classes, activation=softmax)
+        )
     }
 """
 

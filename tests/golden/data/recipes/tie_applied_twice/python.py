@@ -13,7 +13,7 @@ Written by wdsl from specs/recipes/tie_applied_twice.wnet:
 
         layer describe = Conv1D(features, 5, padding=same, activation=tanh)
 
-        a = known    -> describe -> GlobalMaxPooling1D()
+        a = known -> describe -> GlobalMaxPooling1D()
         b = doubtful -> describe -> GlobalMaxPooling1D()
         output likeness = (a, b) -> Dot(axes=-1, normalize=true)
     }

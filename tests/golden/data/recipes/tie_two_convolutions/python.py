@@ -13,7 +13,9 @@ Written by wdsl from specs/recipes/tie_two_convolutions.wnet:
         input image: [12, 12, 1]
 
         layer small = Conv2D(filters, 3, padding=same, activation=relu)
-        layer large = Conv2D(filters, 3, padding=same, activation=relu, dilation_rate=2) tie(small.kernel)
+        layer large = Conv2D(filters, 3, padding=same, activation=relu, dilation_rate=2) tie(
+            small.kernel,
+        )
         layer judge = Dense(classes, activation=softmax)
 
         seen = (image -> small, image -> large) -> maximum
@@ -59,13 +61,13 @@ def Scales(filters: int = 4, classes: int = 3) -> keras.Model:
         {"kernel": [Tied()]},
         name="large",
     )  # line 9
-    judge = layers.Dense(classes, activation="softmax", name="judge")  # line 10
+    judge = layers.Dense(classes, activation="softmax", name="judge")  # line 12
 
     seen = ops.maximum(
         small(image, tied={"kernel": small_kernel}),
         large(image, tied={"kernel": small_kernel}),
-    )  # line 12
-    class_ = judge(layers.GlobalAveragePooling2D()(seen))  # line 13
+    )  # line 14
+    class_ = judge(layers.GlobalAveragePooling2D()(seen))  # line 15
 
     return keras.Model(image, class_, name="Scales")
 

@@ -1,0 +1,221 @@
+"""Blocks: pieces of a network, constructed with values for their parameters and applied to tensors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from wdsl import expressions as ex
+from wdsl.diagnostics import Fix, Label, listed, nearest
+from wdsl.network import constants, graph
+from wdsl.network.constants import Value
+from wdsl.network.modules import Written
+from wdsl.network.objects import BROKEN, BlockObject, Broken, Frame, Group, Result, Tensor, Tensors, kind_of, shape_of
+from wdsl.source import Span
+from wdsl.syntax import nodes
+
+if TYPE_CHECKING:
+    from wdsl.network.elaborate import Elaborator
+
+MAX_DEPTH = 40
+"""How deeply blocks may be nested in one another."""
+
+
+def construct(elaborator: Elaborator, written: Written, node: nodes.Call) -> BlockObject | Broken:
+    """`Tower(64)`: the block with values for its parameters."""
+    name, parameters = written.node.name.id, written.node.parameters
+    by_name = {parameter.name.id: parameter for parameter in parameters}
+    values: dict[str, Value] = {}
+    ok = True
+    for position, argument in enumerate(node.arguments):
+        if argument.name is not None:
+            parameter = by_name.get(argument.name.id)
+            if parameter is None:
+                near = nearest(argument.name.id, by_name)
+                elaborator.error(
+                    "E0302",
+                    f"`{name}` has no parameter `{argument.name.id}`",
+                    argument.name.span,
+                    f"did you mean `{near}`?" if near else f"it has {listed(by_name) or 'none'}",
+                    fix=Fix(argument.name.span, near) if near else None,
+                )
+                ok = False
+                continue
+        elif position < len(parameters):
+            parameter = parameters[position]
+        else:
+            counted = f"at most {len(parameters)}" if parameters else "no"
+            elaborator.error("E0305", f"`{name}` takes {counted} arguments", argument.span, "one too many")
+            return BROKEN
+        if parameter.name.id in values:
+            elaborator.error("E0306", f"`{parameter.name.id}` is given twice", argument.span)
+        given = _argument(elaborator, parameter, argument.value)
+        if given is None:
+            ok = False
+        else:
+            values[parameter.name.id] = constants.folded(given)
+    missing = []
+    for parameter in parameters:
+        default = parameter.default
+        if parameter.name.id not in values and default is not None:
+            value = _default(elaborator, written, values, default)
+            if isinstance(value, Value):
+                values[parameter.name.id] = constants.folded(value)
+                continue
+            ok = False
+        if parameter.name.id not in values:
+            missing.append(parameter.name.id)
+    if missing and ok:
+        plural = "arguments" if len(missing) > 1 else "the argument"
+        return elaborator.error("E0303", f"`{name}` needs {plural} {listed(missing)}", node.span)
+    return BlockObject(written, values, node.span) if ok else BROKEN
+
+
+def _default(elaborator: Elaborator, written: Written, values: Mapping[str, Value], node: nodes.Expression) -> Result:
+    """A default, where the parameters before it have values."""
+    return elaborator.inside(Frame(written.scope, (), dict(values)), lambda: elaborator.evaluate(node))
+
+
+def _argument(elaborator: Elaborator, parameter: nodes.Parameter, node: nodes.Expression) -> Value | None:
+    type_ = parameter.type.id if parameter.type else None
+    value: Result
+    if isinstance(node, nodes.Name) and type_ in (None, "str") and not elaborator.knows(node.id):
+        value = Value(node.id, ex.Constant(node.id))  # a word of Keras's, as `relu`
+    else:
+        value = elaborator.evaluate(node)
+    if isinstance(value, Broken):
+        return None
+    label = Label(parameter.span, f"declared `{type_}` here" if type_ else "declared here")
+    if not isinstance(value, Value):
+        message = f"`{parameter.name.id}` takes a constant, and this is {kind_of(value)}"
+        elaborator.error("E0304", message, node.span, labels=(label,))
+        return None
+    if type_ is not None and type_ in constants.PARAMETER_TYPES and not constants.is_of(value.value, type_):
+        message = f"`{parameter.name.id}` is of type `{type_}`, and this is {constants.type_name(value.value)}"
+        elaborator.error("E0304", message, node.span, labels=(label,))
+        return None
+    return value
+
+
+def apply(
+    elaborator: Elaborator,
+    block: BlockObject,
+    first: Sequence[tuple[Result, nodes.Expression]],
+    arguments: Sequence[nodes.Argument],
+    node: nodes.Expression,
+) -> Result:
+    """What comes out of a block: its statements are carried out with the tensors as its inputs."""
+    definition = block.written.node
+    if any(frame.block is not None and frame.block.written.node is definition for frame in elaborator.frames):
+        return elaborator.error("E0213", f"`{definition.name.id}` is used within itself", node.span)
+    if len(elaborator.frames) > MAX_DEPTH:
+        return elaborator.error("E0105", f"blocks are nested more than {MAX_DEPTH} deep", node.span)
+    inputs = [each for each in definition.body if isinstance(each, nodes.Input)]
+    given = _inputs(elaborator, block, inputs, first, arguments, node)
+    if given is None:
+        return BROKEN
+    if block.name is None:
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", definition.name.id).lower()
+        block.name = elaborator.unique(words)
+    frame = Frame(block.written.scope, definition.body, dict(block.values), block.name, block, node.span)
+    for statement, (tensor, place) in zip(inputs, given, strict=True):
+        frame.given[statement.name.id] = (_named(elaborator, frame, statement, tensor), place)
+    before = len(elaborator.problems)
+    elaborator.inside(frame, lambda: elaborator.carry_out(definition.body))
+    block.names = frame.names
+    if any(problem.severity == "error" for problem in elaborator.problems[before:]) or frame.is_broken:
+        return BROKEN
+    if not frame.outputs:
+        label = Label(definition.name.span, "declared here")
+        return elaborator.error(
+            "E0211", f"`{definition.name.id}` has no output", node.span, labels=(label,), hint="add `output NAME`"
+        )
+    tensors = tuple(tensor for _, tensor in frame.outputs)
+    return tensors[0] if len(tensors) == 1 else Group(tensors)
+
+
+def _inputs(
+    elaborator: Elaborator,
+    block: BlockObject,
+    inputs: Sequence[nodes.Input],
+    first: Sequence[tuple[Result, nodes.Expression]],
+    arguments: Sequence[nodes.Argument],
+    node: nodes.Expression,
+) -> list[tuple[Tensor, Span]] | None:
+    """The tensors for a block's inputs, in their order; None after a report."""
+    name = block.written.node.name.id
+    by_name = [each.name.id for each in inputs]
+    given: dict[str, tuple[Result, Span]] = {}
+    queue: list[tuple[str | None, Result, Span]] = []
+    for value, place in first:
+        items = value.items if isinstance(value, Group) else (value,)
+        queue += [(None, item, place.span) for item in items]
+    for argument in arguments:
+        value = elaborator.evaluate(argument.value)
+        if argument.name is not None and argument.name.id not in by_name:
+            near = nearest(argument.name.id, by_name)
+            nearby = f"did you mean `{near}`?" if near else f"it has {listed(by_name) or 'none'}"
+            elaborator.error("E0302", f"`{name}` has no input `{argument.name.id}`", argument.name.span, nearby)
+            return None
+        queue.append((argument.name.id if argument.name else None, value, argument.value.span))
+    wanted = "one tensor" if len(inputs) == 1 else f"{len(inputs)} tensors"
+    for position, (input_, value, span) in enumerate(queue):
+        if input_ is None and position >= len(inputs):
+            elaborator.error("E0403", f"`{name}` takes {wanted}, and this is one more", span)
+            return None
+        given[input_ or by_name[position]] = (value, span)
+    if len(given) < len(inputs):
+        got = "one" if len(given) == 1 else str(len(given)) if given else "none"
+        label = Label(block.written.node.name.span, f"its inputs are {listed(by_name)}")
+        elaborator.error("E0403", f"`{name}` takes {wanted}, and is given {got}", node.span, labels=(label,))
+        return None
+    found: list[tuple[Tensor, Span]] = []
+    for each in by_name:
+        value, span = given[each]
+        if isinstance(value, Broken):
+            return None
+        if not isinstance(value, Tensor):
+            several = isinstance(value, (Tensors, Group))
+            hint = "name them first, as in `a, b = …`" if several else None
+            elaborator.error("E0403", f"`{each}` takes one tensor, and this is {kind_of(value)}", span, hint=hint)
+            return None
+        found.append((value, span))
+    return found
+
+
+def _named(elaborator: Elaborator, frame: Frame, statement: nodes.Input, tensor: Tensor) -> Tensor:
+    """The tensor under a name of its own, so that what computes it is there once however often the block uses it."""
+    if isinstance(tensor.expression, ex.Variable):
+        return tensor
+    variable = elaborator.unique(f"{frame.path}_{statement.name.id}")
+    elaborator.steps.append(graph.Binding((variable,), tensor.expression, (tensor.spec,), frame.use or statement.span))
+    return Tensor(tensor.spec, ex.Variable(variable))
+
+
+def check_input(elaborator: Elaborator, statement: nodes.Input) -> Tensor:
+    """A block's `input x: [h, w, c]`, held against the tensor that it is given; free names in it become its sizes."""
+    tensor, place = elaborator.frame.given[statement.name.id]
+    spec = tensor.spec
+    declared = Label(statement.span, "declared here")
+    if statement.dtype and statement.dtype.id != spec.dtype:
+        message = f"`{statement.name.id}` is `{statement.dtype.id}`, and this is {spec.dtype}"
+        elaborator.error("E0401", message, place, labels=(declared,))
+    dimensions = statement.dimensions
+    if dimensions is None:
+        return tensor
+    sizes = spec.shape[1:]
+    if len(dimensions) != len(sizes):
+        axes = "one axis" if len(dimensions) == 1 else f"{len(dimensions)} axes"
+        message = f"`{statement.name.id}` has {axes}, and this is {shape_of(spec)}"
+        elaborator.error("E0401", message, place, labels=(declared,))
+        return tensor
+    for node, size in zip(dimensions, sizes, strict=True):
+        if isinstance(node, nodes.Name) and not elaborator.knows(node.id):
+            elaborator.names[node.id] = elaborator.size_object(size)
+            continue
+        wanted = elaborator.size(node)
+        if not isinstance(wanted, Broken) and wanted is not None and size is not None and wanted != size:
+            message = f"`{statement.name.id}` has {int(wanted)} on this axis, and this is {shape_of(spec)}"
+            elaborator.error("E0401", message, place, labels=(Label(node.span, "declared here"),))
+    return tensor
