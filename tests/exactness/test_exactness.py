@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("tensorflow")
 
 from tests.exactness import run, training
-from tests.exactness.annotations import ANNOTATIONS, LATER, MECHANISMS, SEVERAL, Annotation, annotations_of, compared
+from tests.exactness.annotations import ANNOTATIONS, MECHANISMS, SEVERAL, Annotation, annotations_of, compared
 from tests.exactness.training import OPTIMIZERS, PARTS, SOME, TRAINED, Cell
 
 
@@ -67,7 +67,7 @@ def test_two_replicas() -> None:
 # --- the suite itself -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("annotation", [*ANNOTATIONS, *LATER], ids=lambda each: each.name)
+@pytest.mark.parametrize("annotation", ANNOTATIONS, ids=lambda each: each.name)
 def test_any_other_weights_are_found(annotation: Annotation) -> None:
     rng = np.random.default_rng(3)
     shapes = {layer: (13,) if weight == "bias" else (13, 13) for layer, (weight, _, _) in annotation.weights.items()}

@@ -1059,6 +1059,8 @@ class Coupled(keras.Layer):
             for name, those in (("weights", trained), ("frozen", frozen))
             if those.size or (self.expansion.size == 0 and name == "weights")
         ]
+        for theta in self.thetas:  # TensorFlow checkpoints what is no list
+            setattr(self, f"free_{theta.name}", theta)
 
     def in_vector(self) -> dict[str, tuple[Equation, ...]]:
         """The equations of each weight, as ones on all entries of all weights."""
