@@ -24,7 +24,7 @@ def holds(cells: Iterable[Cell]) -> None:
 
 @pytest.mark.parametrize("mechanism", TRAINED)
 def test_optimizers_of_each_kind(mechanism: str) -> None:
-    holds(training.trained(mechanism, "float32", "eager", SOME))
+    holds(training.trained(mechanism, "float32", "eager", SOME[:4]))
 
 
 def test_every_optimizer() -> None:
