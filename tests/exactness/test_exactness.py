@@ -24,7 +24,7 @@ def holds(cells: Iterable[Cell]) -> None:
 
 @pytest.mark.parametrize("mechanism", TRAINED)
 def test_optimizers_of_each_kind(mechanism: str) -> None:
-    holds(training.trained(mechanism, "float32", "eager", SOME[:4]))
+    holds(training.trained(mechanism, "float32", "eager", SOME[1:4:2]))
 
 
 def test_every_optimizer() -> None:
@@ -36,7 +36,6 @@ def test_every_optimizer() -> None:
     [
         ("gradient", "mixed_bfloat16", "graph", "AdamW, weight decay"),
         ("constraint", "mixed_float16", "XLA", "Adam, EMA"),
-        (SEVERAL, "mixed_float16", "graph", "Lamb"),
     ],
 )
 def test_compiled_and_mixed(mechanism: str, precision: str, execution: str, optimizer: str) -> None:
