@@ -326,22 +326,19 @@ def _bracket(bracket: Bracket, place: str = "within") -> Doc:
     if not bracket.commented and all(short) and not alone:
         inside += [Fill(tuple(map(str, short))), Either(",", "")]
     else:
+        last = len(bracket.items) - 1
         for position, item in enumerate(bracket.items):
-            inside.append(_expression(item, place, hanging=len(bracket.items) > 1))
-            if position < len(bracket.commas):
-                comma = bracket.commas[position]
+            comma = bracket.commas[position] if position < len(bracket.commas) else None
+            inside.append(_expression(item, place, hanging=last > 0))
+            if comma:
                 inside += _above(comma)
-                if alone or bracket.commented or position < len(bracket.items) - 1:
-                    inside.append(Comma(bool(comma.beside)))
-                else:
-                    inside.append(Either(",", ""))
-                if comma.beside:
-                    inside.append(Beside(comma.beside))
-            elif bracket.commented and not alone:
-                inside.append(Comma())
-            elif not alone:
+            if position < last or (alone and comma) or (bracket.commented and (last or place == "parameters")):
+                inside.append(Comma(bool(comma and comma.beside)))
+            elif last or place == "parameters":
                 inside.append(Either(",", ""))
-            if position < len(bracket.items) - 1:
+            if comma and comma.beside:
+                inside.append(Beside(comma.beside))
+            if position < last:
                 inside.append(Break(" "))
         inside += _above(closing)
     return Group([opening.text, Indent(inside), Break(""), closing.text], bracket.commented)
