@@ -329,3 +329,31 @@ def test_without_keras_a_live_model_says_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "keras", None)
     with pytest.raises(ImportError, match=r"pip install 'wdsl\[tensorflow\]'"):
         wdsl.loads(SPEC).to_keras()
+
+
+# --- format ---------------------------------------------------------------------------------------
+
+
+def test_format() -> None:
+    form = wdsl.format(SPEC)
+    assert form.startswith("## Two weights.\nnetwork First(\n    units: int = 3,\n")
+    assert wdsl.loads(form).emit("syntax") == wdsl.loads(SPEC).emit("syntax")
+    for same in (form, SPEC.encode(), SPEC.replace("\n", "\r\n"), "\ufeff" + SPEC, "\n" + SPEC.rstrip()):
+        assert wdsl.format(same) == form
+    assert [wdsl.format(each) for each in ("", "\n \n", "# alone", ";")] == ["", "", "# alone\n", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (SPEC.replace("= Dense", "= = Dense"), ["E0101", "E0101"]),
+        (SPEC.encode() + b"\xff", ["E0601"]),
+        ("wnet 99", ["E0104"]),
+        ("## of nothing\nnetwork", ["E0101"]),
+    ],
+)
+def test_format_says_what_is_wrong(text: str | bytes, found: list[str]) -> None:
+    with pytest.raises(wdsl.WdslError) as error:
+        wdsl.format(text, "net.wnet")
+    assert codes(error) == found
+    assert {each.span.source.name for each in error.value.diagnostics} == {"net.wnet"}

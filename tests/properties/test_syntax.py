@@ -77,27 +77,8 @@ def some(items: st.SearchStrategy[Any], least: int = 0, most: int = 3) -> st.Sea
 
 # Words of the grammar are names wherever it does not expect them.
 KEYWORDS_ANYWHERE = ("where", "if", "else", "or", "and", "not", "true", "false", "none", "via")
-WORDS = st.from_regex(r"[a-z_][a-z_0-9]{0,5}|[A-Z][A-Za-z0-9]{0,5}", fullmatch=True) | st.sampled_from(
-    (
-        "layer",
-        "input",
-        "output",
-        "weight",
-        "network",
-        "block",
-        "for",
-        "in",
-        "as",
-        "assert",
-        "wnet",
-        "lambda",
-        "relu",
-        "Dense",
-        "T",
-        "l",
-        "_",
-    )
-)
+USUAL = "layer input output weight network block for in as assert wnet lambda relu Dense T l _"
+WORDS = st.from_regex(r"[a-z_][a-z_0-9]{0,5}|[A-Z][A-Za-z0-9]{0,5}", fullmatch=True) | st.sampled_from(USUAL.split())
 NAMES = node(nodes.Name, WORDS.filter(lambda word: word not in KEYWORDS_ANYWHERE))
 TEXTS = node(nodes.Literal, st.text(st.characters(exclude_characters="\r", exclude_categories=["Cs"]), max_size=6))
 LITERALS = TEXTS | node(
@@ -146,39 +127,38 @@ ANNOTATIONS = node(
     st.none() | NAMES,
 )
 DOTTED = node(nodes.Name, some(NAMES, 1).map(lambda names: ".".join(name.id for name in names)))
-PATHS = st.recursive(
-    NAMES,
-    lambda path: node(nodes.Attribute, path, NAMES) | node(nodes.Subscript, path, some(EXPRESSIONS, 1)),
-    max_leaves=3,
-)
+MEMBERS = st.deferred(lambda: NAMES | node(nodes.Subscript, NAMES, some(EXPRESSIONS, 1)))
+PATHS = st.deferred(lambda: MEMBERS | node(nodes.Attribute, MEMBERS, NAMES))
 SIZES = some(EXPRESSIONS | node(nodes.Unknown), 1)
-SIMPLE = st.one_of(
-    node(nodes.Input, NAMES, st.none() | NAMES, SIZES, doc=DOCS),
-    node(nodes.Input, NAMES, st.none(), st.none(), doc=DOCS),
-    node(
-        nodes.Layer,
-        NAMES,
-        EXPRESSIONS,
-        some(ANNOTATIONS),
-        some(node(nodes.WeightAnnotations, PATHS, some(ANNOTATIONS, 1))),
-        some(EXPRESSIONS, 0, 2),
-        doc=DOCS,
-    ),
-    node(
-        nodes.Weight,
-        NAMES,
-        some(EXPRESSIONS, 1),
-        st.none() | EXPRESSIONS,
-        some(ANNOTATIONS),
-        doc=DOCS,
-    ),
-    node(
-        nodes.Binding,
-        some(NAMES, 1).filter(lambda names: names[0].id not in ("input", "layer", "output")),
-        EXPRESSIONS,
-    ),
-    node(nodes.Output, st.none() | NAMES, EXPRESSIONS, doc=DOCS),
-    node(nodes.Assert, EXPRESSIONS, st.none() | TEXTS),
+SIMPLE = st.deferred(
+    lambda: st.one_of(
+        node(nodes.Input, NAMES, st.none() | NAMES, SIZES, doc=DOCS),
+        node(nodes.Input, NAMES, st.none(), st.none(), doc=DOCS),
+        node(
+            nodes.Layer,
+            NAMES,
+            EXPRESSIONS,
+            some(ANNOTATIONS),
+            some(node(nodes.WeightAnnotations, PATHS, some(ANNOTATIONS, 1))),
+            some(EXPRESSIONS, 0, 2),
+            doc=DOCS,
+        ),
+        node(
+            nodes.Weight,
+            NAMES,
+            some(EXPRESSIONS, 1),
+            st.none() | EXPRESSIONS,
+            some(ANNOTATIONS),
+            doc=DOCS,
+        ),
+        node(
+            nodes.Binding,
+            some(NAMES, 1).filter(lambda names: names[0].id not in ("input", "layer", "output")),
+            EXPRESSIONS,
+        ),
+        node(nodes.Output, st.none() | NAMES, EXPRESSIONS, doc=DOCS),
+        node(nodes.Assert, EXPRESSIONS, st.none() | TEXTS),
+    )
 )
 
 
@@ -189,15 +169,21 @@ def nested(statements: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-STATEMENTS = st.recursive(SIMPLE, nested, max_leaves=4)
+ONCE_NESTED = st.deferred(lambda: SIMPLE | nested(SIMPLE))
+STATEMENTS = st.deferred(lambda: SIMPLE | nested(ONCE_NESTED))
 PARAMETERS = node(nodes.Parameter, NAMES, st.none() | NAMES, st.none() | EXPRESSIONS, doc=DOCS)
 AXES = some(EXPRESSIONS | node(nodes.Unknown) | node(nodes.Rest), 1)
-DECLARATIONS = st.one_of(
-    node(nodes.Import, TEXTS, NAMES),
-    node(nodes.From, TEXTS, some(NAMES, 1)),
-    node(nodes.Const, NAMES, EXPRESSIONS, doc=DOCS),
-    node(nodes.Extern, NAMES, some(PARAMETERS), DOTTED, AXES, AXES, doc=DOCS),
-    *(node(kind, NAMES, some(PARAMETERS), some(STATEMENTS, 0, 4), doc=DOCS) for kind in (nodes.Block, nodes.Network)),
+DECLARATIONS = st.deferred(
+    lambda: st.one_of(
+        node(nodes.Import, TEXTS, NAMES),
+        node(nodes.From, TEXTS, some(NAMES, 1)),
+        node(nodes.Const, NAMES, EXPRESSIONS, doc=DOCS),
+        node(nodes.Extern, NAMES, some(PARAMETERS), DOTTED, AXES, AXES, doc=DOCS),
+        *(
+            node(kind, NAMES, some(PARAMETERS), some(STATEMENTS, 0, 4), doc=DOCS)
+            for kind in (nodes.Block, nodes.Network)
+        ),
+    )
 )
 FILES = st.builds(nodes.File, st.just(NOWHERE.source), st.none() | st.just(1), some(DECLARATIONS, 0, 3))
 

@@ -200,7 +200,7 @@ def check_that_all_train_it(recipe: str, *tied: str) -> None:
     """The gradient of a shared kernel is the sum of those that its layers would have, had each the kernel alone."""
     model = net(recipe).to_keras()
     text = (RECIPES / f"{recipe}.wnet").read_text(encoding="utf-8")
-    untied = wdsl.loads(re.sub(r" tie\(.*\)", "", text)).to_keras()
+    untied = wdsl.loads(re.sub(r" tie\((?:\n.*\n    |.*)\)", "", text)).to_keras()
     shared = weight(model, f"{tied[0]}.kernel")
     for layer in untied.layers:
         if hasattr(layer, "kernel"):

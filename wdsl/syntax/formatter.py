@@ -271,7 +271,7 @@ def _closes(piece: Piece) -> Lexeme:
     return piece.closing if isinstance(piece, Bracket) else piece
 
 
-def _row(pieces: Sequence[Piece], place: str) -> Doc:
+def _row(pieces: Sequence[Piece], place: str = "file") -> Doc:
     """Pieces one after the other, with the spaces that belong between them."""
     docs: list[Doc] = []
     before: Piece | None = None
@@ -326,22 +326,19 @@ def _bracket(bracket: Bracket, place: str = "within") -> Doc:
     if not bracket.commented and all(short) and not alone:
         inside += [Fill(tuple(map(str, short))), Either(",", "")]
     else:
+        last = len(bracket.items) - 1
         for position, item in enumerate(bracket.items):
-            inside.append(_expression(item, place, hanging=len(bracket.items) > 1))
-            if position < len(bracket.commas):
-                comma = bracket.commas[position]
+            comma = bracket.commas[position] if position < len(bracket.commas) else None
+            inside.append(_expression(item, place, hanging=last > 0))
+            if comma:
                 inside += _above(comma)
-                if alone or bracket.commented or position < len(bracket.items) - 1:
-                    inside.append(Comma(bool(comma.beside)))
-                else:
-                    inside.append(Either(",", ""))
-                if comma.beside:
-                    inside.append(Beside(comma.beside))
-            elif bracket.commented and not alone:
-                inside.append(Comma())
-            elif not alone:
+            if position < last or (alone and comma) or (bracket.commented and (last or place == "parameters")):
+                inside.append(Comma(bool(comma and comma.beside)))
+            elif last or place == "parameters":
                 inside.append(Either(",", ""))
-            if position < len(bracket.items) - 1:
+            if comma and comma.beside:
+                inside.append(Beside(comma.beside))
+            if position < last:
                 inside.append(Break(" "))
         inside += _above(closing)
     return Group([opening.text, Indent(inside), Break(""), closing.text], bracket.commented)
@@ -394,10 +391,10 @@ def _head(statement: Statement, number: int, padding: int) -> Doc:
         return [*docs, " ", _row(rest, place)] if rest else docs
     at = _alignment(statement) if number == 0 else 0
     start, end = _value(head, kind)
-    docs = [_row(head[:at], "file"), " " * padding, " "] if at else []
+    docs = [_row(head[:at]), " " * padding, " "] if at else []
     if start == end:
-        return [*docs, _row(head[at:], "file")]
-    return [*docs, _row(head[at:start], "file"), " ", _wrapped(head[start:end]), _message(head[end:])]
+        return [*docs, _row(head[at:])]
+    return [*docs, _row(head[at:start]), " ", _wrapped(head[start:end]), _row(head[end:])]
 
 
 def _value(head: Sequence[Piece], kind: str) -> tuple[int, int]:
@@ -418,11 +415,6 @@ def _value(head: Sequence[Piece], kind: str) -> tuple[int, int]:
     return 0, 0
 
 
-def _message(pieces: Sequence[Piece]) -> Doc:
-    """What follows the condition of an assertion."""
-    return _row(pieces, "file")
-
-
 def _wrapped(value: Sequence[Piece]) -> Doc:
     """An expression, in parentheses if it takes several lines, and without if not."""
     while True:
@@ -431,8 +423,8 @@ def _wrapped(value: Sequence[Piece]) -> Doc:
                 value = inside
             case _:
                 break
-    if not _operators(value) or _has_lines(value) or _size(value) > MAX_NESTING // 2:
-        return _row(value, "file")
+    if not _operators(value) or _has_lines(value) or _nesting(value) > MAX_NESTING - 2:
+        return _row(value)
     expression = _expression(value, "file", hanging=False)
     return Group([Either("(", ""), Indent([Break(""), expression]), Break(""), Either(")", "")])
 
@@ -441,12 +433,12 @@ def _has(pieces: Iterable[Piece], type_: str) -> bool:
     return any(_opens(piece).type == type_ for piece in pieces)
 
 
-def _size(pieces: Iterable[Piece]) -> int:
-    """How many pieces there are, in brackets too."""
+def _nesting(pieces: Iterable[Piece]) -> int:
+    """How many brackets and operators there are, one in another or not: parentheses around them are one more."""
     count, rest = 0, list(pieces)
     while rest:
-        count += 1
         piece = rest.pop()
+        count += isinstance(piece, Bracket) or piece.type not in _OPERANDS
         if isinstance(piece, Bracket):
             rest += [each for item in piece.items for each in item]
     return count
@@ -502,7 +494,7 @@ def _paddings(items: Sequence[Comment | Statement], indent: int) -> list[int]:
 def _aligned_width(statement: Statement) -> int:
     """How wide the first head is up to the place where it is aligned; 0 if it is not."""
     head = statement.heads[0][: _alignment(statement)]
-    return lay_out(_row(head, "file"), 0, ENDLESS)[0].width if head else 0
+    return lay_out(_row(head), 0, ENDLESS)[0].width if head else 0
 
 
 def _statement(statement: Statement, indent: int, padding: int) -> list[Line]:

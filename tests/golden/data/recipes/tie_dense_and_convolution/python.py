@@ -15,7 +15,7 @@ Written by wdsl from specs/recipes/tie_dense_and_convolution.wnet:
 
         layer describe   = Dense(features, activation=tanh, use_bias=false)
         layer everywhere = Conv2D(features, size, activation=tanh, use_bias=false) tie(
-            describe.kernel.reshape(size, size, 1, features),
+            describe.kernel.reshape(size, size, 1, features)
         )
 
         sought = crop -> Flatten() -> describe -> Reshape([1, 1, features])

@@ -14,7 +14,7 @@ Written by wdsl from specs/recipes/tie_two_convolutions.wnet:
 
         layer small = Conv2D(filters, 3, padding=same, activation=relu)
         layer large = Conv2D(filters, 3, padding=same, activation=relu, dilation_rate=2) tie(
-            small.kernel,
+            small.kernel
         )
         layer judge = Dense(classes, activation=softmax)
 
