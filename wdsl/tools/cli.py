@@ -199,14 +199,14 @@ def check(
       wdsl check specs/ --format sarif > wdsl.sarif
     """
     diagnostics: list[Diagnostic] = []
-    fixes = 0
+    fixes = held_back = 0
     for path in specs(paths):
         try:
             found = wdsl.check(path, network=network, root=root, **dict(settings))
             if fix and any(one.fix and one.fix.safe for one in found):
                 check_text = partial(wdsl.checks, filename=path, network=network, parameters=dict(settings), root=root)
-                found, made = mend(path, found, check_text)
-                fixes += made
+                found, made, not_made = mend(path, found, check_text)
+                fixes, held_back = fixes + made, held_back + not_made
             diagnostics += found
         except OSError as error:
             diagnostics.append(unreadable(path, error))
@@ -220,6 +220,7 @@ def check(
         from wdsl.tools import reports
 
         made = f"made {fixes or 'no'} fix{'es' * (fixes != 1)}"
+        made += f"; {held_back} would uncover more errors" if held_back else ""
         click.echo(f"{made}; {reports.tally(diagnostics) or 'nothing'} left", err=True)
     if has_errors(diagnostics) or (strict and diagnostics):
         sys.exit(PROBLEMS)
@@ -394,24 +395,25 @@ def unreadable(path: str, error: OSError) -> Diagnostic:
 
 def mend(
     path: str, found: tuple[Diagnostic, ...], check: Callable[[str], tuple[Diagnostic, ...]]
-) -> tuple[tuple[Diagnostic, ...], int]:
-    """Writes a file with its safe fixes made. Gives what is wrong with it then, and how many they were."""
+) -> tuple[tuple[Diagnostic, ...], int, int]:
+    """Writes a file with its safe fixes made. Gives what is then wrong with it, and how many were made and were not."""
     from wdsl.tools import files, fixes
 
     if not os.path.isfile(path):
-        return found, 0
+        return found, 0, 0
     with open(path, encoding="utf-8", newline="") as file:
         text = file.read()
     bare = text.removeprefix("\ufeff")
     now = fixes.mend(bare, check)
+    not_made = len(fixes.safe(now))
     if not now.applied:
-        return found, 0
+        return found, 0, not_made
     try:
         files.write(path, text[: len(text) - len(bare)] + now.text)
     except OSError as error:
         click.echo(f"cannot write {click.format_filename(path)}: {error.strerror or error}", err=True)
-        return found, 0
-    return now.diagnostics, now.applied
+        return found, 0, 0
+    return now.diagnostics, now.applied, not_made
 
 
 def report(diagnostics: Sequence[Diagnostic]) -> None:
