@@ -199,7 +199,7 @@ def test_explain_lists_the_codes(run: Run) -> None:
     result = run("explain")
     assert result.exit_code == 0
     lines = [line.split("  ", 1) for line in result.stdout.splitlines()]
-    assert {code: title for code, title in lines} == CODES
+    assert dict(lines) == CODES
     assert [code for code, _ in lines] == sorted(CODES)
 
 

@@ -170,7 +170,8 @@ def test_line_ends_and_a_byte_order_mark_stay(run: Run, mark: str) -> None:
 
 
 def test_several_files(run: Run) -> None:
-    for name, text in {"wrong": WRONG, "fine": RIGHT, "odd": WRONG.replace("input x", "input z: [1]\n    input x")}.items():
+    odd = WRONG.replace("input x", "input z: [1]\n    input x")
+    for name, text in {"wrong": WRONG, "fine": RIGHT, "odd": odd}.items():
         Path(f"{name}.wnet").write_text(text)
     before = Path("fine.wnet").stat().st_mtime_ns
     result = run(".")
@@ -183,7 +184,9 @@ def test_several_files(run: Run) -> None:
 
 
 def test_what_is_left_is_reported(run: Run) -> None:
-    Path("net.wnet").write_text(net("layer b = Dense(4, mode=1)", "layer a = Dense(8) symetric", "output z = x -> a", output="x -> c"))
+    Path("net.wnet").write_text(
+        net("layer b = Dense(4, mode=1)", "layer a = Dense(8) symetric", "output z = x -> a", output="x -> c")
+    )
     result = run("net.wnet", "gone.wnet")
     assert result.exit_code == 1
     assert "symmetric" in Path("net.wnet").read_text()

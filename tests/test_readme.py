@@ -12,6 +12,7 @@ What a fenced block says after its three backticks tells what happens to it:
     wnet CODE        has that code and no other; also `console CODE`, of a command
     wnet instead     has nothing wrong with it, where an example of a code had; also `console instead`
     csv FILE         is written to FILE
+    json             is what `--format json` says of the `wnet wrong` block above it
     sh               commands for a shell, not run here
     (nothing)        a drawing
 
@@ -24,6 +25,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
+import json
 import re
 import shlex
 import shutil
@@ -36,7 +38,7 @@ from click.testing import CliRunner
 import wdsl
 from wdsl import catalog
 from wdsl.diagnostics import CODES, Diagnostic
-from wdsl.tools import explain
+from wdsl.tools import explain, reports
 from wdsl.tools.cli import main
 from wdsl.tools.reports import text as report
 
@@ -53,6 +55,7 @@ class Document:
         self.text = path.read_text(encoding="utf-8")
         self.names: dict[str, object] = {"__name__": path.stem}
         self.printed = ""
+        self.wrong = ("", "")
 
     def run(self) -> str:
         """The document as it should be. Raises if a block does not do what it is there for."""
@@ -75,6 +78,7 @@ class Document:
             case ["wnet", "wrong", file]:
                 assert said_of(block), "nothing is wrong with it"
                 assert f"$ wdsl check {file}" in self.text, "no console block shows what is said of it"
+                self.wrong = file, block
                 Path(file).write_text(block, encoding="utf-8")
             case ["wnet", "instead"]:
                 assert not (found := wdsl.checks(block, "net.wnet")), report(found)
@@ -97,6 +101,10 @@ class Document:
                 codes = {*about} - {"instead"}
                 assert not about or {*re.findall(r"^(?:error|warning)\[(.*?)\]", now, re.MULTILINE)} == codes, now
                 return now
+            case ["json"]:
+                file, wrong = self.wrong
+                [said] = json.loads(reports.json(wdsl.checks(wrong, file)))
+                return json.dumps(said, indent=2, ensure_ascii=False) + "\n"
             case ["sh"] | []:
                 pass
             case _:

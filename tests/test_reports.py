@@ -413,7 +413,7 @@ def test_sarif_names_files_as_uris(name: str, uri: str) -> None:
 
 
 def test_sarif_says_how_its_columns_count() -> None:
-    """SARIF counts in UTF-16 unless it says otherwise; a character beyond the first 65,536 is two there, and one here."""
+    """SARIF counts in UTF-16 unless it says otherwise; one beyond the first 65,536 is two there, one here."""
     source = Source("net.wnet", "# 𝔚 x")
     place = Span(source, 4, 5)
     diagnostic = Diagnostic("E0101", "no", place, labels=(Label(place, "here"),), fix=Fix(place, "y", safe=True))

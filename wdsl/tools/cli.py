@@ -219,9 +219,9 @@ def check(
     if fix and (fixes or diagnostics):
         from wdsl.tools import reports
 
-        made = f"made {fixes or 'no'} fix{'es' * (fixes != 1)}"
-        made += f"; {held_back} would uncover more errors" if held_back else ""
-        click.echo(f"{made}; {reports.tally(diagnostics) or 'nothing'} left", err=True)
+        done = f"made {fixes or 'no'} fix{'es' * (fixes != 1)}"
+        done += f"; {held_back} would uncover more errors" if held_back else ""
+        click.echo(f"{done}; {reports.tally(diagnostics) or 'nothing'} left", err=True)
     if has_errors(diagnostics) or (strict and diagnostics):
         sys.exit(PROBLEMS)
 
