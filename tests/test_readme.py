@@ -38,6 +38,9 @@ from click.testing import CliRunner
 import wdsl
 from wdsl import catalog
 from wdsl.diagnostics import CODES, Diagnostic
+from wdsl.files import MAX_BYTES
+from wdsl.network.graph import MAX_ENTRIES
+from wdsl.syntax.lexer import MAX_BODIES, MAX_NESTING
 from wdsl.tools import explain, reports
 from wdsl.tools.cli import main
 from wdsl.tools.reports import text as report
@@ -202,3 +205,9 @@ def test_every_code_has_its_section() -> None:
 def test_a_section_shows_what_fails_and_what_mends_it(code: str) -> None:
     blocks = re.findall(r"^```(?:wnet|console) (E\d+|W\d+|instead)$", explain.sections()[code], re.MULTILINE)
     assert blocks == [code, "instead"]
+
+
+def test_the_errors_name_the_limits_that_there_are() -> None:
+    said = " ".join(explain.sections()[code] for code in ("E0105", "E0604", "E0702"))
+    limits = (MAX_NESTING, MAX_BODIES, MAX_BYTES >> 20, MAX_ENTRIES)
+    assert [f"{limit:,}" for limit in limits if f"{limit:,}" not in said] == []
