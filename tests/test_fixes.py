@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
 
 import wdsl
 from wdsl.diagnostics import Diagnostic, Fix, has_errors, respelled
@@ -118,18 +120,38 @@ def test_what_an_edit_uncovers_is_mended_in_turn() -> None:
 
 
 def test_no_text_with_more_errors_is_taken() -> None:
-    """One edit mends and the other uncovers two errors, which have no fix: the first alone is made."""
-    text = net("layer a = Desne(4)", "layer b = Dense(8) symetric", output="x -> a")
+    """One of two edits uncovers three errors, which have no fix: the other is made alone."""
+    text = net("layer b = Dense(8) symetric", "layer a = Dense(8) forzen", output="x -> b -> a")
 
     def stubborn(now: str) -> tuple[Diagnostic, ...]:
-        source = Source("net.wnet", now)
-        place = Span(source, 0, 7)
+        place = Span(Source("net.wnet", now), 0, 7)
         worse = [Diagnostic("E0401", f"problem {at}", place) for at in range(3) if "symmetric" in now]
-        return (*(one for one in wdsl.checks(now, "net.wnet") if one.code in ("E0301", "E0505")), *worse)
+        return (*check(now), *worse)
 
+    assert [one.code for one in stubborn(text)] == ["E0505", "E0505"]
     mended = fixes.mend(text, stubborn)
-    assert mended.text == text.replace("Desne", "Dense")
+    assert mended.text == text.replace("forzen", "frozen")
     assert mended.applied == 1
+
+
+def test_fixes_that_touch_the_same_text_are_made_one_by_one() -> None:
+    def nested(now: str) -> tuple[Diagnostic, ...]:
+        source = Source("net.wnet", now)
+        at = [(0, 4, "a(bc)"), (2, 3, "bcd")] if now == "a(b)" else []
+        return tuple(
+            Diagnostic("E0101", "no", Span(source, 0, 1), fix=Fix(Span(source, *ends), new, True)) for *ends, new in at
+        )
+
+    mended = fixes.mend("a(b)", nested)
+    assert (mended.text, mended.applied) == ("a(bc)", 1)
+
+
+def test_a_fix_of_another_file_is_not_made_in_this_one() -> None:
+    def elsewhere(now: str) -> tuple[Diagnostic, ...]:
+        place = Span(Source("other.wnet", "another text"), 0, 7)
+        return (Diagnostic("E0101", "no", place, fix=Fix(place, "one", True)),)
+
+    assert fixes.mend("a text", elsewhere).text == "a text"
 
 
 def test_a_comment_is_never_dropped() -> None:
@@ -236,3 +258,15 @@ def test_parameters_and_networks_are_those_of_the_command(run: Run) -> None:
     assert Path("net.wnet").read_text() == both
     assert run("net.wnet", "--network", "Net", "--set", "n=8").exit_code == 0
     assert Path("net.wnet").read_text() == both.replace("Desne", "Dense").replace("symetric", "symmetric")
+
+
+@given(st.lists(st.sampled_from(["a", "é", "\n", "\r\n", "\r", "𝔚"])).map("".join), st.data())
+def test_edits_are_the_same_with_every_line_end(text: str, data: st.DataObject) -> None:
+    """Where a spec's text has its line ends shortened, an edit of either is that of the other."""
+    source = Source("net.wnet", text.replace("\r\n", "\n"))
+    ends = sorted(data.draw(st.lists(st.integers(0, len(source.text)), max_size=6)))
+    chosen = [Fix(Span(source, start, end), "x") for start, end in zip(ends[::2], ends[1::2], strict=False)]
+    expected = source.text
+    for fix in reversed(chosen):
+        expected = expected[: fix.span.start] + "x" + expected[fix.span.end :]
+    assert fixes.edited(text, chosen).replace("\r\n", "\n") == expected

@@ -63,7 +63,7 @@ def edited(text: str, fixes: Iterable[Fix]) -> str:
     """`text` with the fixes made. They do not overlap, and their spans count every line end as one character."""
     long = [at.start() - earlier for earlier, at in enumerate(re.finditer("\r\n", text))]
     end_of_line = "\r\n" if long else "\n"
-    for fix in sorted(fixes, key=lambda fix: fix.span.start, reverse=True):
+    for fix in sorted(fixes, key=lambda fix: (fix.span.start, fix.span.end), reverse=True):
         start, end = (at + bisect_left(long, at) for at in (fix.span.start, fix.span.end))
         text = text[:start] + fix.replacement.replace("\n", end_of_line) + text[end:]
     return text
