@@ -75,6 +75,8 @@ def test_what_can_mean_one_thing_alone_is_put_in(wrong: str, right: str) -> None
         net("layer a = Dense"),  # with how many units?
         net("layer A = Dense(4)", output="x -> A"),  # whoever says the name would have to change too
         net("layer a = Conv9D(4, 3)"),
+        "block Tower() {\n    input x\n    output y = x -> Dense(4)\n}\n" + net("layer a = Towr()"),
+        "block Tower() {\n    input x\n    output y = x -> Dense(4)\n}\n" + net(output="x -> Tower"),
         net("layer a = Dense(4, activation=delu)"),  # relu, selu, celu, gelu
         net("layer a = Dense(8) zero[diagonal](antidiagonal)"),
         net("layer a = Dense(8) zero()"),

@@ -986,7 +986,9 @@ class Elaborator:
             return ConstructedObject(Constructed(kind.kind, kind.name, bound.values), call)
         known = [*scope.constructors, *catalog.LAYERS, *(each for registry in registries for each in registry)]
         near = nearest(name.id, known)
-        fix = Fix(name.span, near) if near in scope.constructors else respelled(name.span, near, known)
+        fix = respelled(name.span, near, known)
+        if fix and near in scope.constructors:
+            fix = fix.replace(safe=False)
         return self.error(
             "E0301",
             f"there is no layer `{name.id}`",
