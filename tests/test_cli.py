@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,8 +18,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 import wdsl
+from wdsl.diagnostics import CODES
 from wdsl.syntax import formatter
-from wdsl.tools import cli
+from wdsl.tools import cli, explain
 from wdsl.tools.files import write
 
 ROOT = Path(__file__).parents[1]
@@ -192,6 +195,53 @@ def test_check_of_a_file_with_several_networks(run: Run) -> None:
     assert "error[E0202]: there are two networks `Fine`" in run("check", "twice.wnet").stderr
 
 
+def test_explain_lists_the_codes(run: Run) -> None:
+    result = run("explain")
+    assert result.exit_code == 0
+    lines = [line.split("  ", 1) for line in result.stdout.splitlines()]
+    assert dict(lines) == CODES
+    assert [code for code, _ in lines] == sorted(CODES)
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_explain_fits_a_terminal(run: Run, code: str) -> None:
+    result = run("explain", code.lower())
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"{code}: {CODES[code]}\n\n")
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "```" not in result.stdout
+    assert ".md" not in result.stdout
+
+
+def test_an_example_of_explain_can_be_copied(run: Run) -> None:
+    paragraphs = textwrap.dedent(run("explain", "E0504").stdout).split("\n\n")
+    wrong, right = (textwrap.dedent(each) for each in paragraphs if each.startswith("    network"))
+    assert [one.code for one in wdsl.checks(wrong)] == ["E0504"]
+    assert wdsl.checks(right) == ()
+
+
+def test_explain_in_a_narrow_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    paragraph = run("explain", "E0504").stdout.split("\n\n")[1]
+    assert max(map(len, paragraph.splitlines())) <= 40
+    monkeypatch.setenv("COLUMNS", "400")
+    assert max(map(len, run("explain", "E0504").stdout.splitlines())) <= 80
+
+
+def test_explain_in_colour() -> None:
+    coloured, plain = explain.text("W0502", colour=True), explain.text("W0502")
+    assert coloured.startswith("\x1b[")
+    assert "\x1b" not in plain
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == plain
+
+
+def test_explain_offers_the_nearest_code(run: Run) -> None:
+    result = run("explain", "E504")
+    assert result.exit_code == 2
+    assert "there is no code 'E504'; did you mean E0504?" in result.stderr
+    assert "`wdsl explain` lists them" in run("explain", "tie").stderr
+
+
 def test_check_goes_on_after_a_missing_file(run: Run) -> None:
     result = run("check", "wrong.wnet", "gone.wnet", "--format", "json")
     assert result.exit_code == 1
@@ -243,6 +293,8 @@ def test_settings_reach_the_network(run: Run) -> None:
         ["check"],
         ["check", "empty"],
         ["check", "fine.wnet", "--format", "xml"],
+        ["explain", "E0504", "E0505"],
+        ["explain", "nothing"],
         ["nothing"],
     ],
     ids=" ".join,
@@ -290,7 +342,7 @@ def test_a_spec_may_have_any_name(run: Run) -> None:
 
 def test_version_and_help(run: Run) -> None:
     assert run("--version").stdout == f"wdsl {wdsl.__version__}\n"
-    for command in ([], ["build"], ["check"], ["completion"]):
+    for command in ([], ["build"], ["check"], ["explain"], ["completion"]):
         assert "Examples:" in run(*command, "--help").stdout
 
 
@@ -306,6 +358,8 @@ def test_completion(run: Run, shell: str) -> None:
         ("wdsl check a.wnet ne", "file,ne"),
         ("wdsl build -o ne", "file,ne"),
         ("wdsl build --emit pl", "plain,plan"),
+        ("wdsl explain e0513", "plain,E0513"),
+        ("wdsl check --fi", "plain,--fix"),
         ("wdsl build --em", "plain,--emit"),
     ],
 )
@@ -331,7 +385,7 @@ def test_colour_is_for_terminals(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "stderr", SimpleNamespace(isatty=lambda: terminal))
-    assert cli.colourful() is colour
+    assert cli.colourful(sys.stderr) is colour
 
 
 def test_watch_builds_again_after_a_change(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:

@@ -9,6 +9,10 @@ What a fenced block says after its three backticks tells what happens to it:
     text             is what the python block above it printed
     python of SPEC   is the network's function in the module that `wdsl build SPEC` writes
     console          `$ wdsl …` and what it prints; a line `…` stands for any number of lines
+    wnet CODE        has that code and no other; also `console CODE`, of a command
+    wnet instead     has nothing wrong with it, where an example of a code had; also `console instead`
+    csv FILE         is written to FILE
+    json             is what `--format json` says of the `wnet wrong` block above it
     sh               commands for a shell, not run here
     (nothing)        a drawing
 
@@ -21,6 +25,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
+import json
 import re
 import shlex
 import shutil
@@ -33,13 +38,17 @@ from click.testing import CliRunner
 import wdsl
 from wdsl import catalog
 from wdsl.diagnostics import CODES, Diagnostic
+from wdsl.files import MAX_BYTES
+from wdsl.network.elaborate import MAX_STATEMENTS
+from wdsl.network.graph import MAX_ENTRIES
+from wdsl.syntax.lexer import MAX_BODIES, MAX_NESTING
+from wdsl.tools import explain, reports
 from wdsl.tools.cli import main
 from wdsl.tools.reports import text as report
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-CODE = re.compile(r"^\| `?([EW]\d{4})`? \| (.*?) \| (.*?) \|$", re.MULTILINE)
 
 
 class Document:
@@ -50,6 +59,7 @@ class Document:
         self.text = path.read_text(encoding="utf-8")
         self.names: dict[str, object] = {"__name__": path.stem}
         self.printed = ""
+        self.wrong = ("", "")
 
     def run(self) -> str:
         """The document as it should be. Raises if a block does not do what it is there for."""
@@ -67,14 +77,20 @@ class Document:
         match info:
             case ["wnet"]:
                 assert not said_of(block), report(said_of(block))
-            case ["wnet", file]:
-                assert not said_of(block), report(said_of(block))
-                Path(file).write_text(block, encoding="utf-8")
             case ["wnet", "of", file]:
                 return Path(file).read_text(encoding="utf-8")
             case ["wnet", "wrong", file]:
                 assert said_of(block), "nothing is wrong with it"
                 assert f"$ wdsl check {file}" in self.text, "no console block shows what is said of it"
+                self.wrong = file, block
+                Path(file).write_text(block, encoding="utf-8")
+            case ["wnet", "instead"]:
+                assert not (found := wdsl.checks(block, "net.wnet")), report(found)
+            case ["wnet", code] if code in CODES:
+                found = wdsl.checks(block, "net.wnet")
+                assert {one.code for one in found} == {code}, report(found) or "not a word is said of it"
+            case ["wnet" | "csv", file]:
+                assert file.endswith(".csv") or not said_of(block), report(said_of(block))
                 Path(file).write_text(block, encoding="utf-8")
             case ["python"]:
                 with contextlib.redirect_stdout(io.StringIO()) as out:
@@ -84,8 +100,15 @@ class Document:
                 return self.printed
             case ["python", "of", spec]:
                 return function(wdsl.load(spec))
-            case ["console"]:
-                return "".join(map(ran, re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, flags=re.MULTILINE)))
+            case ["console", *about]:
+                now = "".join(map(ran, re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, flags=re.MULTILINE)))
+                codes = {*about} - {"instead"}
+                assert not about or {*re.findall(r"^(?:error|warning)\[(.*?)\]", now, re.MULTILINE)} == codes, now
+                return now
+            case ["json"]:
+                file, wrong = self.wrong
+                [said] = json.loads(reports.json(wdsl.checks(wrong, file)))
+                return json.dumps(said, indent=2, ensure_ascii=False) + "\n"
             case ["sh"] | []:
                 pass
             case _:
@@ -172,26 +195,20 @@ def test_the_readme_counts_the_layers() -> None:
     assert f"It knows {len(catalog.LAYERS)} layers of Keras." in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def rows() -> dict[str, tuple[str, str]]:
-    """The table of docs/errors.md: for each code its meaning and an example."""
-    found = CODE.findall((ROOT / "docs" / "errors.md").read_text(encoding="utf-8"))
-    assert len({code for code, _, _ in found}) == len(found), "a code has two rows"
-    return {code: (meaning, example) for code, meaning, example in found}
+def test_every_code_has_its_section() -> None:
+    text = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^### (.*?): (.*)$", text, re.MULTILINE)
+    assert headings == sorted(CODES.items())
+    assert [*explain.sections()] == sorted(CODES)
 
 
-def test_the_table_of_errors_is_that_of_the_compiler() -> None:
-    assert sorted(rows()) == sorted(CODES)
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_a_section_shows_what_fails_and_what_mends_it(code: str) -> None:
+    blocks = re.findall(r"^```(?:wnet|console) (E\d+|W\d+|instead)$", explain.sections()[code], re.MULTILINE)
+    assert blocks == [code, "instead"]
 
 
-@pytest.mark.parametrize("code", CODES)
-def test_the_example_of_a_code_gives_it(code: str) -> None:
-    """An example is a file, or statements of a network with an input `x: [8]`, which get an output if they lack one."""
-    _, example = rows()[code]
-    if not example.startswith("`") or example.startswith("`wdsl"):
-        pytest.skip("not about what a file says")
-    example = example.strip("`").replace("⏎", "\n")
-    if not example.startswith(("network", "wnet", "import")):
-        last = "a" if "layer a" in example and "output" not in example else "Dense(4)"
-        output = "" if "output" in example else f"output y = x -> {last}\n"
-        example = f"network Net {{\ninput x: [8]\n{example}\n{output}}}\n"
-    assert code in [one.code for one in said_of(example)], report(said_of(example)) or "not a word is said of it"
+def test_the_errors_name_the_limits_that_there_are() -> None:
+    said = " ".join(explain.sections()[code] for code in ("E0105", "E0604", "E0702", "E0703"))
+    limits = (MAX_NESTING, MAX_BODIES, MAX_BYTES >> 20, MAX_ENTRIES, MAX_STATEMENTS)
+    assert [f"{limit:,}" for limit in limits if f"{limit:,}" not in said] == []

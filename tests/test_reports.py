@@ -364,7 +364,11 @@ def test_json() -> None:
             {"message": "`encode.kernel` is 784 × 64", **other},
         ],
         "hint": None,
-        "fix": {"replacement": "tie(encode.kernel.T)", **place},
+        "fix": {
+            **{name: at for name, at in place.items() if name != "file"},
+            "replacement": "tie(encode.kernel.T)",
+            "safe": False,
+        },
     }
     assert json.loads(reports.json([])) == []
 
@@ -377,6 +381,8 @@ def test_sarif_has_what_the_standard_requires() -> None:
     assert run["tool"]["driver"]["name"] == "wdsl"
     rules = run["tool"]["driver"]["rules"]
     assert [rule["id"] for rule in rules] == ["E0504", "W0201"]
+    assert [rule["shortDescription"]["text"] for rule in rules] == [CODES["E0504"], CODES["W0201"]]
+    assert all(rule["help"]["text"] in " ".join(rule["help"]["markdown"].split()) for rule in rules)
     assert len({json.dumps(rule) for rule in rules}) == len(rules)
     for result, diagnostic in zip(run["results"], [tie(), unused(), tie()], strict=True):
         assert rules[result["ruleIndex"]]["id"] == result["ruleId"] == diagnostic.code
@@ -392,6 +398,7 @@ def test_sarif_has_what_the_standard_requires() -> None:
                 assert change["artifactLocation"]["uri"] == "specs/tied.wnet"
                 assert all("startLine" in edit["deletedRegion"] for edit in change["replacements"])
                 assert change["replacements"]
+                assert all("text" in edit["insertedContent"] for edit in change["replacements"])
     assert "fixes" in run["results"][0]
 
 
@@ -403,3 +410,71 @@ def test_sarif_names_files_as_uris(name: str, uri: str) -> None:
     log = json.loads(reports.sarif([error("a", source=Source(name, "a"))]))
     [location] = log["runs"][0]["results"][0]["locations"]
     assert location["physicalLocation"]["artifactLocation"]["uri"] == uri
+
+
+def test_sarif_says_how_its_columns_count() -> None:
+    """SARIF counts in UTF-16 unless it says otherwise; one beyond the first 65,536 is two there, one here."""
+    source = Source("net.wnet", "# 𝔚 x")
+    place = Span(source, 4, 5)
+    diagnostic = Diagnostic("E0101", "no", place, labels=(Label(place, "here"),), fix=Fix(place, "y", safe=True))
+    [run] = json.loads(reports.sarif([diagnostic]))["runs"]
+    assert run["columnKind"] == "unicodeCodePoints"
+    region = {"startLine": 1, "startColumn": 5, "endLine": 1, "endColumn": 6}
+    [result] = run["results"]
+    [location], [related], [fix] = result["locations"], result["relatedLocations"], result["fixes"]
+    assert location["physicalLocation"]["region"] == region
+    assert related["physicalLocation"]["region"] == region
+    assert related["message"] == {"text": "here"}
+    [change] = fix["artifactChanges"]
+    assert change["replacements"] == [{"deletedRegion": region, "insertedContent": {"text": "y"}}]
+    assert fix["properties"] == {"safe": True}
+
+
+ALLOWED: dict[str, tuple[set[str], set[str]]] = {
+    "log": ({"version", "runs"}, {"$schema"}),
+    "run": ({"tool"}, {"columnKind", "results"}),
+    "tool": ({"driver"}, set()),
+    "driver": ({"name"}, {"version", "rules"}),
+    "rules": ({"id"}, {"shortDescription", "help"}),
+    "shortDescription": ({"text"}, set()),
+    "help": ({"text"}, {"markdown"}),
+    "results": ({"message"}, {"ruleId", "ruleIndex", "level", "locations", "relatedLocations", "fixes"}),
+    "message": ({"text"}, set()),
+    "locations": (set(), {"physicalLocation"}),
+    "relatedLocations": (set(), {"id", "message", "physicalLocation"}),
+    "physicalLocation": (set(), {"artifactLocation", "region"}),
+    "artifactLocation": (set(), {"uri"}),
+    "region": (set(), {"startLine", "startColumn", "endLine", "endColumn"}),
+    "deletedRegion": (set(), {"startLine", "startColumn", "endLine", "endColumn"}),
+    "fixes": ({"artifactChanges"}, {"properties"}),
+    "artifactChanges": ({"artifactLocation", "replacements"}, set()),
+    "replacements": ({"deletedRegion"}, {"insertedContent"}),
+    "insertedContent": (set(), {"text"}),
+}
+"""What the objects of a log must have and may have, by the property that they stand in: from the schema of SARIF 2.1.0,
+where no object may have another property than those that it lists. Of what may be there, only what is written here."""
+
+
+def hold(name: str, value: object) -> None:
+    """Holds an object of a log, and all in it, against what the schema says."""
+    if isinstance(value, list):
+        for each in value:
+            hold(name, each)
+    elif isinstance(value, dict) and name != "properties":
+        must, may = ALLOWED[name]
+        assert must <= set(value) <= must | may, name
+        for inner, each in value.items():
+            hold("run" if inner == "runs" else inner, each)
+    elif name in ("startLine", "startColumn", "endLine", "endColumn"):
+        assert isinstance(value, int)
+        assert value >= 1
+    elif name in ("id", "ruleIndex"):
+        assert isinstance(value, str) or (isinstance(value, int) and value >= 0)
+    elif name == "level":
+        assert value in ("none", "note", "warning", "error")
+
+
+def test_sarif_is_by_the_schema() -> None:
+    nowhere = Diagnostic("E0601", "the file cannot be read", Span(Source("gone.wnet", ""), 0, 0))
+    hold("log", json.loads(reports.sarif([tie(), unused(), nowhere])))
+    hold("log", json.loads(reports.sarif([])))

@@ -37,6 +37,8 @@ def modules_after(*arguments: str) -> set[str]:
         ["check", "specs"],
         ["fmt", "--check", "specs"],
         ["check", "--format", "json", "specs"],
+        ["check", "--format", "sarif", "specs"],
+        ["explain", "E0504"],
         *(["build", "-o", "-", f"specs/{path.name}"] for path in SPECS),
         ["build", "-o", "-", "--runtime", "specs/lenet5.wnet"],
         *(["build", "--emit", stage, "specs/lenet5.wnet"] for stage in ("network", "weights", "plan", "json", "dot")),

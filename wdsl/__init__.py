@@ -42,6 +42,7 @@ __all__ = [
     "__version__",
     "assign",
     "check",
+    "checks",
     "compile",
     "effective_weights",
     "format",
@@ -193,16 +194,28 @@ def check(
 
     Raises OSError if the file cannot be read.
     """
-    files = Files.beside(os.fspath(path), root)
     try:
-        file, problems = parse(_source(_read(path), os.fspath(path)))
+        text = _read(path)
     except WdslError as error:
         return error.diagnostics
+    return checks(text, os.fspath(path), network, parameters, root)
+
+
+def checks(
+    text: str,
+    filename: str = "<string>",
+    network: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    root: str | os.PathLike[str] | None = None,
+) -> tuple[Diagnostic, ...]:
+    """All that is wrong with a text, as `check` says it of a file. The arguments are those of `loads`."""
+    files = Files.beside(filename, root)
+    file, problems = parse(_source(text, filename))
     names = [each.name.id for each in file.networks]
     found: list[Diagnostic] = []
     for each in names if network is None and len(names) > 1 else [network]:
         try:
-            found += _check(file, problems, each, parameters, files).diagnostics
+            found += _check(file, problems, each, parameters or {}, files).diagnostics
         except WdslError as error:
             found += error.diagnostics
     return in_order(found)

@@ -58,13 +58,13 @@ CODES: dict[str, str] = {
     "E0604": "something that is no file, or too large a file",
     "E0605": "a mask of another shape than the weight",
     "E0606": "a mask that does not hold numbers",
-    "E0703": "loops and blocks that come to too much",
     "E0702": "a weight that is too large to be solved",
+    "E0703": "loops and blocks that come to too much",
     "W0101": "documentation that belongs to nothing",
     "W0201": "something that no output needs",
     "W0501": "a zero that spreads",
-    "W0503": "a region without entries",
     "W0502": "a weight with nothing left to train",
+    "W0503": "a region without entries",
     "W0504": "an equality that training will break",
     "W0505": "an annotation that adds nothing",
 }
@@ -79,10 +79,14 @@ class Label(Record):
 
 
 class Fix(Record):
-    """An edit that mends the problem: put `replacement` in place of `span`."""
+    """An edit that mends the problem: put `replacement` in place of `span`.
+
+    It is `safe` if nothing else can be meant: then `wdsl check --fix` makes it.
+    """
 
     span: Span
     replacement: str
+    safe: bool = False
 
 
 class Diagnostic(Record):
@@ -125,6 +129,32 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     by_lower = {candidate.lower(): candidate for candidate in candidates}
     close = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[close[0]] if close else None
+
+
+def respelled(span: Span, near: str | None, words: Iterable[str]) -> Fix | None:
+    """The fix that puts `near`, if there is one, in place of the word at `span`.
+
+    It is safe if one slip in typing leads from one of `words` to what stands there. So `words` must be all that can
+    stand there, and nothing that a file may declare: its declaration may be what is missing.
+    """
+    if near is None:
+        return None
+    return Fix(span, near, safe=[word for word in set(words) if _is_slip(span.text, word)] == [near])
+
+
+def _is_slip(typed: str, meant: str) -> bool:
+    """One letter more, fewer or another, or two swapped. A digit is no slip: `Conv2D` was not meant to be `Conv1D`."""
+    one, other = typed.lower(), meant.lower()
+    if one == other:
+        return True
+    if min(len(one), len(other)) < 4:
+        return False
+    while one[:1] == other[:1] and one:
+        one, other = one[1:], other[1:]
+    while one[-1:] == other[-1:] and one:
+        one, other = one[:-1], other[:-1]
+    swapped = len(one) == 2 and one == other[::-1]
+    return (swapped or max(len(one), len(other)) == 1) and not any(map(str.isdigit, one + other))
 
 
 def listed(words: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from wdsl import catalog
 from wdsl import expressions as ex
 from wdsl.catalog import Weight
 from wdsl.catalog.argument_types import is_number, is_whole
-from wdsl.diagnostics import Diagnostic, Fix, Label, by, has_errors, listed, nearest
+from wdsl.diagnostics import Diagnostic, Fix, Label, by, has_errors, listed, nearest, respelled
 from wdsl.files import Files
 from wdsl.network.constants import Value, type_name
 from wdsl.network.graph import TRANSPOSED, Equation, Tie, View, WeightName, tie_of
@@ -176,7 +176,7 @@ class Reader:
             span,
             f"did you mean `{near}`?" if near else (f"it has {listed(names)}" if names else "it has no weights"),
             labels=(Label(layer.place, f"`{layer.name}` is a `{layer.row.name}`"),),
-            fix=Fix(span, near) if near and span.text == name else None,
+            fix=respelled(span, near if span.text == name else None, names),
         )
 
     # Which annotation
@@ -190,7 +190,7 @@ class Reader:
                 f"there is no annotation `{kind}`",
                 annotation.name.span,
                 f"did you mean `{near}`?" if near else f"the annotations are {listed(ANNOTATIONS)}",
-                fix=Fix(annotation.name.span, near) if near else None,
+                fix=respelled(annotation.name.span, near, ANNOTATIONS),
             )
             return
         if not self.mechanism(annotation):
@@ -214,7 +214,7 @@ class Reader:
         kind = annotation.name.id
         if via.id not in MECHANISMS:
             near = nearest(via.id, MECHANISMS)
-            fix = Fix(via.span, near) if near else None
+            fix = respelled(via.span, near, MECHANISMS)
             self.error(
                 "E0507",
                 f"there is no mechanism `{via.id}`",
@@ -333,8 +333,10 @@ class Reader:
 
     def zero(self, weight: Weight, name: WeightName, annotation: nodes.Annotation) -> ex.Expression | None:
         if annotation.arguments is not None:
-            regions = ", ".join(print_expression(argument.value) for argument in annotation.arguments)
-            fix = Fix(annotation.span, f"zero[{regions}]")
+            regions = tuple(argument.value for argument in annotation.arguments)
+            better = annotation.replace(regions=(*(annotation.regions or ()), *regions) or None, arguments=None)
+            clear = annotation.regions is None and not any(argument.name for argument in annotation.arguments)
+            fix = Fix(annotation.span, print_annotation(better), safe=clear and regions != ())
             self.error("E0510", "the regions of `zero` stand in brackets", annotation.span, fix=fix)
             return None
         found = [self.region(weight, name, node) for node in annotation.regions or ()]
@@ -375,7 +377,7 @@ class Reader:
                 f"`{name}` is {by(weight.shape)}"
                 + ("" if view.is_matrix else f", and what it is tied to is {by(found.shape)}"),
                 labels=(Label(owner.place, whole),),
-                fix=Fix(annotation.span, f"tie({better})") if fits else None,
+                fix=Fix(annotation.span, f"tie({better})", safe=True) if fits else None,
             )
             return
         text = print_annotation(annotation)
@@ -487,7 +489,7 @@ class Reader:
                 near := nearest(id_, (*REGIONS, "mask"))
             ) and not self.knows(id_):
                 where = node.function.span if isinstance(node, nodes.Call) else node.span
-                fix = Fix(where, near)
+                fix = respelled(where, near, (*REGIONS, "mask"))
                 self.error("E0510", f"there is no region `{id_}`", where, f"did you mean `{near}`?", fix=fix)
                 return None
         index = self.index(node, math.prod(weight.shape), f"`{name}` has {math.prod(weight.shape)} entries")

@@ -9,7 +9,7 @@ from wdsl import catalog
 from wdsl import expressions as ex
 from wdsl.catalog import TensorSpec
 from wdsl.catalog.names import words
-from wdsl.diagnostics import Diagnostic, Fix, Label, listed, nearest
+from wdsl.diagnostics import Diagnostic, Label, listed, nearest, respelled
 from wdsl.network.constants import Value
 from wdsl.network.objects import (
     Broken,
@@ -105,7 +105,7 @@ def bind(
                     f"`{callee}` has no argument `{name.id}`",
                     name.span,
                     f"did you mean `{near}`?" if near else f"it has {listed(by_name) or 'none'}",
-                    fix=Fix(name.span, near) if near else None,
+                    fix=respelled(name.span, near, by_name),
                 )
             if not isinstance(node, nodes.Name):  # a bare word may be right for the argument that was meant
                 scope.evaluate(node)
@@ -220,7 +220,7 @@ def _word(scope: Scope, argument: catalog.Argument, node: nodes.Name) -> tuple[A
             f"`{node.id}` is not one of the values of `{argument.name}`",
             node.span,
             f"did you mean `{near}`?" if near else f"it takes {catalog.describe(argument.type)}",
-            fix=Fix(node.span, near) if near else None,
+            fix=respelled(node.span, near, known),
         )
     return None
 

@@ -12,7 +12,7 @@ from wdsl import expressions as ex
 from wdsl.catalog import CatalogError, Constructed, TensorSpec
 from wdsl.catalog.argument_types import is_number, is_whole
 from wdsl.catalog.names import keras_name
-from wdsl.diagnostics import Diagnostic, Fix, Label, by, has_errors, in_order, listed, nearest
+from wdsl.diagnostics import Diagnostic, Fix, Label, by, has_errors, in_order, listed, nearest, respelled
 from wdsl.network import constants, graph
 from wdsl.network.annotations import FREE_WEIGHT, AnnotatedLayer, read_annotations
 from wdsl.network.arguments import Bound, bind
@@ -247,7 +247,7 @@ class Elaborator:
                 f"`{type_}` is not a type of parameters",
                 parameter.type.span,
                 f"the types are {listed(constants.PARAMETER_TYPES)}",
-                fix=Fix(parameter.type.span, near) if near else None,
+                fix=respelled(parameter.type.span, near, constants.PARAMETER_TYPES),
             )
             return None
         default = self.evaluate(parameter.default) if parameter.default else None
@@ -381,13 +381,15 @@ class Elaborator:
         return True
 
     def wrong_case(self, name: nodes.Name, what: str, capital: bool) -> None:
+        # Whoever else says the name would have to say the other one too.
+        unused = len(re.findall(rf"\b{re.escape(name.id)}\b", name.span.source.text)) == 1
         better = name.id[0].upper() + name.id[1:] if capital else name.id[0].lower() + name.id[1:]
         self.error(
             "E0203",
             f"the name of {what} begins with a {'capital' if capital else 'small letter'}",
             name.span,
             "`Capital` names construct, `lowercase` names are things that exist",
-            fix=Fix(name.span, better),
+            fix=Fix(name.span, better, safe=unused),
         )
 
     def input(self, statement: nodes.Input) -> None:
@@ -405,7 +407,7 @@ class Elaborator:
         ok = True
         if statement.dtype and dtype not in catalog.DTYPES:
             near = nearest(dtype, catalog.DTYPES)
-            fix = Fix(statement.dtype.span, near) if near else None
+            fix = respelled(statement.dtype.span, near, catalog.DTYPES)
             self.error("E0304", f"`{dtype}` is not a dtype", statement.dtype.span, fix=fix)
             ok = False
         sizes = [self.size(each) for each in statement.dimensions]
@@ -567,7 +569,7 @@ class Elaborator:
         classes = [name for name in catalog.INITIALIZERS if name[0].isupper()]
         words = node.id.replace("_", " ").title().replace(" ", "") if isinstance(node, nodes.Name) else ""
         near = words if words in classes else nearest(words, classes)
-        fix = Fix(node.span, f"{near}()") if near else None
+        fix = Fix(node.span, f"{near}()", safe=near == words) if near else None
         label = f"did you mean `{near}()`?" if near else "write one as `GlorotUniform()`"
         return self.error("E0205", "this is no initializer", node.span, label, fix=fix)
 
@@ -732,7 +734,9 @@ class Elaborator:
         if scope.has_lost(node.id):
             return BROKEN
         if node.id in catalog.LAYERS or node.id in scope.constructors:
-            fix = Fix(node.span, f"{node.id}()")
+            own = node.id in scope.constructors
+            complete = not own and not any(argument.required for argument in catalog.LAYERS[node.id].arguments)
+            fix = Fix(node.span, f"{node.id}()", safe=complete)
             return self.error("E0205", f"`{node.id}` is a kind of layer, not a layer", node.span, fix=fix)
         later = next((each for each in _names_in(self.frame.body) if each.id == node.id), None)
         if later and later.span.start > node.span.start:
@@ -980,15 +984,17 @@ class Elaborator:
                 return BROKEN
             call = ex.Call(ex.Symbol(f"{kind.kind}s.{kind.name}"), bound.positional, bound.keywords)
             return ConstructedObject(Constructed(kind.kind, kind.name, bound.values), call)
-        near = nearest(
-            name.id, [*scope.constructors, *catalog.LAYERS, *(each for registry in registries for each in registry)]
-        )
+        known = [*scope.constructors, *catalog.LAYERS, *(each for registry in registries for each in registry)]
+        near = nearest(name.id, known)
+        fix = respelled(name.span, near, known)
+        if fix and near in scope.constructors:
+            fix = fix.replace(safe=False)
         return self.error(
             "E0301",
             f"there is no layer `{name.id}`",
             name.span,
             f"did you mean `{near}`?" if near else "",
-            fix=Fix(name.span, near) if near else None,
+            fix=fix,
         )
 
     def function(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wdsl import expressions as ex
 from wdsl.catalog import Weight, show
 from wdsl.catalog.argument_types import is_number
-from wdsl.diagnostics import Fix, by, has_errors, listed, nearest
+from wdsl.diagnostics import Fix, by, has_errors, listed, nearest, respelled
 from wdsl.network.constants import Value
 from wdsl.network.dimensions import expression_of
 from wdsl.network.graph import View
@@ -64,7 +64,7 @@ def read_reference(reader: Reader, layer: AnnotatedLayer, node: nodes.Expression
             return _METHODS[name.id](reader, found, [argument.value for argument in arguments], node.span)
         case nodes.Call(nodes.Attribute(_, name)):
             near = nearest(name.id, _METHODS)
-            fix = Fix(name.span, near) if near else None
+            fix = respelled(name.span, near, _METHODS)
             reader.error("E0509", f"a weight has no `.{name.id}(…)`", name.span, f"it has {listed(_METHODS)}", fix=fix)
             return None
         case nodes.Subscript(value_, items):

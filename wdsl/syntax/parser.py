@@ -19,7 +19,7 @@ from typing import Any
 
 from lark import Lark, Token, UnexpectedToken  # noqa: TID251
 
-from wdsl.diagnostics import Diagnostic, Fix, Label, in_order, nearest
+from wdsl.diagnostics import Diagnostic, Label, in_order, nearest, respelled
 from wdsl.source import Source, Span
 from wdsl.syntax import nodes
 from wdsl.syntax.lexer import Lexer, Refused
@@ -548,7 +548,7 @@ def _explain(source: Source, text: str, error: UnexpectedToken) -> Diagnostic:
     if token.type == "NAME" and start - word_at <= len(word) + 1 and word not in beginnings:
         near = nearest(word, beginnings)
         if near and (start > word_at or not braces):
-            fix = Fix(where, near)
+            fix = respelled(where, near, beginnings)
             return Diagnostic(
                 "E0101", f"`{word}` does not begin a statement", where, f"did you mean `{near}`?", fix=fix
             )

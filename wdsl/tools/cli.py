@@ -1,4 +1,4 @@
-"""The command line: `wdsl build`, `wdsl check`, `wdsl fmt`, `wdsl summary`, `wdsl verify`.
+"""The command line: `wdsl build`, `wdsl check`, `wdsl explain`, `wdsl fmt`, `wdsl summary`, `wdsl verify`.
 
 What is imported here is paid by every command, so reports, diffs and tables are imported where they are used.
 """
@@ -6,15 +6,17 @@ What is imported here is paid by every command, so reports, diffs and tables are
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any, NoReturn, TextIO
 
 import click
 
 import wdsl
-from wdsl.diagnostics import Diagnostic, has_errors
+from wdsl.diagnostics import CODES, Diagnostic, has_errors, nearest
 from wdsl.source import Source, Span
 
 PROBLEMS = 1
@@ -65,6 +67,10 @@ def file_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
     from click.shell_completion import CompletionItem
 
     return [CompletionItem(incomplete, type="file")]
+
+
+def code_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    return [code for code in CODES if code.startswith(incomplete.upper())]
 
 
 def chosen(command: Callable[..., None]) -> Callable[..., None]:
@@ -170,6 +176,7 @@ def build(
 @chosen
 @click.option("--format", "form", type=click.Choice(["text", "json", "sarif"]), default="text", show_default=True)
 @click.option("--strict", is_flag=True, help="Fail on warnings too.")
+@click.option("--fix", is_flag=True, help="Make the fixes that are safe, in the files themselves; report what is left.")
 def check(
     paths: Sequence[str],
     network: str | None,
@@ -177,22 +184,30 @@ def check(
     settings: Sequence[tuple[str, Any]],
     form: str,
     strict: bool,
+    fix: bool,
 ) -> None:
     """Says what is wrong with .wnet files.
 
     A folder stands for all those in it. Text goes to standard error, JSON and SARIF to standard output.
-    Exit status: 0 clean, 1 problems, 2 misuse.
+    A fix is safe if nothing else can be meant. Exit status: 0 clean, 1 problems, 2 misuse.
 
     \b
     Examples:
       wdsl check net.wnet
       wdsl check specs/ --strict
+      wdsl check specs/ --fix
       wdsl check specs/ --format sarif > wdsl.sarif
     """
     diagnostics: list[Diagnostic] = []
+    fixes = held_back = 0
     for path in specs(paths):
         try:
-            diagnostics += wdsl.check(path, network=network, root=root, **dict(settings))
+            found = wdsl.check(path, network=network, root=root, **dict(settings))
+            if fix and any(one.fix and one.fix.safe for one in found):
+                check_text = partial(wdsl.checks, filename=path, network=network, parameters=dict(settings), root=root)
+                found, made, not_made = mend(path, found, check_text)
+                fixes, held_back = fixes + made, held_back + not_made
+            diagnostics += found
         except OSError as error:
             diagnostics.append(unreadable(path, error))
     if form == "text":
@@ -201,8 +216,40 @@ def check(
         from wdsl.tools import reports
 
         say(reports.json(diagnostics) if form == "json" else reports.sarif(diagnostics))
+    if fix and (fixes or diagnostics):
+        from wdsl.tools import reports
+
+        done = f"made {fixes or 'no'} fix{'es' * (fixes != 1)}"
+        done += f"; {held_back} would uncover more errors" if held_back else ""
+        click.echo(f"{done}; {reports.tally(diagnostics) or 'nothing'} left", err=True)
     if has_errors(diagnostics) or (strict and diagnostics):
         sys.exit(PROBLEMS)
+
+
+@main.command()
+@click.argument("code", required=False, shell_complete=code_names)
+def explain(code: str | None) -> None:
+    """Says what the code of an error or warning means.
+
+    With an example that has it and one that has it no more. Without a code: lists all of them.
+
+    \b
+    Examples:
+      wdsl explain E0504
+      wdsl explain
+    """
+    from wdsl.tools import explain as texts
+
+    if code is None:
+        say(texts.titles())
+        return
+    known = code.upper()
+    if known not in CODES:
+        near = nearest(known, CODES)
+        also = f"did you mean {near}?" if near else "`wdsl explain` lists them"
+        raise click.BadParameter(f"there is no code {code!r}; {also}", param_hint="CODE")
+    width = min(texts.WIDTH, shutil.get_terminal_size().columns)
+    say(texts.text(known, width, colourful(sys.stdout)))
 
 
 @main.command()
@@ -346,16 +393,39 @@ def unreadable(path: str, error: OSError) -> Diagnostic:
     return Diagnostic("E0601", f"the file cannot be read: {error.strerror or error}", nowhere)
 
 
+def mend(
+    path: str, found: tuple[Diagnostic, ...], check: Callable[[str], tuple[Diagnostic, ...]]
+) -> tuple[tuple[Diagnostic, ...], int, int]:
+    """Writes a file with its safe fixes made. Gives what is then wrong with it, and how many were made and were not."""
+    from wdsl.tools import files, fixes
+
+    if not os.path.isfile(path):
+        return found, 0, 0
+    with open(path, encoding="utf-8", newline="") as file:
+        text = file.read()
+    bare = text.removeprefix("\ufeff")
+    now = fixes.mend(bare, check)
+    not_made = len(fixes.safe(now))
+    if not now.applied:
+        return found, 0, not_made
+    try:
+        files.write(path, text[: len(text) - len(bare)] + now.text)
+    except OSError as error:
+        click.echo(f"cannot write {click.format_filename(path)}: {error.strerror or error}", err=True)
+        return found, 0, 0
+    return now.diagnostics, now.applied, not_made
+
+
 def report(diagnostics: Sequence[Diagnostic]) -> None:
     if diagnostics:
         from wdsl.tools import reports
 
-        click.echo(reports.text(diagnostics, colour=colourful()), err=True, color=True)
+        click.echo(reports.text(diagnostics, colour=colourful(sys.stderr)), err=True, color=True)
 
 
-def colourful() -> bool:
-    """Whether standard error is a terminal whose user wants colour; see no-color.org."""
-    return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def colourful(stream: TextIO) -> bool:
+    """Whether this is a terminal whose user wants colour; see no-color.org."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def specs(paths: Iterable[str]) -> list[str]:

@@ -268,6 +268,11 @@ def json(diagnostics: Iterable[Diagnostic]) -> str:
     def label(one: Label) -> dict[str, Any]:
         return {"message": one.text, **_range(one.span)}
 
+    def edit(fix: Fix) -> dict[str, Any]:
+        place = _range(fix.span)
+        del place["file"]  # the problem's own
+        return {**place, "replacement": fix.replacement, "safe": fix.safe}
+
     return dumps(
         [
             {
@@ -277,7 +282,7 @@ def json(diagnostics: Iterable[Diagnostic]) -> str:
                 **_range(one.span),
                 "labels": [label(each) for each in (Label(one.span, one.label), *one.labels) if each.text],
                 "hint": one.hint,
-                "fix": one.fix and {"replacement": one.fix.replacement, **_range(one.fix.span)},
+                "fix": one.fix and edit(one.fix),
             }
             for one in diagnostics
         ],
@@ -301,11 +306,14 @@ def sarif(diagnostics: Iterable[Diagnostic]) -> str:
     """A SARIF 2.1.0 log, which code hosts show beside the lines of a change."""
     from json import dumps
 
+    import wdsl
+
     diagnostics = tuple(diagnostics)
     codes = sorted({one.code for one in diagnostics})
     driver = {
         "name": "wdsl",
-        "rules": [{"id": code, "shortDescription": {"text": CODES[code]}} for code in codes],
+        "version": wdsl.__version__,
+        "rules": [_rule(code) for code in codes],
     }
     run = {
         "tool": {"driver": driver},
@@ -314,6 +322,16 @@ def sarif(diagnostics: Iterable[Diagnostic]) -> str:
     }
     schema = "https://json.schemastore.org/sarif-2.1.0.json"
     return dumps({"$schema": schema, "version": "2.1.0", "runs": [run]}, indent=2)
+
+
+def _rule(code: str) -> dict[str, Any]:
+    from wdsl.tools import explain
+
+    return {
+        "id": code,
+        "shortDescription": {"text": CODES[code]},
+        "help": {"text": explain.meaning(code), "markdown": explain.sections()[code]},
+    }
 
 
 def _result(diagnostic: Diagnostic, rule: int) -> dict[str, Any]:
@@ -334,7 +352,7 @@ def _result(diagnostic: Diagnostic, rule: int) -> dict[str, Any]:
         place = _location(diagnostic.fix.span)["physicalLocation"]
         edit = {"deletedRegion": place["region"], "insertedContent": {"text": diagnostic.fix.replacement}}
         change = {"artifactLocation": place["artifactLocation"], "replacements": [edit]}
-        result["fixes"] = [{"artifactChanges": [change]}]
+        result["fixes"] = [{"artifactChanges": [change], "properties": {"safe": diagnostic.fix.safe}}]
     return result
 
 
