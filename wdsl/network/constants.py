@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from wdsl import expressions as ex
 from wdsl.catalog.argument_types import is_number, is_whole
 from wdsl.record import Record
+
+PARAMETER_TYPES: Mapping[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "str": (str,),
+    "list": (list,),
+}
+"""The types that parameters may be declared with, and those of Python that their values have."""
 
 MAX_INTEGER = 2**63 - 1
 MAX_ITEMS = 100_000
@@ -76,6 +85,31 @@ def binary(sign: str, left: Value, right: Value) -> Value:
     except OverflowError:
         raise ConstantError("the result is too large") from None
     return Value(bounded(value), expression)
+
+
+def conditional(then: Value, test: Value, otherwise: Value) -> Value:
+    """`then if test else otherwise`"""
+    chosen = then if test.value else otherwise
+    return Value(chosen.value, ex.Operation("if", (then.expression, test.expression, otherwise.expression)))
+
+
+def folded(value: Value) -> Value:
+    """The value with what it is, instead of how it was computed, as its expression, if no variable is in that."""
+    return value if ex.variables(value.expression) else Value(value.value, written(value.value))
+
+
+def written(value: Any) -> ex.Expression:
+    """The expression that holds a value itself."""
+    if isinstance(value, (list, tuple)):
+        return ex.Sequence(tuple(written(each.value if isinstance(each, Value) else each) for each in value))
+    return ex.Constant(value)
+
+
+def is_of(value: Any, type_: str) -> bool:
+    """Whether a value is of one of the PARAMETER_TYPES."""
+    if isinstance(value, bool):
+        return type_ == "bool"
+    return isinstance(value, PARAMETER_TYPES[type_])
 
 
 def bounded(value: Any) -> Any:

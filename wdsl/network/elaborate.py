@@ -13,11 +13,12 @@ from wdsl.catalog import CatalogError, Constructed, TensorSpec
 from wdsl.catalog.argument_types import is_number
 from wdsl.catalog.names import keras_name
 from wdsl.diagnostics import Diagnostic, Fix, Label, by, has_errors, in_order, listed, nearest
-from wdsl.files import Files
 from wdsl.network import constants, graph
 from wdsl.network.annotations import FREE_WEIGHT, AnnotatedLayer, read_annotations
 from wdsl.network.arguments import Bound, bind
-from wdsl.network.constants import ConstantError, Value
+from wdsl.network.constants import PARAMETER_TYPES, ConstantError, Value
+from wdsl.network.externs import Extern
+from wdsl.network.modules import Constructor, Scope
 from wdsl.network.objects import (
     BROKEN,
     Broken,
@@ -35,37 +36,29 @@ from wdsl.network.objects import (
 from wdsl.source import Span
 from wdsl.syntax import nodes
 
-PARAMETER_TYPES: Mapping[str, tuple[type, ...]] = {
-    "int": (int,),
-    "float": (int, float),
-    "bool": (bool,),
-    "str": (str,),
-    "list": (list,),
-}
-
 
 def elaborate(
-    network: nodes.Network, given: Mapping[str, Any], files: Files, lost: frozenset[str] = frozenset()
+    network: nodes.Network, given: Mapping[str, Any], scope: Scope
 ) -> tuple[graph.Network | None, tuple[Diagnostic, ...]]:
     """The checked network with these values of its parameters, and all that is wrong with it.
 
-    There is no network if there are errors. `files` reads what the network names by a path; `lost` are names that have
-    to do with syntax errors.
+    There is no network if there are errors. `scope` is what the names of its file stand for.
     """
-    elaborator = _Elaborator(network, files, lost)
+    elaborator = _Elaborator(network, scope)
     checked = elaborator.run(given)
     problems = in_order(elaborator.problems)
     return (None if has_errors(problems) else checked), problems
 
 
 class _Elaborator:
-    def __init__(self, network: nodes.Network, files: Files, lost: frozenset[str]) -> None:
+    def __init__(self, network: nodes.Network, scope: Scope) -> None:
         self.network = network
-        self.files = files
-        self.lost = lost
+        self.scope = scope
+        self.files = scope.files
+        self.lost = scope.lost
         self.problems: list[Diagnostic] = []
-        self.names: dict[str, Result] = dict.fromkeys(lost, BROKEN)
-        self.declared: dict[str, Span] = {}
+        self.names: dict[str, Result] = {**dict.fromkeys(scope.lost, BROKEN), **scope.constants, **scope.modules}
+        self.declared: dict[str, Span] = dict(scope.places)
         self.steps: list[graph.Input | LayerObject | graph.FreeWeight | graph.Binding] = []
         self.inputs: set[str] = set()
         self.outputs: list[graph.Output] = []
@@ -209,7 +202,7 @@ class _Elaborator:
                 hint=f"give it one here, or with `--set {name}=…` or `{name}=…` in Python",
             )
             return None
-        if type_ and not _is_of(value, type_):
+        if type_ and not constants.is_of(value, type_):
             where, label = parameter.span, f"declared `{type_}` here"
             self.error("E0308", f"`{name}` is {constants.type_name(value)}, not of type `{type_}`", where, label)
             return None
@@ -221,7 +214,7 @@ class _Elaborator:
         self.names[name] = Value(value, ex.Variable(name))
         plain = Value(value, ex.Constant(None)).plain()
         # A value that is given to the compiler is what the written function has as its default.
-        shown = _written(value) if name in given else default.expression if default else None
+        shown = constants.written(value) if name in given else default.expression if default else None
         return graph.Parameter(name, type_, shown, plain, parameter.doc, parameter.span)
 
     # Statements
@@ -485,6 +478,8 @@ class _Elaborator:
                 return self.item(container, index, node.span)
             case nodes.Subscript():
                 return self.error("E0205", "only lists have items, one at a time", node.span)
+            case nodes.Attribute(nodes.Name(module), name) if isinstance(file := self.names.get(module), Scope):
+                return self.of_file(file, name)
             case nodes.Attribute(value, name):
                 if isinstance(value, nodes.Name) and isinstance(self.names.get(value.id), Broken):
                     return BROKEN
@@ -500,7 +495,7 @@ class _Elaborator:
     def name(self, node: nodes.Name) -> Result:
         if node.id in self.names:
             return self.names[node.id]
-        if node.id in catalog.LAYERS:
+        if node.id in catalog.LAYERS or node.id in self.scope.constructors:
             fix = Fix(node.span, f"{node.id}()")
             return self.error("E0205", f"`{node.id}` is a kind of layer, not a layer", node.span, fix=fix)
         later = next((each for each in _declared_names(self.network) if each.id == node.id), None)
@@ -517,6 +512,30 @@ class _Elaborator:
             node.span,
             f"did you mean `{near}`?" if near else "",
             fix=Fix(node.span, near) if near else None,
+        )
+
+    def of_file(self, file: Scope, name: nodes.Name) -> Result:
+        """`attention.width`, a name of an imported file."""
+        if name.id in file.constants:
+            return file.constants[name.id]
+        if name.id in file.constructors:
+            fix = Fix(name.span, f"{name.id}()")
+            return self.error("E0205", f"`{name.id}` is a kind of layer, not a layer", name.span, fix=fix)
+        if name.id in file.modules:
+            return self.error("E0205", f"`{name.id}` is a file that another one imports", name.span, "import it here")
+        return self.not_in(file, name)
+
+    def not_in(self, file: Scope, name: nodes.Name) -> Broken:
+        """Report a name that an imported file does not have."""
+        if file.has_lost(name.id):
+            return BROKEN
+        near = nearest(name.id, {*file.constants, *file.constructors})
+        return self.error(
+            "E0201",
+            f"`{file.source.name}` has no `{name.id}`",
+            name.span,
+            f"did you mean `{near}`?" if near else "",
+            fix=Fix(name.span, near) if near else None,
         )
 
     def sequence(self, items: Sequence[nodes.Expression]) -> Result:
@@ -558,9 +577,7 @@ class _Elaborator:
             return self.error(
                 "E0106", "`if` between layers or tensors is not compiled by this version of wdsl", node.span
             )
-        chosen = then if test.value else otherwise
-        operands = (then.expression, test.expression, otherwise.expression)
-        return Value(chosen.value, ex.Operation("if", operands))
+        return constants.conditional(then, test, otherwise)
 
     def operation(self, sign: str, operands: Sequence[nodes.Expression], span: Span) -> Result:
         values = [self.evaluate(operand) for operand in operands]
@@ -604,9 +621,7 @@ class _Elaborator:
     def stage(self, value: Result, node: nodes.Expression, before: nodes.Expression) -> Result:
         """`value -> node`."""
         function, arguments = node, ()
-        if isinstance(node, nodes.Call) and not (
-            isinstance(node.function, nodes.Name) and node.function.id[0].isupper()
-        ):
+        if isinstance(node, nodes.Call) and not self.constructs(node.function):
             function, arguments = node.function, node.arguments  # type: ignore[assignment]
         first: list[tuple[Result, nodes.Expression]] = [(value, before)]
         if isinstance(function, nodes.Name) and function.id not in self.names and function.id in catalog.FUNCTIONS:
@@ -617,6 +632,15 @@ class _Elaborator:
         if layer is None or isinstance(value, Broken):
             return BROKEN
         return self.apply(layer, first, arguments, node)
+
+    def constructs(self, function: nodes.Expression) -> bool:
+        """Whether a call of it constructs: `Dense(64)`, `attention.Encoder(64)`."""
+        match function:
+            case nodes.Name(name):
+                return name[0].isupper()
+            case nodes.Attribute(nodes.Name(module), nodes.Name(name)):
+                return name[0].isupper() and isinstance(self.names.get(module), Scope)
+        return False
 
     def callee(self, node: nodes.Expression) -> LayerObject | None:
         """The layer that a call or an arrow leads to; None, after a report, if it is none."""
@@ -656,6 +680,11 @@ class _Elaborator:
                     return self.constant_function(function.id, node)
                 named = tuple(each for each in node.arguments if each.name is not None)
                 return self.function(catalog.FUNCTIONS[function.id], values, named, node)
+        if isinstance(function, nodes.Attribute) and self.constructs(function):
+            file = self.evaluate(function.value)
+            assert isinstance(file, Scope)
+            found = file.constructors.get(function.name.id)
+            return self.not_in(file, function.name) if found is None else self.construct_own(found, node)
         layer = self.callee(function)
         if layer is None:
             return BROKEN
@@ -689,7 +718,12 @@ class _Elaborator:
                 return BROKEN
             call = ex.Call(ex.Symbol(f"{kind.kind}s.{kind.name}"), bound.positional, bound.keywords)
             return ConstructedObject(Constructed(kind.kind, kind.name, bound.values), call)
-        near = nearest(name.id, [*catalog.LAYERS, *(each for registry in registries for each in registry)])
+        if name.id in self.scope.constructors:
+            return self.construct_own(self.scope.constructors[name.id], node)
+        near = nearest(
+            name.id,
+            [*self.scope.constructors, *catalog.LAYERS, *(each for registry in registries for each in registry)],
+        )
         return self.error(
             "E0301",
             f"there is no layer `{name.id}`",
@@ -697,6 +731,23 @@ class _Elaborator:
             f"did you mean `{near}`?" if near else "",
             fix=Fix(name.span, near) if near else None,
         )
+
+    def construct_own(self, found: Constructor, node: nodes.Call) -> Result:
+        """What is not of Keras: a block or network, or a class that the file names with `extern`."""
+        if not isinstance(found, Extern):
+            message = "blocks, and networks in networks, are not compiled by this version of wdsl"
+            return self.error("E0106", message, node.span)
+        bound = bind(self, found.name, found.arguments, [], node.arguments, node.span)
+        if bound is None:
+            return BROKEN
+        # Defaults are the declaration's, whatever the class has: they go with the call.
+        defaults = tuple(
+            (each.name, constants.written(each.default))
+            for each in found.arguments
+            if not each.required and each.name not in bound.given
+        )
+        call = ex.Call(ex.External(found.path), bound.positional, (*bound.keywords, *defaults))
+        return LayerObject(found, bound.values, bound.given, call, node.span)
 
     def function(
         self,
@@ -735,7 +786,7 @@ class _Elaborator:
             layer.first_use = (node.span, inferred.weights, *shapes)
             if layer.name is None:
                 self.unnamed.append(layer)
-                self.operations.setdefault(layer.row.name, (node.span, f"an unnamed `{layer.row.name}`"))
+                self.operations.setdefault(_class(layer.expression), (node.span, f"an unnamed `{layer.row.name}`"))
         elif (changed := _changed(layer.first_use[1], inferred.weights)) is not None:
             before, after = changed
             return self.error(
@@ -838,17 +889,12 @@ def _frozen(layer: LayerObject) -> graph.Layer:
 
 _LATER: Mapping[type[nodes.Node], str] = {
     nodes.Assert: "assert",
-    nodes.Block: "block",
-    nodes.Const: "const",
-    nodes.Extern: "extern",
     nodes.For: "for",
-    nodes.From: "from",
     nodes.If: "if",
-    nodes.Import: "import",
 }
 
 
-def _not_compiled(node: nodes.Statement | nodes.Declaration) -> Diagnostic:
+def _not_compiled(node: nodes.Statement) -> Diagnostic:
     if isinstance(node, nodes.Layer):
         where = node.indices[0].span.to(node.indices[-1].span)
         return Diagnostic("E0106", "families of layers are not compiled by this version of wdsl", where)
@@ -857,13 +903,12 @@ def _not_compiled(node: nodes.Statement | nodes.Declaration) -> Diagnostic:
     return Diagnostic("E0106", f"`{word}` statements are not compiled by this version of wdsl", where)
 
 
-def leave_for_later(file: nodes.File) -> tuple[nodes.File, tuple[Diagnostic, ...]]:
-    """The file without the declarations that are not compiled yet, whose names are lost; a report on each."""
-    later = [each for each in file.declarations if not isinstance(each, nodes.Network)]
-    if not later:
-        return file, ()
-    names = {name.id for each in later for name in (each.names if isinstance(each, nodes.From) else (each.name,))}
-    return file.replace(declarations=file.networks, lost=file.lost | names), tuple(map(_not_compiled, later))
+def _class(constructed: ex.Expression) -> str:
+    """The path of the class that a layer is constructed from."""
+    match constructed:
+        case ex.Call(ex.Symbol(path) | ex.External(path)):
+            return path
+    raise TypeError(f"{constructed!r} constructs nothing")
 
 
 def _declared_names(network: nodes.Network) -> Iterable[nodes.Name]:
@@ -900,15 +945,3 @@ def _value_of(given: Any) -> Any:
     if isinstance(given, (list, tuple)):
         return [Value(_value_of(each), ex.Constant(None)) for each in given]
     return given
-
-
-def _written(value: Any) -> ex.Expression:
-    if isinstance(value, list):
-        return ex.Sequence(tuple(_written(each.value) for each in value))
-    return ex.Constant(value)
-
-
-def _is_of(value: Any, type_: str) -> bool:
-    if isinstance(value, bool):
-        return type_ == "bool"
-    return isinstance(value, PARAMETER_TYPES[type_])

@@ -10,6 +10,7 @@ from wdsl import expressions as ex
 from wdsl.catalog import Constructed, TensorSpec, show_shape
 from wdsl.network import constants
 from wdsl.network.constants import Value
+from wdsl.network.modules import Scope
 from wdsl.record import Record
 from wdsl.source import Span
 
@@ -73,7 +74,9 @@ class Broken(Record):
 
 
 BROKEN = Broken()
-Result: TypeAlias = Value | Tensor | Tensors | Group | ConstructedObject | LayerObject | FreeWeightObject | Broken
+Result: TypeAlias = (
+    Value | Tensor | Tensors | Group | ConstructedObject | LayerObject | FreeWeightObject | Scope | Broken
+)  # fmt: skip
 
 
 def kind_of(result: Result) -> str:
@@ -90,6 +93,8 @@ def kind_of(result: Result) -> str:
             return "a layer"
         case FreeWeightObject():
             return "a weight, for others to be tied to"
+        case Scope():
+            return "an imported file"
         case ConstructedObject(constructed):
             return f"a {constructed.kind}"
     return "broken"

@@ -195,6 +195,7 @@ def check(
             diagnostics += wdsl.check(path, network=network, root=root, **dict(settings))
         except OSError as error:
             diagnostics.append(unreadable(path, error))
+    diagnostics = list(dict.fromkeys(diagnostics))  # several files may import the one with the problem
     if form == "text":
         report(diagnostics)
     else:
