@@ -192,7 +192,7 @@ def test_check_of_a_file_with_several_networks(run: Run) -> None:
     assert result.stderr.endswith("1 error, 1 warning\n")
     assert run("check", "two.wnet", "--network", "Fine").stderr == ""
     Path("twice.wnet").write_text(FINE + FINE)
-    assert "error[E0202]: there are two networks `Fine`" in run("check", "twice.wnet").stderr
+    assert "error[E0202]: `Fine` is declared twice" in run("check", "twice.wnet").stderr
 
 
 def test_explain_lists_the_codes(run: Run) -> None:

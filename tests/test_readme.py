@@ -2,7 +2,7 @@
 
 What a fenced block says after its three backticks tells what happens to it:
 
-    wnet [FILE]      compiles without a word, and is written to FILE for the blocks below it
+    wnet [FILE]      is in order without a word, and is written to FILE for the blocks below it
     wnet of FILE     is what stands in FILE
     wnet wrong FILE  has something wrong with it; a console block below shows what is said of it
     python           is run; all of a document's blocks share their names
@@ -77,6 +77,10 @@ class Document:
         match info:
             case ["wnet"]:
                 assert not said_of(block), report(said_of(block))
+            case ["wnet", file]:
+                Path(file).parent.mkdir(parents=True, exist_ok=True)
+                Path(file).write_text(block, encoding="utf-8")
+                assert not wdsl.check(file), report(wdsl.check(file))
             case ["wnet", "of", file]:
                 return Path(file).read_text(encoding="utf-8")
             case ["wnet", "wrong", file]:

@@ -14,12 +14,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wdsl.diagnostics import Diagnostic, Label, has_errors, in_order, listed, nearest
+from wdsl.diagnostics import Diagnostic, has_errors, in_order, listed, nearest
 from wdsl.emit import STAGES
-from wdsl.files import Files
+from wdsl.files import Files, decode
 from wdsl.network import graph
 from wdsl.network.elaborate import elaborate
-from wdsl.network.modules import link
+from wdsl.network.modules import Scope, link
 from wdsl.plan import CAPITALS, Plan, make_plan
 from wdsl.promises import Finding, Report
 from wdsl.record import Record
@@ -209,13 +209,14 @@ def checks(
     root: str | os.PathLike[str] | None = None,
 ) -> tuple[Diagnostic, ...]:
     """All that is wrong with a text, as `check` says it of a file. The arguments are those of `loads`."""
-    files = Files.beside(filename, root)
-    file, problems = parse(_source(text, filename))
+    file, scope, problems = _parse(text, filename, Files.beside(filename, root))
+    if network is None and file.declarations and not file.networks:
+        return problems  # a file for others to import
     names = [each.name.id for each in file.networks]
     found: list[Diagnostic] = []
     for each in names if network is None and len(names) > 1 else [network]:
         try:
-            found += _check(file, problems, each, parameters or {}, files).diagnostics
+            found += _check(file, scope, problems, each, parameters or {}).diagnostics
         except WdslError as error:
             found += error.diagnostics
     return in_order(found)
@@ -226,14 +227,9 @@ def _read(path: str | os.PathLike[str]) -> str:
 
 
 def _decoded(data: bytes, name: str) -> str:
-    try:
-        text = data.decode().removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        good = data[: error.start].decode().removeprefix("\ufeff")
-        source = Source(name, good)
-        where = Span(source, len(good), len(good))
-        message = f"byte {error.start} of the file, 0x{data[error.start]:02x}, is not UTF-8"
-        raise WdslError((Diagnostic("E0601", message, where, "it follows here"),)) from None
+    text = decode(data, name)
+    if isinstance(text, Diagnostic):
+        raise WdslError((text,))
     return text
 
 
@@ -251,28 +247,30 @@ def loads(
     Raises:
         WdslError: There is something wrong with the text; the error lists all of it.
     """
-    file, problems = parse(_source(text, filename))
-    return _check(file, problems, network, parameters or {}, Files.beside(filename, root))
+    file, scope, problems = _parse(text, filename, Files.beside(filename, root))
+    return _check(file, scope, problems, network, parameters or {})
 
 
-def _source(text: str, filename: str) -> Source:
-    return Source(filename, text.replace("\r\n", "\n"))
+def _parse(text: str, filename: str, files: Files) -> tuple[nodes.File, Scope, tuple[Diagnostic, ...]]:
+    """The stages in front of the networks of a file: what it says, and what the names in it stand for."""
+    file, problems = parse(Source(filename, text.replace("\r\n", "\n")))
+    scope, found = link(file, files)
+    return file, scope, in_order([*problems, *found])
 
 
 def _check(
     file: nodes.File,
+    scope: Scope,
     problems: tuple[Diagnostic, ...],
     network: str | None,
     parameters: Mapping[str, Any],
-    files: Files,
 ) -> Net:
-    """The stages behind the parser, for one network of a file. `problems` are those of the text."""
+    """The stages behind, for one network of a file. `problems` are those of the stages in front."""
     chosen, unclear = _choose(file, network)
     if chosen is None:
         raise WdslError(problems if has_errors(problems) else in_order([*problems, *unclear]))
-    scope, linked = link(file, files)
-    checked, found = elaborate(chosen, parameters, scope, file.lost)
-    problems = in_order([*problems, *linked, *found])
+    checked, found = elaborate(chosen, parameters, scope)
+    problems = in_order([*problems, *found])
     if checked is None or has_errors(problems):
         raise WdslError(problems)
     structures, found = solve(checked)
@@ -406,13 +404,6 @@ def verify(model: keras.Model | str | os.PathLike[str]) -> Report:
 def _choose(file: nodes.File, name: str | None) -> tuple[nodes.Network | None, tuple[Diagnostic, ...]]:
     """The network of that name, or the only one."""
     names = [network.name.id for network in file.networks]
-    for position, network in enumerate(file.networks):
-        if network.name.id in names[:position]:
-            first = file.networks[names.index(network.name.id)].name.span
-            where = (Label(first, "first here"),)
-            return None, (
-                Diagnostic("E0202", f"there are two networks `{network.name.id}`", network.name.span, labels=where),
-            )
     whole = Span(file.source, 0, 0)
     if not names:
         return None, (Diagnostic("E0208", "the file has no network", whole, hint="write `network Name { … }`"),)

@@ -22,7 +22,7 @@ _LEVELS = {
 }
 
 Names = Mapping[str, str]
-"""The Python identifier of each variable."""
+"""The Python identifier of each variable, and of each class from elsewhere by its path."""
 
 
 def flat(expression: ex.Expression, names: Names, level: int = 0) -> str:
@@ -36,7 +36,7 @@ def _flat(expression: ex.Expression, names: Names) -> tuple[str, int]:
         case ex.Constant(value):
             negative = isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0
             return _literal(value), _SIGN if negative else _PRIMARY
-        case ex.Variable(name):
+        case ex.Variable(name) | ex.External(name):
             return names[name], _PRIMARY
         case ex.Symbol(path):
             return path, _PRIMARY

@@ -58,6 +58,7 @@ CODES: dict[str, str] = {
     "E0604": "something that is no file, or too large a file",
     "E0605": "a mask of another shape than the weight",
     "E0606": "a mask that does not hold numbers",
+    "E0607": "files that import one another in a circle",
     "E0702": "a weight that is too large to be solved",
     "E0703": "loops and blocks that come to too much",
     "W0101": "documentation that belongs to nothing",
@@ -113,8 +114,10 @@ class Diagnostic(Record):
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Diagnostics by place in the file, each said once."""
-    return tuple(sorted(dict.fromkeys(diagnostics), key=lambda d: (d.span.start, d.span.end, d.code)))
+    """Diagnostics by place in their file, each said once; files in the order in which they come up."""
+    once = dict.fromkeys(diagnostics)
+    files = {source: number for number, source in enumerate(dict.fromkeys(each.span.source for each in once))}
+    return tuple(sorted(once, key=lambda d: (files[d.span.source], d.span.start, d.span.end, d.code)))
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:

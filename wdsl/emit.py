@@ -144,7 +144,7 @@ def _diagram(network: graph.Network) -> tuple[list[_Node], list[_Edge]]:
                     case ex.Variable(name):
                         node = add(f"{name}\n{kinds[name].row.name}", "layer")
                         first_use.setdefault(name, node)
-                    case ex.Call(ex.Symbol(path)):
+                    case ex.Call(ex.Symbol(path) | ex.External(path)):
                         node = add(path.split(".")[-1], "layer")
                     case _:
                         if not any(sources):

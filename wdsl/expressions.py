@@ -30,6 +30,12 @@ class Symbol(Record):
     path: str
 
 
+class External(Record):
+    """A class of layers that is neither Keras's nor the runtime's, by its dotted path. Backends bind it to a name."""
+
+    path: str
+
+
 class Operation(Record):
     """A unary or binary operator, or `if` with (then, test, otherwise)."""
 
@@ -70,7 +76,7 @@ class Lambda(Record):
 
 
 Expression: TypeAlias = (
-    Constant | Variable | Symbol | Operation | Sequence | Mapped | Subscript | Attribute | Call | Lambda
+    Constant | Variable | Symbol | External | Operation | Sequence | Mapped | Subscript | Attribute | Call | Lambda
 )  # fmt: skip
 
 
@@ -164,7 +170,7 @@ def evaluate(expression: Expression, variables: Mapping[str, Any], library: Call
     match expression:
         case Constant(constant):
             return constant
-        case Variable(name):
+        case Variable(name) | External(name):
             return variables[name]
         case Symbol(path):
             return library(path)

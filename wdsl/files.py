@@ -8,7 +8,7 @@ from itertools import islice
 
 from wdsl.diagnostics import Diagnostic, Fix, nearest
 from wdsl.record import Record
-from wdsl.source import Span
+from wdsl.source import Source, Span
 
 MAX_BYTES = 2**28
 """The largest file that is read: 256 MiB."""
@@ -20,21 +20,38 @@ NEIGHBOURS = 10_000
 class Files(Record):
     """Where a quoted path leads: from `folder` to a file inside `root`, once all links are followed.
 
-    `folder` is None for a text that is in no file. `root` is None if none was given: then it is `folder`.
+    `folder` is None for a text that is in no file. `root` is None if none was given: then `main` is in its place, the
+    folder of the file that is compiled. That is None for this file itself, whose folder it is.
     """
 
     folder: str | None
     root: str | None = None
+    main: str | None = None
 
     @classmethod
     def beside(cls, filename: str, root: str | os.PathLike[str] | None = None) -> Files:
         """What a file of this name may read. A name in angle brackets, as `<string>`, is that of no file."""
         root = None if root is None else os.fspath(root)
-        in_no_file = (filename.startswith("<") and filename.endswith(">")) or not _is_path(filename)
-        return cls(root if in_no_file else os.path.dirname(filename) or ".", root)
+        return cls(os.path.dirname(filename) or "." if is_of_file(filename) else root, root)
+
+    def beyond(self, place: str) -> Files:
+        """What the file at a place that `find` gave may read in turn: from its own folder, inside the same root."""
+        return Files(os.path.dirname(place), self.root, self.folder if self.main is None else self.main)
 
     def read(self, path: str, span: Span) -> bytes | Diagnostic:
         """The bytes of the file that `path` leads to, or what is wrong with it, said of `span`."""
+        found = self.find(path, span)
+        if isinstance(found, Diagnostic):
+            return found
+        try:
+            return _read(found, path, span)
+        except FileNotFoundError:
+            return _missing(found, path, span)
+        except OSError as error:
+            return Diagnostic("E0601", f"`{path}` cannot be read: {error.strerror or error}", span)
+
+    def find(self, path: str, span: Span) -> str | Diagnostic:
+        """The one place that `path` leads to, whether or not something is there, or why it may not lead there."""
         if not _is_path(path):
             return Diagnostic("E0602", "this is no path of a file", span)
         if os.path.isabs(path) or os.path.splitdrive(path)[0]:
@@ -47,14 +64,15 @@ class Files(Record):
                 "a path begins at the folder of the file that it stands in",
                 hint="give the folder with `root=`",
             )
-        root = os.path.realpath(self.folder if self.root is None else self.root)
+        root = os.path.realpath(next(each for each in (self.root, self.main, self.folder) if each is not None))
         found = os.path.realpath(os.path.join(self.folder, path))
         try:
             inside = os.path.commonpath([root, found]) == root
         except ValueError:  # on another drive
             inside = False
         if not inside:
-            where = "the folder of this file" if self.root is None else f"the root, {self.root}"
+            where = "the folder of this file" if self.main is None else "the folder of the file that is compiled"
+            where = where if self.root is None else f"the root, {self.root}"
             return Diagnostic(
                 "E0603",
                 f"`{path}` is outside {where}",
@@ -62,12 +80,23 @@ class Files(Record):
                 "what a file names must be inside",
                 hint="`--root` or `root=` names a folder further up" if self.root is None else None,
             )
-        try:
-            return _read(found, path, span)
-        except FileNotFoundError:
-            return _missing(found, path, span)
-        except OSError as error:
-            return Diagnostic("E0601", f"`{path}` cannot be read: {error.strerror or error}", span)
+        return found
+
+
+def is_of_file(filename: str) -> bool:
+    """Whether a text of this name is that of a file, and not `<string>` or the like."""
+    return _is_path(filename) and not (filename.startswith("<") and filename.endswith(">"))
+
+
+def decode(data: bytes, name: str) -> str | Diagnostic:
+    """The text of a file, or a report on the first byte that is none."""
+    try:
+        return data.decode().removeprefix("\ufeff").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        good = data[: error.start].decode().removeprefix("\ufeff")
+        where = Span(Source(name, good), len(good), len(good))
+        message = f"byte {error.start} of the file, 0x{data[error.start]:02x}, is not UTF-8"
+        return Diagnostic("E0601", message, where, "it follows here")
 
 
 def _is_path(text: str) -> bool:

@@ -45,6 +45,12 @@ class Plan(Record):
     result: ex.Expression
     constants: Mapping[str, ex.Expression]
 
+    @property
+    def externals(self) -> tuple[str, ...]:
+        """The paths of the classes that are neither Keras's nor the runtime's."""
+        parts = (part for step in self.steps for part in ex.walk(step.value))
+        return tuple(sorted({part.path for part in parts if isinstance(part, ex.External)}))
+
 
 def make_plan(network: graph.Network, structures: Structures) -> Plan:
     """The steps in the order of the file. A shared weight is made as soon as there is an input to hang it on."""

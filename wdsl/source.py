@@ -9,7 +9,10 @@ from wdsl.record import Record
 
 
 class Source:
-    """The text of one file, with the name that reports show for it."""
+    """The text of one file, with the name that reports show for it.
+
+    One that is read twice is equal to itself, so that a report on it is the same report.
+    """
 
     def __init__(self, name: str, text: str) -> None:
         self.name = name
@@ -17,6 +20,12 @@ class Source:
 
     def __repr__(self) -> str:
         return f"Source({self.name!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Source) and (self.name, self.text) == (other.name, other.text)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.text))
 
     @cached_property
     def _line_starts(self) -> list[int]:

@@ -41,7 +41,7 @@ class Import(Record):
     @property
     def statement(self) -> str:
         if self.name:
-            return f"from {self.module} import {self.name}"
+            return f"from {self.module} import {self.name}" + (f" as {self.alias}" if self.alias != self.name else "")
         return f"import {self.module}" + (f" as {self.alias}" if self.alias != self.module else "")
 
 

@@ -16,6 +16,7 @@ def build(plan: Plan) -> keras.Model:
     """Build the model, step by step, with the values that the network's parameters have in the plan."""
     variables: dict[str, Any] = dict(plan.network.values)
     variables.update((name, evaluate(table, {}, _library)) for name, table in plan.constants.items())
+    variables.update((path, _imported(path)) for path in plan.externals)
     for step in plan.steps:
         value = evaluate(step.value, variables, _library)
         if len(step.names) == 1:
@@ -23,6 +24,24 @@ def build(plan: Plan) -> keras.Model:
         else:
             variables.update(zip(step.names, value, strict=True))
     return evaluate(plan.result, variables, _library)
+
+
+def _imported(path: str) -> Any:
+    """The class of layers with this dotted path, from a module that wdsl knows nothing of."""
+    from importlib import import_module
+
+    import keras  # noqa: TID251
+
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(import_module(module), name, None)
+    except ImportError as error:
+        raise ImportError(f"the network needs `{path}`: {error}") from error
+    if found is None:
+        raise ImportError(f"the network needs `{path}`: the module `{module}` has no `{name}`")
+    if not (isinstance(found, type) and issubclass(found, keras.layers.Layer)):
+        raise TypeError(f"the network needs `{path}`, and that is no class of Keras layers")
+    return found
 
 
 def _library(path: str) -> Any:

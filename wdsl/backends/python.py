@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from wdsl import expressions as ex
+from wdsl.backends import definitions as runtime
 from wdsl.backends.definitions import Import, needed
 from wdsl.catalog.model import TensorSpec
 from wdsl.code import WIDTH, flat, layout
@@ -63,6 +64,9 @@ def write(plan: Plan, standalone: bool = True) -> str:
         imports += [
             Import(f"wdsl.{each.module}", name, name) for each in definitions for name in each.names if name in own
         ]
+    imports += [
+        Import(module, name, names[path]) for path in plan.externals for module, _, name in [path.rpartition(".")]
+    ]
     network = plan.network
     return _template().render(  # type: ignore[no-any-return]
         module_docstring=_docstring(_module_docstring(plan), 0),
@@ -104,31 +108,46 @@ def _names(plan: Plan) -> dict[str, str]:
             name += "_"
         taken.add(name)
         names[variable] = name
-    return names | {name: name for name in plan.constants}
+    names |= {name: name for name in plan.constants}
+    beside = {plan.network.name, *RESERVED, *runtime.names(), *names.values()} if plan.externals else set()
+    for path in plan.externals:
+        name = path.rpartition(".")[2]
+        while name in beside:
+            name += "_"
+        beside.add(name)
+        names[path] = name
+    return names
 
 
 def _import_lines(imports: Iterable[Import]) -> list[list[str]]:
     """The import statements, sorted as isort would: the standard library, then the rest."""
-    groups: dict[int, dict[tuple[bool, str], list[str]]] = {0: {}, 1: {}}
+    groups: dict[int, dict[tuple[bool, str], list[Import]]] = {0: {}, 1: {}}
     for each in imports:
         group = 0 if each.module.split(".")[0] in sys.stdlib_module_names else 1
-        names = groups[group].setdefault((bool(each.name), each.module), [])
-        names.append(each.name or each.statement)
+        groups[group].setdefault((bool(each.name), each.module), []).append(each)
     lines = []
     for members in groups.values():
         found = []
-        for (is_from, module), names in sorted(members.items()):
+        for (is_from, module), those in sorted(members.items()):
             if not is_from:
-                found.append(names[0])
+                found.append(those[0].statement)
                 continue
-            ordered = sorted(set(names), key=lambda name: (not name.isupper(), not name[0].isupper(), name))
-            line = f"from {module} import {', '.join(ordered)}"
-            if len(line) > 88:
-                line = f"from {module} import (\n" + "".join(f"    {name},\n" for name in ordered) + ")"
-            found.append(line)
+            plain = sorted({each.name for each in those if each.alias == each.name}, key=_isort)
+            statements = [[f"{each.name} as {each.alias}"] for each in those if each.alias != each.name]
+            statements += [plain] if plain else []
+            for names in sorted(statements, key=lambda names: _isort(names[0].partition(" ")[0])):
+                line = f"from {module} import {', '.join(names)}"
+                if len(line) > 88:
+                    line = f"from {module} import (\n" + "".join(f"    {name},\n" for name in names) + ")"
+                found.append(line)
         if found:
             lines.append(found)
     return lines
+
+
+def _isort(name: str) -> tuple[bool, bool, str]:
+    """Where isort has a name: constants before classes before the rest."""
+    return not name.isupper(), not name[0].isupper(), name
 
 
 def _parameters(plan: Plan, names: dict[str, str]) -> str:

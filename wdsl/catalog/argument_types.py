@@ -10,7 +10,8 @@ fraction     a number from 0 to 1
 bool, str    these
 axis, axes   the number of an axis; one such number or a list of them
 sizes(n)     a size for n axes alike, or a list of n of them; `counts(n)` is the same with counts
-list(T)      a list of T; `list(T, n)` is a list of n of them
+list(T)      a list of T; `list(T, n)` is a list of n of them; `list` is one of whatever a file can write down
+any          whatever a file can write down
 choice(a|b)  one of these words, as they are written; `anycase(a|b)` in any case
 activation, initializer, regularizer, constraint
              the name of one, or (but for activations) one that is constructed
@@ -46,6 +47,8 @@ _WORDS = {
     "fraction": "a number from 0 to 1",
     "bool": "true or false",
     "str": "a string",
+    "list": "a list",
+    "any": "a constant",
     "axis": "the number of an axis",
     "axes": "the number of an axis or a list of such numbers",
     "activation": "the name of an activation function",
@@ -135,7 +138,10 @@ def _fits(name: str, parameters: tuple[str, ...], value: object) -> bool:
         case "counts":
             return _fits("count", (), value) or _list("count", value, int(parameters[0]))
         case "list":
-            return _list(parameters[0], value, *map(int, parameters[1:]))
+            type_, *length = parameters or ("optional any",)
+            return _list(type_, value, *map(int, length))
+        case "any":
+            return isinstance(value, (bool, int, float, str)) or _list("optional any", value)
         case "choice":
             return isinstance(value, str) and value in parameters
         case "anycase":
@@ -189,7 +195,7 @@ def _describe(name: str, parameters: tuple[str, ...]) -> tuple[str, ...]:
     match name:
         case "sizes" | "counts":
             return _WORDS[name.removesuffix("s")], f"a list of {parameters[0]} of them"
-        case "list":
+        case "list" if parameters:
             many = _PLURALS.get(parameters[0], f"({describe(parameters[0])})")
             return (f"a list of {' '.join((*parameters[1:], many))}",)
         case "choice" | "anycase":

@@ -13,6 +13,7 @@ from wdsl.catalog.argument_types import is_number, is_whole
 from wdsl.diagnostics import Diagnostic, Fix, Label, by, has_errors, listed, nearest, respelled
 from wdsl.files import Files
 from wdsl.network.constants import Value, type_name
+from wdsl.network.externs import Extern, unknown_weights
 from wdsl.network.graph import TRANSPOSED, Equation, Tie, View, WeightName, tie_of
 from wdsl.network.masks import read_mask
 from wdsl.network.predicates import Predicate, axes_in_words
@@ -127,6 +128,9 @@ class Reader:
     # Which weight
 
     def no_main_weight(self, layer: AnnotatedLayer) -> None:
+        if isinstance(layer.row, Extern):
+            self.problems.append(unknown_weights(layer.row, layer.statement.annotations[0].span))
+            return
         names = [weight.name for weight in layer.weights or ()]
         self.error(
             "E0501",
@@ -168,6 +172,9 @@ class Reader:
             self.annotation(layer, weight, annotation)
 
     def unknown_weight(self, layer: AnnotatedLayer, name: str, span: Span) -> None:
+        if isinstance(layer.row, Extern):
+            self.problems.append(unknown_weights(layer.row, span))
+            return
         names = [weight.name for weight in layer.weights or ()]
         near = nearest(name, names)
         self.error(

@@ -10,15 +10,18 @@ from wdsl import expressions as ex
 from wdsl.catalog import TensorSpec
 from wdsl.catalog.names import words
 from wdsl.diagnostics import Diagnostic, Label, listed, nearest, respelled
+from wdsl.network import modules
 from wdsl.network.constants import Value
 from wdsl.network.objects import (
     Broken,
     ConstructedObject,
+    FreeWeightObject,
     Group,
     LayerObject,
     Result,
     Tensor,
     Tensors,
+    kind_of,
     shape_of,
 )
 from wdsl.record import Record
@@ -187,6 +190,9 @@ def _argument(
             expression = ex.Sequence(tuple(item.expression for item in items), list)
         case ConstructedObject(plain, expression):
             pass
+        case FreeWeightObject() | modules.Scope():
+            scope.error("E0205", f"`{argument.name}` takes no such thing: this is {kind_of(value)}", node.span)
+            return None
         case LayerObject():
             scope.error(
                 "E0206",
@@ -208,7 +214,7 @@ def _argument(
 
 def _word(scope: Scope, argument: catalog.Argument, node: nodes.Name) -> tuple[Any, ex.Expression] | None:
     """A bare word where Keras takes a name: `activation=relu`."""
-    if argument.type.removeprefix("optional ") == "str":
+    if argument.type.removeprefix("optional ") in ("str", "any"):
         return None
     if catalog.check(argument, node.id) is None:
         return node.id, ex.Constant(node.id)

@@ -11,7 +11,19 @@ from wdsl.diagnostics import Fix, Label, listed, nearest
 from wdsl.network import constants, graph
 from wdsl.network.constants import Value
 from wdsl.network.modules import Written
-from wdsl.network.objects import BROKEN, BlockObject, Broken, Frame, Group, Result, Tensor, Tensors, kind_of, shape_of
+from wdsl.network.objects import (
+    BROKEN,
+    BlockObject,
+    Broken,
+    Frame,
+    Group,
+    Result,
+    Tensor,
+    Tensors,
+    kind_of,
+    of_file,
+    shape_of,
+)
 from wdsl.source import Span
 from wdsl.syntax import nodes
 
@@ -74,7 +86,9 @@ def construct(elaborator: Elaborator, written: Written, node: nodes.Call) -> Blo
 
 def _default(elaborator: Elaborator, written: Written, values: Mapping[str, Value], node: nodes.Expression) -> Result:
     """A default, where the parameters before it have values."""
-    return elaborator.inside(Frame(written.scope, (), dict(values)), lambda: elaborator.evaluate(node))
+    return elaborator.inside(
+        Frame(written.scope, (), {**of_file(written.scope), **values}), lambda: elaborator.evaluate(node)
+    )
 
 
 def _argument(elaborator: Elaborator, parameter: nodes.Parameter, node: nodes.Expression) -> Value | None:
@@ -118,7 +132,8 @@ def apply(
     if block.name is None:
         words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", definition.name.id).lower()
         block.name = elaborator.unique(words)
-    frame = Frame(block.written.scope, definition.body, dict(block.values), block.name, block, node.span)
+    names = {**of_file(block.written.scope), **block.values}
+    frame = Frame(block.written.scope, definition.body, names, block.name, block, node.span)
     for statement, (tensor, place) in zip(inputs, given, strict=True):
         frame.given[statement.name.id] = (_named(elaborator, frame, statement, tensor), place)
     before = len(elaborator.problems)

@@ -21,7 +21,8 @@ from wdsl.network.blocks import check_input
 from wdsl.network.blocks import construct as construct_block
 from wdsl.network.constants import ConstantError, Value
 from wdsl.network.dimensions import expression_of
-from wdsl.network.modules import Scope, Written
+from wdsl.network.externs import Extern
+from wdsl.network.modules import Constructor, Scope
 from wdsl.network.objects import (
     BROKEN,
     BlockObject,
@@ -37,6 +38,7 @@ from wdsl.network.objects import (
     Tensors,
     UnknownSize,
     kind_of,
+    of_file,
     shape_of,
     shapes_of,
 )
@@ -53,14 +55,13 @@ class _TooLarge(Exception):
 
 
 def elaborate(
-    network: nodes.Network, given: Mapping[str, Any], scope: Scope, lost: frozenset[str] = frozenset()
+    network: nodes.Network, given: Mapping[str, Any], scope: Scope
 ) -> tuple[graph.Network | None, tuple[Diagnostic, ...]]:
     """The checked network with these values of its parameters, and all that is wrong with it.
 
-    There is no network if there are errors. `files` reads what the network names by a path; `lost` are names that have
-    to do with syntax errors.
+    There is no network if there are errors. `scope` is what the names of its file stand for.
     """
-    elaborator = Elaborator(network, scope, lost)
+    elaborator = Elaborator(network, scope)
     checked = elaborator.run(given)
     # What a block or a loop says more than once is said once.
     once = {(each.code, each.span, each.message): each for each in reversed(elaborator.problems)}
@@ -69,12 +70,13 @@ def elaborate(
 
 
 class Elaborator:
-    def __init__(self, network: nodes.Network, scope: Scope, lost: frozenset[str]) -> None:
+    def __init__(self, network: nodes.Network, scope: Scope) -> None:
         self.network = network
         self.files = scope.files
-        self.lost = lost
+        self.lost = scope.lost
         self.problems: list[Diagnostic] = []
-        self.frames = [Frame(scope, network.body, dict.fromkeys(lost, BROKEN))]
+        self.frames = [Frame(scope, network.body, of_file(scope))]
+        self.frame.declared.update(scope.places)
         self.steps: list[graph.Input | LayerObject | graph.FreeWeight | graph.Binding] = []
         self.inputs: set[str] = set()
         self.outputs: list[graph.Output] = []
@@ -710,12 +712,11 @@ class Elaborator:
                 return self.item(container, index, node.span)
             case nodes.Subscript():
                 return self.error("E0205", "only lists have items, one at a time", node.span)
+            case nodes.Attribute(nodes.Name(module), name) if isinstance(file := self.names.get(module), Scope):
+                return self.of_file(file, name)
             case nodes.Attribute(value, name):
                 if isinstance(value, nodes.Name) and isinstance(self.names.get(value.id), Broken):
                     return BROKEN
-                module = self.frame.scope.modules.get(value.id) if isinstance(value, nodes.Name) else None
-                if module and name.id in module.constants:
-                    return module.constants[name.id]
                 return self.error(
                     "E0205",
                     f"`.{name.id}` stands in a `tie` only",
@@ -729,8 +730,6 @@ class Elaborator:
         if node.id in self.names:
             return self.names[node.id]
         scope = self.frame.scope
-        if node.id in scope.constants:
-            return scope.constants[node.id]
         if scope.has_lost(node.id):
             return BROKEN
         if node.id in catalog.LAYERS or node.id in scope.constructors:
@@ -752,6 +751,30 @@ class Elaborator:
             node.span,
             f"did you mean `{near}`?" if near else "",
             fix=Fix(node.span, near) if near else None,
+        )
+
+    def of_file(self, file: Scope, name: nodes.Name) -> Result:
+        """`attention.width`, a name of an imported file."""
+        if name.id in file.constants:
+            return file.constants[name.id]
+        if name.id in file.constructors:
+            fix = Fix(name.span, f"{name.id}()")
+            return self.error("E0205", f"`{name.id}` is a kind of layer, not a layer", name.span, fix=fix)
+        if name.id in file.modules:
+            return self.error("E0205", f"`{name.id}` is a file that another one imports", name.span, "import it here")
+        return self.not_in(file, name)
+
+    def not_in(self, file: Scope, name: nodes.Name) -> Broken:
+        """Report a name that an imported file does not have."""
+        if file.has_lost(name.id):
+            return BROKEN
+        near = nearest(name.id, {*file.constants, *file.constructors})
+        return self.error(
+            "E0201",
+            f"`{file.source.name}` has no `{name.id}`",
+            name.span,
+            f"did you mean `{near}`?" if near else "",
+            fix=Fix(name.span, near) if near else None,
         )
 
     def sequence(self, items: Sequence[nodes.Expression]) -> Result:
@@ -929,21 +952,31 @@ class Elaborator:
             return self.error("E0201", f"no file is imported as `{module.id}`", module.span, label)
         if name.id in scope.constructors:
             return self.construct_written(scope.constructors[name.id], node)
-        if scope.has_lost(name.id):
-            return BROKEN
-        near = nearest(name.id, scope.constructors)
-        label = f"did you mean `{near}`?" if near else f"it has {listed(scope.constructors) or 'none'}"
-        return self.error("E0201", f"`{module.id}` has no block `{name.id}`", name.span, label)
+        return self.not_in(scope, name)
 
-    def construct_written(self, written: Written, node: nodes.Call) -> Result:
+    def construct_written(self, found: Constructor, node: nodes.Call) -> Result:
+        """What is not of Keras: a block or network, or a class that the file names with `extern`."""
         frame = self.frame
         key = frame.key(node.span)
         if frame.block is not None and key in frame.block.made:
             return frame.block.made[key]
-        made = construct_block(self, written, node)
-        if frame.block is not None and isinstance(made, BlockObject):
+        made = self.construct_extern(found, node) if isinstance(found, Extern) else construct_block(self, found, node)
+        if frame.block is not None and not isinstance(made, Broken):
             frame.block.made[key] = made
         return made
+
+    def construct_extern(self, found: Extern, node: nodes.Call) -> LayerObject | Broken:
+        bound = bind(self, found.name, found.arguments, [], node.arguments, node.span)
+        if bound is None:
+            return BROKEN
+        # Defaults are the declaration's, whatever the class has: they go with the call.
+        defaults = tuple(
+            (each.name, constants.written(each.default))
+            for each in found.arguments
+            if not each.required and each.name not in bound.given
+        )
+        call = ex.Call(ex.External(found.path), bound.positional, (*bound.keywords, *defaults))
+        return LayerObject(found, bound.values, bound.given, call, node.span)
 
     def constant_function(self, name: str, node: nodes.Call) -> Result:
         values = [self.evaluate(argument.value) for argument in node.arguments]
@@ -1041,7 +1074,7 @@ class Elaborator:
             layer.first_use = (node.span, inferred.weights, *shapes)
             if layer.name is None:
                 self.unnamed.append(layer)
-                self.operations.setdefault(layer.row.name, (node.span, f"an unnamed `{layer.row.name}`"))
+                self.operations.setdefault(_class(layer.expression), (node.span, f"an unnamed `{layer.row.name}`"))
         elif (changed := _changed(layer.first_use[1], inferred.weights)) is not None:
             before, after = changed
             return self.error(
@@ -1170,6 +1203,14 @@ def _has(statements: Iterable[nodes.Statement], kind: type[nodes.Statement]) -> 
         if isinstance(statement, kind):
             return True
     return False
+
+
+def _class(constructed: ex.Expression) -> str:
+    """The path of the class that a layer is constructed from."""
+    match constructed:
+        case ex.Call(ex.Symbol(path) | ex.External(path)):
+            return path
+    raise TypeError(f"{constructed!r} constructs nothing")
 
 
 def _declared_names(network: nodes.Network) -> Iterable[nodes.Name]:

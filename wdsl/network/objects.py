@@ -133,6 +133,11 @@ class Frame:
         return later
 
 
+def of_file(scope: Scope) -> dict[str, Result]:
+    """What the names of a file stand for in the bodies in it."""
+    return {**dict.fromkeys(scope.lost, BROKEN), **scope.constants, **scope.modules}
+
+
 class FamilyObject:
     """Layers or blocks with one name and indices: `conv[0]`, `conv[1]`."""
 
@@ -151,7 +156,7 @@ class Broken(Record):
 BROKEN = Broken()
 Result: TypeAlias = (
     Value | Tensor | Tensors | Group | ConstructedObject | LayerObject | FreeWeightObject | BlockObject | FamilyObject
-    | UnknownSize | Broken
+    | UnknownSize | Scope | Broken
 )  # fmt: skip
 
 
@@ -175,6 +180,8 @@ def kind_of(result: Result) -> str:
             return "a size that is known when the network runs"
         case FreeWeightObject():
             return "a weight, for others to be tied to"
+        case Scope():
+            return "an imported file"
         case ConstructedObject(constructed):
             return f"a {constructed.kind}"
     return "broken"

@@ -12,6 +12,7 @@ from wdsl.catalog.argument_types import is_number
 from wdsl.diagnostics import Fix, by, has_errors, listed, nearest, respelled
 from wdsl.network.constants import Value
 from wdsl.network.dimensions import expression_of
+from wdsl.network.externs import Extern, unknown_weights
 from wdsl.network.graph import View
 from wdsl.network.objects import Broken, FreeWeightObject, LayerObject, kind_of
 from wdsl.record import Record
@@ -103,6 +104,9 @@ def _weight(reader: Reader, layer: AnnotatedLayer, node: nodes.Expression) -> Re
         reader.error("E0509", text, node.span, fix=Fix(node.span, owner.name))
         return None
     if len(parts) == 1 and not owner.is_free_weight:
+        if isinstance(owner.row, Extern):
+            reader.problems.append(unknown_weights(owner.row, parts[0].span))
+            return None
         main = owner.row.main_weight
         reader.error(
             "E0509",

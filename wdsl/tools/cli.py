@@ -210,6 +210,7 @@ def check(
             diagnostics += found
         except OSError as error:
             diagnostics.append(unreadable(path, error))
+    diagnostics = list(dict.fromkeys(diagnostics))  # several files may import the one with the problem
     if form == "text":
         report(diagnostics)
     else:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import wdsl
 from wdsl.catalog import show_shape
-from wdsl.diagnostics import by
+from wdsl.diagnostics import by, listed
+from wdsl.network.externs import Extern
 from wdsl.network.graph import WeightName
 
 HEADINGS = ("layer", "class", "shape", "free", "dense", "mechanism", "structure")
@@ -23,6 +24,10 @@ def table(net: wdsl.Net) -> str:
     inputs = ", ".join(f"{one.name} {show_shape(one.spec.shape[1:])}" for one in net.inputs)
     outputs = ", ".join(f"{one.name} {show_shape(one.spec.shape[1:])}" for one in net.outputs)
     total = f"{net.parameters:,} free parameters of {net.dense_parameters:,}"
+    if others := dict.fromkeys(
+        one.row.name for one in (*net.layers, *net.network.unnamed) if isinstance(one.row, Extern)
+    ):
+        total += f", without those of {listed(others)}, which are not known"
     return "\n".join([f"{net.name}: {inputs} -> {outputs}", "", *aligned([*named(net), *unnamed(net)]), "", total])
 
 
@@ -73,7 +78,8 @@ def named(net: wdsl.Net) -> Iterator[Row]:
         weights = [one for one in net.structures.of(layer.name) if one.weight.trainable]
         counts = {one.name: one.free if one.trained else 0 for one in weights}
         free, dense = sum(counts.values()), sum(one.size for one in weights)
-        yield (layer.name or "", layer.row.name, layer.output, f"{free:,}", f"{dense:,}", "", "")
+        shown = ("?", "?") if isinstance(layer.row, Extern) else (f"{free:,}", f"{dense:,}")
+        yield (layer.name or "", layer.row.name, layer.output, *shown, "", "")
         for one in weights:
             # A tie is by what is stored: it has no other mechanism.
             means = ", ".join(mechanisms.get(one.name, ["parameter"])) if one.text else ""
@@ -85,4 +91,5 @@ def unnamed(net: wdsl.Net) -> Iterator[Row]:
     """Layers that stand in the wiring without a name: nothing can annotate them."""
     for layer in net.network.unnamed:
         size = sum(math.prod(weight.shape) for weight in layer.weights if weight.trainable)
-        yield ("-", layer.row.name, layer.output, f"{size:,}", f"{size:,}", "", "")
+        shown = "?" if isinstance(layer.row, Extern) else f"{size:,}"
+        yield ("-", layer.row.name, layer.output, shown, shown, "", "")
