@@ -58,7 +58,9 @@ def construct(elaborator: Elaborator, written: Written, node: nodes.Call) -> Blo
             parameter = parameters[position]
         else:
             counted = f"at most {len(parameters)}" if parameters else "no"
-            elaborator.error("E0305", f"`{name}` takes {counted} arguments", argument.span, "one too many")
+            is_tensor = isinstance(elaborator.evaluate(argument.value), Tensor)
+            hint = f"tensors are sent to it: `{argument.value.span.text} -> {name}(…)`" if is_tensor else None
+            elaborator.error("E0305", f"`{name}` takes {counted} arguments", argument.span, "one too many", hint=hint)
             return BROKEN
         if parameter.name.id in values:
             elaborator.error("E0306", f"`{parameter.name.id}` is given twice", argument.span)
