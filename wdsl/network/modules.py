@@ -189,7 +189,7 @@ class _Reader:
                     if self.declare(each.name):
                         written.append(each)
                 case nodes.Network():  # its name is looked at when it is compiled
-                    if self.declare(each.name):
+                    if self.declare(each.name) and not _is_keras(each.name.id):
                         written.append(each)
         scope = Scope(
             self.read.file.source,
@@ -215,7 +215,7 @@ class _Reader:
         return True
 
     def not_of_keras(self, name: nodes.Name) -> None:
-        if any(name.id in registry for registry in (LAYERS, INITIALIZERS, REGULARIZERS, CONSTRAINTS)):
+        if _is_keras(name.id):
             self.error("E0207", f"`{name.id}` is a class of Keras", name.span, "it would not mean that any more")
 
     def case(self, name: nodes.Name, what: str, capital: bool) -> None:
@@ -311,3 +311,7 @@ class _Reader:
             self.constructors[node.name.id] = row
         elif fresh:
             self.lose(node.name)
+
+
+def _is_keras(name: str) -> bool:
+    return any(name in registry for registry in (LAYERS, INITIALIZERS, REGULARIZERS, CONSTRAINTS))
