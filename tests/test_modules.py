@@ -87,9 +87,15 @@ def test_what_a_file_declares_cannot_be_declared_in_a_network(write: Callable[..
     for statement in ("layer width = Dense(3)", "width = x -> Dense(3)", "input width: [3]", "output width = x"):
         text = f"const width = 3\nnetwork Net {{\n    input x: [8]\n    {statement}\n    output y = x -> Dense(3)\n}}\n"
         assert "E0202" in codes(write({"net.wnet": text}))
+        block = text.replace("input x: [8]", "input x").replace("network Net", "block Tower")
+        block += NET.format(3).replace("x ->", "x -> Tower() ->")
+        if not statement.startswith("input"):
+            assert "E0202" in codes(write({"net.wnet": block}))
     assert codes(write({"net.wnet": "const width = 3\n" + NET.replace("Net", "Net(width: int = 1)").format(3)})) == [
         "E0202"
     ]
+    library = "block Tower(width: int) { input x; output y = x }\nconst width = 3\n"
+    assert codes(write({"net.wnet": library})) == ["E0202"]
 
 
 # --- imports --------------------------------------------------------------------------------------

@@ -134,6 +134,7 @@ def apply(
         block.name = elaborator.unique(words)
     names = {**of_file(block.written.scope), **block.values}
     frame = Frame(block.written.scope, definition.body, names, block.name, block, node.span)
+    frame.declared.update(block.written.scope.places)
     for statement, (tensor, place) in zip(inputs, given, strict=True):
         frame.given[statement.name.id] = (_named(elaborator, frame, statement, tensor), place)
     before = len(elaborator.problems)
