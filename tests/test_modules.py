@@ -72,6 +72,17 @@ def test_constants(write: Callable[..., Path], declarations: str, value: str, re
         assert units(path) == result
 
 
+def test_lists_that_double_each_other(write: Callable[..., Path]) -> None:
+    """Forty lines for a billion items."""
+    lines = ["const a0 = [1, 2]", *(f"const a{at + 1} = [a{at}, a{at}]" for at in range(40))]
+    assert codes(write({"net.wnet": "\n".join(lines) + "\n" + NET.format("len(a40)")})) == ["E0310"]
+    lines = ["const a0 = [[1, 2]]", *(f"const a{at + 1} = [a{at} + a{at}]" for at in range(40))]
+    assert codes(write({"net.wnet": "\n".join(lines) + "\n" + NET.format("len(a40)")})) == ["E0310"]
+    parameters = ", ".join(["a0: list", *(f"a{at + 1}: list = [a{at}, a{at}]" for at in range(40))])
+    block = f"block Tower({parameters}) {{ input x; output y = x }}\n"
+    assert codes(write({"net.wnet": block + NET.replace("Dense({})", "Tower([1])").format()})) == ["E0310"]
+
+
 def test_constants_are_numbers_in_what_is_written(write: Callable[..., Path]) -> None:
     """They are no arguments of the function, so nothing of how they were computed is left."""
     text = "const half = 16 // 2\nnetwork Net(wide: int = half) {\n    input x: [half]\n"

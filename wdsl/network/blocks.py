@@ -70,7 +70,8 @@ def construct(elaborator: Elaborator, written: Written, node: nodes.Call) -> Blo
     missing = []
     for parameter in parameters:
         default = parameter.default
-        if parameter.name.id not in values and default is not None:
+        # A default may depend on what was not in order.
+        if ok and parameter.name.id not in values and default is not None:
             value = _default(elaborator, written, values, default)
             if isinstance(value, Value):
                 values[parameter.name.id] = constants.folded(value)

@@ -790,7 +790,10 @@ class Elaborator:
         if any(isinstance(value, Broken) for value in values):
             return BROKEN
         if all(isinstance(value, Value) for value in values):
-            return constants.sequence(values)  # type: ignore[arg-type]
+            try:
+                return constants.sequence(values)  # type: ignore[arg-type]
+            except ConstantError as error:
+                return self.error("E0310", str(error), items[0].span.to(items[-1].span))
         for node, value in zip(items, values, strict=True):
             if not isinstance(value, Tensor):
                 self.error("E0205", f"this is {kind_of(value)}, and stands among tensors", node.span)
