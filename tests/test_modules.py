@@ -72,6 +72,17 @@ def test_constants(write: Callable[..., Path], declarations: str, value: str, re
         assert units(path) == result
 
 
+def test_lists_that_double_each_other(write: Callable[..., Path]) -> None:
+    """Forty lines for a billion items."""
+    lines = ["const a0 = [1, 2]", *(f"const a{at + 1} = [a{at}, a{at}]" for at in range(40))]
+    assert codes(write({"net.wnet": "\n".join(lines) + "\n" + NET.format("len(a40)")})) == ["E0310"]
+    lines = ["const a0 = [[1, 2]]", *(f"const a{at + 1} = [a{at} + a{at}]" for at in range(40))]
+    assert codes(write({"net.wnet": "\n".join(lines) + "\n" + NET.format("len(a40)")})) == ["E0310"]
+    parameters = ", ".join(["a0: list", *(f"a{at + 1}: list = [a{at}, a{at}]" for at in range(40))])
+    block = f"block Tower({parameters}) {{ input x; output y = x }}\n"
+    assert codes(write({"net.wnet": block + NET.replace("Dense({})", "Tower([1])").format()})) == ["E0310"]
+
+
 def test_constants_are_numbers_in_what_is_written(write: Callable[..., Path]) -> None:
     """They are no arguments of the function, so nothing of how they were computed is left."""
     text = "const half = 16 // 2\nnetwork Net(wide: int = half) {\n    input x: [half]\n"
@@ -87,9 +98,15 @@ def test_what_a_file_declares_cannot_be_declared_in_a_network(write: Callable[..
     for statement in ("layer width = Dense(3)", "width = x -> Dense(3)", "input width: [3]", "output width = x"):
         text = f"const width = 3\nnetwork Net {{\n    input x: [8]\n    {statement}\n    output y = x -> Dense(3)\n}}\n"
         assert "E0202" in codes(write({"net.wnet": text}))
+        block = text.replace("input x: [8]", "input x").replace("network Net", "block Tower")
+        block += NET.format(3).replace("x ->", "x -> Tower() ->")
+        if not statement.startswith("input"):
+            assert "E0202" in codes(write({"net.wnet": block}))
     assert codes(write({"net.wnet": "const width = 3\n" + NET.replace("Net", "Net(width: int = 1)").format(3)})) == [
         "E0202"
     ]
+    library = "block Tower(width: int) { input x; output y = x }\nconst width = 3\n"
+    assert codes(write({"net.wnet": library})) == ["E0202"]
 
 
 # --- imports --------------------------------------------------------------------------------------
@@ -113,6 +130,48 @@ def test_a_network_and_a_block_can_be_imported_and_left_unused(write: Callable[.
     })  # fmt: skip
     assert codes(path) == []
     assert units(path) == 2
+
+
+def test_blocks_of_other_files_have_the_names_of_theirs(write: Callable[..., Path]) -> None:
+    """Constants, other blocks, classes, and the tables that masks are read from."""
+    path = write({
+        "net.wnet": 'from "parts/blocks.wnet" import Tower\nimport "parts/blocks.wnet" as blocks\n'
+        "const width = 3\nblock Inner { input x; output y = x -> Dense(7) }\n"
+        + NET.replace("Dense({})", "Tower(4) -> blocks.Inner() -> Inner() -> Dense(width)").format(),
+        "parts/blocks.wnet": 'import "sizes.wnet" as sizes\nconst width = 5\n'
+        "extern Gate(units: int) = a.b.Gate : [n] -> [units + width]\n"
+        "block Inner { input x; output y = x -> Gate(sizes.two) }\n"
+        'block Tower(n: int) {\n    input x\n    layer a = Dense(width) zero[mask("wiring.csv")]\n'
+        "    output y = x -> a -> Inner() -> Dense(n)\n}\n",
+        "parts/sizes.wnet": "const two = 2\n",
+        "parts/wiring.csv": "1,1,1,0,0\n" * 8,
+    })  # fmt: skip
+    net = wdsl.load(path)
+    assert net.outputs[0].spec.shape == (None, 3)
+    assert {each.row.name: each.output for each in net.layers}["Gate"] == "[7]"
+    assert next(each.free for each in net.weights if each.text) == 8 * 5 - 24
+    assert "from a.b import Gate" in net.to_python()
+
+
+def test_a_class_in_a_block_is_one_layer_however_often_the_block_is_applied() -> None:
+    """Whether it has weights is not known, so it must be the same each time."""
+    text = """
+extern Gate() = a.b.Gate : [n] -> [n]
+block Tower { input x; output y = x -> Gate() }
+network Net {
+    input x: [8]
+    layer tower = Tower()
+    output y = x -> tower -> tower -> Dense(2)
+}
+"""
+    function = wdsl.loads(text).to_python().split('"""')[-1]
+    assert function.count("Gate(") == 1
+
+
+def test_a_network_with_the_name_of_a_class_of_keras_is_not_that_class(write: Callable[..., Path]) -> None:
+    path = write({"net.wnet": NET.replace("Net", "Dense").format(3)})
+    assert units(path) == 3
+    assert codes(write({"net.wnet": NET.replace("Net", "block Dense { input x; output y = x }\nnetwork Net")})) != []
 
 
 def test_a_file_is_read_once_under_whatever_name(write: Callable[..., Path]) -> None:

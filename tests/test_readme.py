@@ -77,10 +77,6 @@ class Document:
         match info:
             case ["wnet"]:
                 assert not said_of(block), report(said_of(block))
-            case ["wnet", file]:
-                Path(file).parent.mkdir(parents=True, exist_ok=True)
-                Path(file).write_text(block, encoding="utf-8")
-                assert not wdsl.check(file), report(wdsl.check(file))
             case ["wnet", "of", file]:
                 return Path(file).read_text(encoding="utf-8")
             case ["wnet", "wrong", file]:
@@ -94,8 +90,9 @@ class Document:
                 found = wdsl.checks(block, "net.wnet")
                 assert {one.code for one in found} == {code}, report(found) or "not a word is said of it"
             case ["wnet" | "csv", file]:
-                assert file.endswith(".csv") or not said_of(block), report(said_of(block))
+                Path(file).parent.mkdir(parents=True, exist_ok=True)
                 Path(file).write_text(block, encoding="utf-8")
+                assert file.endswith(".csv") or not wdsl.check(file), report(wdsl.check(file))
             case ["python"]:
                 with contextlib.redirect_stdout(io.StringIO()) as out:
                     exec(compile(block, "block", "exec"), self.names)

@@ -69,6 +69,8 @@ class AnnotatedLayer(Record):
     """The layer, free weight, block or family that a path leads to from there; None if it leads nowhere."""
     names: frozenset[str]
     """The layers and weights that can be named there."""
+    files: Files
+    """What reads the masks of the file that declares the layer."""
 
     @property
     def is_free_weight(self) -> bool:
@@ -86,16 +88,12 @@ class AnnotatedLayer(Record):
 
 def read_annotations(
     layers: Sequence[AnnotatedLayer],
-    files: Files,
     problems: list[Diagnostic],
 ) -> tuple[tuple[Equation, ...], tuple[Tie, ...]]:
-    """The equations and ties that the layers' annotations state; what is wrong with them goes to `problems`.
-
-    `files` reads masks.
-    """
-    reader = Reader({layer.name: layer for layer in layers}, files, problems)
+    """The equations and ties that the layers' annotations state; what is wrong with them goes to `problems`."""
+    reader = Reader({layer.name: layer for layer in layers}, problems)
     for layer in layers:
-        reader.evaluate = layer.evaluate
+        reader.evaluate, reader.files = layer.evaluate, layer.files
         statement = layer.statement
         if statement.annotations:
             main = layer.row.main_weight
@@ -112,12 +110,11 @@ class Reader:
     def __init__(
         self,
         layers: Mapping[str, AnnotatedLayer],
-        files: Files,
         problems: list[Diagnostic],
     ):
         self.layers = layers
         self.evaluate: Callable[[nodes.Expression], Any] = lambda node: None
-        self.files = files
+        self.files = Files(None)
         self.problems = problems
         self.equations: list[Equation] = []
         self.ties: list[Tie] = []

@@ -10,12 +10,10 @@ from wdsl import expressions as ex
 from wdsl.catalog import TensorSpec
 from wdsl.catalog.names import words
 from wdsl.diagnostics import Diagnostic, Label, listed, nearest, respelled
-from wdsl.network import modules
 from wdsl.network.constants import Value
 from wdsl.network.objects import (
     Broken,
     ConstructedObject,
-    FreeWeightObject,
     Group,
     LayerObject,
     Result,
@@ -190,9 +188,6 @@ def _argument(
             expression = ex.Sequence(tuple(item.expression for item in items), list)
         case ConstructedObject(plain, expression):
             pass
-        case FreeWeightObject() | modules.Scope():
-            scope.error("E0205", f"`{argument.name}` takes no such thing: this is {kind_of(value)}", node.span)
-            return None
         case LayerObject():
             scope.error(
                 "E0206",
@@ -200,6 +195,9 @@ def _argument(
                 node.span,
                 hint=f"apply it first: `x -> {node.span.text}`" if len(node.span.text) < 40 else None,
             )
+            return None
+        case _:
+            scope.error("E0205", f"`{argument.name}` takes no such thing: this is {kind_of(value)}", node.span)
             return None
     problem = catalog.check(argument, plain)
     if problem:

@@ -72,7 +72,8 @@ def construct(elaborator: Elaborator, written: Written, node: nodes.Call) -> Blo
     missing = []
     for parameter in parameters:
         default = parameter.default
-        if parameter.name.id not in values and default is not None:
+        # A default may depend on what was not in order.
+        if ok and parameter.name.id not in values and default is not None:
             value = _default(elaborator, written, values, default)
             if isinstance(value, Value):
                 values[parameter.name.id] = constants.folded(value)
@@ -136,6 +137,7 @@ def apply(
         block.name = elaborator.unique(words)
     names = {**of_file(block.written.scope), **block.values}
     frame = Frame(block.written.scope, definition.body, names, block.name, block, node.span)
+    frame.declared.update(block.written.scope.places)
     for statement, (tensor, place) in zip(inputs, given, strict=True):
         frame.given[statement.name.id] = (_named(elaborator, frame, statement, tensor), place)
     before = len(elaborator.problems)

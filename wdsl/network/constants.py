@@ -49,8 +49,8 @@ def constant(value: float | str | bool | None) -> Value:
 
 
 def sequence(items: Sequence[Value]) -> Value:
-    """A list of constants. In Python it is a tuple: nothing of the language changes a list."""
-    return Value(list(items), ex.Sequence(tuple(item.expression for item in items)))
+    """A list of constants. In Python it is a tuple: nothing of the language changes a list. Raises ConstantError."""
+    return Value(bounded(list(items)), ex.Sequence(tuple(item.expression for item in items)))
 
 
 def unary(sign: str, operand: Value) -> Value:
@@ -120,9 +120,20 @@ def bounded(value: Any) -> Any:
         raise ConstantError("the result is larger than 64 bits hold")
     if isinstance(value, float) and not math.isfinite(value):
         raise ConstantError("the result is not a finite number")
-    if isinstance(value, (str, list)) and len(value) > MAX_ITEMS:
+    if isinstance(value, (str, list)) and (len(value) > MAX_ITEMS or _has_more_items(value)):
         raise ConstantError(f"the result has more than {MAX_ITEMS} items")
     return value
+
+
+def _has_more_items(value: Any) -> bool:
+    """Whether a list has more than MAX_ITEMS items, those of the lists in it counted too: each may double the last."""
+    count, waiting = 0, [value]
+    while waiting and count <= MAX_ITEMS:
+        inner = waiting.pop()
+        if isinstance(inner, list):
+            count += len(inner)
+            waiting += [each.value for each in inner]
+    return count > MAX_ITEMS
 
 
 def item(container: Value, index: Value) -> Value:

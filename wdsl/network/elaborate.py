@@ -74,7 +74,6 @@ def elaborate(
 class Elaborator:
     def __init__(self, network: nodes.Network, scope: Scope) -> None:
         self.network = network
-        self.files = scope.files
         self.lost = scope.lost
         self.problems: list[Diagnostic] = []
         self.frames = [Frame(scope, network.body, of_file(scope))]
@@ -167,7 +166,7 @@ class Elaborator:
                 hint="add `input NAME: [SIZE]`",
             )
         annotated = [self.annotated_layer(*each) for each in self.annotated]
-        equations, ties = read_annotations(annotated, self.files, self.problems)
+        equations, ties = read_annotations(annotated, self.problems)
         for tie in ties:
             for operation in tie.view.operations():
                 self.operations.setdefault(operation, (tie.span, f"what `{tie.text}` takes"))
@@ -216,7 +215,16 @@ class Elaborator:
         owners = (LayerObject, FreeWeightObject, BlockObject, FamilyObject)
         names = frozenset(name for name, each in frame.names.items() if isinstance(each, owners))
         return AnnotatedLayer(
-            made.name or "", statement, row, made.arguments, made.given, weights, evaluate, find, names
+            made.name or "",
+            statement,
+            row,
+            made.arguments,
+            made.given,
+            weights,
+            evaluate,
+            find,
+            names,
+            frame.scope.files,
         )
 
     def find(self, node: nodes.Expression) -> Result | None:
@@ -823,7 +831,10 @@ class Elaborator:
         if any(isinstance(value, Broken) for value in values):
             return BROKEN
         if all(isinstance(value, Value) for value in values):
-            return constants.sequence(values)  # type: ignore[arg-type]
+            try:
+                return constants.sequence(values)  # type: ignore[arg-type]
+            except ConstantError as error:
+                return self.error("E0310", str(error), items[0].span.to(items[-1].span))
         for node, value in zip(items, values, strict=True):
             if not isinstance(value, Tensor):
                 self.error("E0205", f"this is {kind_of(value)}, and stands among tensors", node.span)
@@ -1108,7 +1119,8 @@ class Elaborator:
             inferred = layer.row.infer(layer.arguments, bound.values)
         except CatalogError as error:
             return self.refused(error, bound, layer.name or layer.row.name, node.span, layer)
-        if layer.name is None and self.frame.block is not None and any(weight for weight in inferred.weights):
+        has_weights = bool(inferred.weights) or isinstance(layer.row, Extern)  # of which nothing is known
+        if layer.name is None and self.frame.block is not None and has_weights:
             # The block may be applied again, and must then find the layer.
             words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", layer.row.name).lower()
             layer.name = self.unique(f"{self.frame.path}_{words}")

@@ -189,8 +189,12 @@ class _Reader:
                     if self.declare(each.name):
                         written.append(each)
                 case nodes.Network():  # its name is looked at when it is compiled
-                    if self.declare(each.name):
+                    if self.declare(each.name) and not _is_keras(each.name.id):
                         written.append(each)
+        for block in written:
+            # Those of a network are looked at when it is compiled.
+            for parameter in block.parameters if isinstance(block, nodes.Block) else ():
+                self.declare(parameter.name, keep=False)
         scope = Scope(
             self.read.file.source,
             self.read.files,
@@ -205,17 +209,18 @@ class _Reader:
         self.constructors.update((each.name.id, Written(each, scope)) for each in written)
         return scope, self.problems
 
-    def declare(self, name: nodes.Name) -> bool:
-        """Take a name; False, after a report, if something has it."""
+    def declare(self, name: nodes.Name, keep: bool = True) -> bool:
+        """Take a name, unless it is not to be kept; False, after a report, if something has it."""
         if name.id in self.places:
             where = (Label(self.places[name.id], "first here"),)
             self.error("E0202", f"`{name.id}` is declared twice", name.span, "again here", labels=where)
             return False
-        self.places[name.id] = name.span
+        if keep:
+            self.places[name.id] = name.span
         return True
 
     def not_of_keras(self, name: nodes.Name) -> None:
-        if any(name.id in registry for registry in (LAYERS, INITIALIZERS, REGULARIZERS, CONSTRAINTS)):
+        if _is_keras(name.id):
             self.error("E0207", f"`{name.id}` is a class of Keras", name.span, "it would not mean that any more")
 
     def case(self, name: nodes.Name, what: str, capital: bool) -> None:
@@ -311,3 +316,7 @@ class _Reader:
             self.constructors[node.name.id] = row
         elif fresh:
             self.lose(node.name)
+
+
+def _is_keras(name: str) -> bool:
+    return any(name in registry for registry in (LAYERS, INITIALIZERS, REGULARIZERS, CONSTRAINTS))
