@@ -26,6 +26,7 @@ from wdsl.record import Record
 from wdsl.source import Source, Span
 from wdsl.syntax import nodes
 from wdsl.syntax.parser import parse
+from wdsl.weights.assertions import check_assertions
 from wdsl.weights.solve import Structure, Structures, solve
 
 if TYPE_CHECKING:
@@ -275,6 +276,8 @@ def _check(
         raise WdslError(problems)
     structures, found = solve(checked)
     problems = in_order([*problems, *found])
+    if not has_errors(problems):
+        problems = in_order([*problems, *check_assertions(checked, structures)])
     if has_errors(problems):
         raise WdslError(problems)
     net = Net(file, checked, structures, problems)

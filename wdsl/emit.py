@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from wdsl import expressions as ex
-from wdsl.catalog import TensorSpec, show_shape
+from wdsl.catalog import TensorSpec, show, show_shape
 from wdsl.diagnostics import by
 from wdsl.network import graph
 from wdsl.plan import Plan
@@ -56,6 +56,9 @@ def _network(network: graph.Network) -> Iterator[str]:
         yield f"  {tie.weight}: {tie.text}"
     for output in network.outputs:
         yield f"  output {output.name}: {describe(output.spec)}"
+    for assertion in network.assertions:
+        message = f", {show(assertion.message)}" if assertion.message else ""
+        yield f"  assert {assertion.text}{message}"
 
 
 def weights(structures: Structures) -> str:

@@ -514,7 +514,7 @@ def test_every_spec_promises_something() -> None:
 )
 def test_a_plain_network_does_not_keep_the_promise(name: str) -> None:
     """What is read from outside is not so by itself."""
-    text = SPECS[name].read_text()
+    text = re.sub(r"(?m)^    assert .*\n", "", SPECS[name].read_text())
     plain = re.sub(r"(?m)(^    layer .*\)) (tie|symmetric|zero|equal)([\[(]\n(.*\n)*?    [\])]|.*)", r"\1", text)
     assert plain != text
     with pytest.raises(AssertionError):

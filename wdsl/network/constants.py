@@ -172,6 +172,15 @@ def _round(arguments: Sequence[Value]) -> Any:
     return round(*numbers)
 
 
+def _sum(arguments: Sequence[Value]) -> Any:
+    if len(arguments) != 1 or not isinstance(arguments[0].value, list):
+        raise ConstantError("`sum` takes a list of numbers")
+    values = [each.value for each in arguments[0].value]
+    if not all(map(is_number, values)):
+        raise ConstantError("`sum` takes a list of numbers")
+    return sum(values)
+
+
 def _extreme(choose: Callable[..., Any], name: str) -> Callable[[Sequence[Value]], Any]:
     def call(arguments: Sequence[Value]) -> Any:
         values = [argument.value for argument in arguments]
@@ -191,6 +200,7 @@ FUNCTIONS: dict[str, Callable[[Sequence[Value]], Any]] = {
     "round": _round,
     "min": _extreme(min, "min"),
     "max": _extreme(max, "max"),
+    "sum": _sum,
 }
 """The functions of constants. Each raises ConstantError for arguments that it does not take."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from wdsl import catalog
@@ -14,8 +14,9 @@ from wdsl.catalog.argument_types import is_number, is_whole
 from wdsl.catalog.names import keras_name
 from wdsl.diagnostics import Diagnostic, Fix, Label, by, has_errors, in_order, listed, nearest, respelled
 from wdsl.network import constants, graph
-from wdsl.network.annotations import FREE_WEIGHT, AnnotatedLayer, read_annotations
+from wdsl.network.annotations import FREE_WEIGHT, AnnotatedLayer, Reader, read_annotations
 from wdsl.network.arguments import Bound, bind
+from wdsl.network.assertions import read_assertion
 from wdsl.network.blocks import apply as apply_block
 from wdsl.network.blocks import check_input
 from wdsl.network.blocks import construct as construct_block
@@ -42,6 +43,7 @@ from wdsl.network.objects import (
     shape_of,
     shapes_of,
 )
+from wdsl.network.references import Reference, read_weight
 from wdsl.source import Span
 from wdsl.syntax import nodes
 
@@ -84,6 +86,7 @@ class Elaborator:
         self.annotated: list[
             tuple[LayerObject | graph.FreeWeight, nodes.Layer | nodes.Weight, Callable[[], Frame]]
         ] = []
+        self.asserted: list[tuple[nodes.Assert, Frame, Callable[[], Frame]]] = []
         # Names that Keras gives by itself in this network, with where it gives them and to what.
         self.operations: dict[str, tuple[Span, str]] = {}
         # Names that the file gives in the network itself, and those that were made for what is in blocks and families.
@@ -121,16 +124,20 @@ class Elaborator:
         return candidate
 
     def error(self, code: str, message: str, span: Span, label: str = "", **more: Any) -> Broken:
+        more["labels"] = (*more.get("labels", ()), *self.circumstances())
+        self.problems.append(Diagnostic(code, message, span, label, **more))
+        self.frame.is_broken = True
+        return BROKEN
+
+    def circumstances(self) -> tuple[Label, ...]:
+        """The passes of loops and the uses of blocks that the file is read in."""
         uses = [Label(frame.use, "in this use") for frame in reversed(self.frames) if frame.use]
         passes = [
             Label(name.span, f"`{name.id}` is {catalog.show(value.plain())} in this pass")
             for name, _, value in self.frame.passes
             if name and value
         ]
-        more["labels"] = (*more.get("labels", ()), *passes[-2:], *uses[:3])
-        self.problems.append(Diagnostic(code, message, span, label, **more))
-        self.frame.is_broken = True
-        return BROKEN
+        return (*passes[-2:], *uses[:3])
 
     # The network
 
@@ -172,6 +179,8 @@ class Elaborator:
                     f"`{tie.reference.layer}` is on no path to an output: nothing to tie to",
                     tie.span,
                 )
+        reader = Reader({layer.name: layer for layer in annotated}, self.files, self.problems)
+        assertions = [self.read_assertion(*each, reader, kept) for each in self.asserted]
         return graph.Network(
             network.name.id,
             network.doc,
@@ -183,6 +192,7 @@ class Elaborator:
             tuple(map(_frozen, self.unnamed)),
             tuple(each for each in equations if each.weight.layer in kept),
             tuple(each for each in ties if each.weight.layer in kept),
+            tuple(each for each in assertions if each),
         )
 
     def annotated_layer(
@@ -311,7 +321,36 @@ class Elaborator:
                 case nodes.If():
                     self.choose(statement)
                 case nodes.Assert():
-                    self.problems.append(_not_compiled(statement))
+                    self.assertion(statement)
+
+    def assertion(self, statement: nodes.Assert) -> None:
+        """Keep an `assert` for the end, when the weights are known, with what its names stand for here."""
+        frame = self.frame
+        mentioned = {each.id for each in nodes.walk(statement.test) if isinstance(each, nodes.Name)}
+        names = {name: frame.names[name] for name in mentioned if name in frame.names}
+        here = Frame(frame.scope, frame.body, names, frame.path, frame.block, frame.use)
+        here.passes = list(frame.passes)
+        self.asserted.append((statement, here, frame.now()))
+
+    def read_assertion(
+        self,
+        statement: nodes.Assert,
+        here: Frame,
+        later: Callable[[], Frame],
+        reader: Reader,
+        kept: Collection[str | None],
+    ) -> graph.Assertion | None:
+        def weight(node: nodes.Expression) -> Reference | None:
+            frame = later()
+            return read_weight(reader, node, lambda each: self.inside(frame, lambda: self.find(each)), [*frame.names])
+
+        known = {*here.names, *here.scope.constants, *here.scope.modules}
+        return self.inside(
+            here,
+            lambda: read_assertion(
+                statement, here.names, known, self.evaluate, weight, kept, self.error, self.circumstances()
+            ),
+        )
 
     def count_one(self, span: Span) -> None:
         self.carried_out += 1
@@ -930,7 +969,7 @@ class Elaborator:
                 return self.function(catalog.FUNCTIONS[function.id], [], node.arguments, node)
             if function.id in catalog.FUNCTIONS:  # as `max`, which is for constants and for tensors
                 values = [(self.evaluate(each.value), each.value) for each in node.arguments if each.name is None]
-                if all(isinstance(value, Value) for value, _ in values):
+                if values and all(isinstance(value, Value) for value, _ in values):
                     return self.constant_function(function.id, node)
                 named = tuple(each for each in node.arguments if each.name is not None)
                 return self.function(catalog.FUNCTIONS[function.id], values, named, node)
@@ -1177,11 +1216,6 @@ def _frozen(layer: LayerObject) -> graph.Layer:
         layer.doc,
         layer.span,
     )
-
-
-def _not_compiled(node: nodes.Assert) -> Diagnostic:
-    where = Span(node.span.source, node.span.start, node.span.start + len("assert"))
-    return Diagnostic("E0106", "`assert` statements are not compiled by this version of wdsl", where)
 
 
 def _constructs(function: nodes.Name | nodes.Attribute) -> bool:

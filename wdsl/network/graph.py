@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from wdsl.catalog.model import Layer as CatalogLayer
 from wdsl.catalog.model import TensorSpec, Weight
+from wdsl.diagnostics import Label
 from wdsl.expressions import (
     Attribute,
     Call,
@@ -219,6 +220,40 @@ class Tie(Record):
         return tie_of(self.view, str(self.reference), self.region)
 
 
+class Comparison(Record):
+    """A comparison in an assertion, with the texts of its sides; None for one that is written as what it is."""
+
+    expression: Operation
+    texts: tuple[str | None, str | None]
+
+
+class Claim(Record):
+    """What must be true by itself in an assertion: all of it, or what stands between its outermost `and`s.
+
+    In expressions, `parameters` and `dense_parameters` are symbols, `free` and `nonzero` calls with a weight's name.
+    UNKNOWN_SIZE stands for sizes that are not known until the network runs.
+    """
+
+    expression: Expression
+    comparisons: tuple[Comparison, ...]
+    text: str
+    span: Span
+
+
+UNKNOWN_SIZE = Symbol("?")
+
+
+class Assertion(Record):
+    """What the file says must be true of the solved network. `message` is what it says if it is not, or nothing."""
+
+    claims: tuple[Claim, ...]
+    message: str
+    text: str
+    span: Span
+    circumstances: tuple[Label, ...]
+    """The passes of loops and the uses of blocks that it stands in."""
+
+
 Step: TypeAlias = Input | Layer | FreeWeight | Binding
 
 
@@ -238,6 +273,7 @@ class Network(Record):
     unnamed: tuple[Layer, ...]
     equations: tuple[Equation, ...]
     ties: tuple[Tie, ...]
+    assertions: tuple[Assertion, ...]
 
     @property
     def values(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wdsl import expressions as ex
@@ -13,8 +13,8 @@ from wdsl.diagnostics import Fix, by, has_errors, listed, nearest, respelled
 from wdsl.network.constants import Value
 from wdsl.network.dimensions import expression_of
 from wdsl.network.externs import Extern, unknown_weights
-from wdsl.network.graph import View
-from wdsl.network.objects import Broken, FreeWeightObject, LayerObject, kind_of
+from wdsl.network.graph import View, WeightName
+from wdsl.network.objects import Broken, FreeWeightObject, LayerObject, Result, kind_of
 from wdsl.record import Record
 from wdsl.source import Span
 from wdsl.syntax import nodes
@@ -71,24 +71,38 @@ def read_reference(reader: Reader, layer: AnnotatedLayer, node: nodes.Expression
         case nodes.Subscript(value_, items):
             found = inner(value_)
             return found and _sliced(reader, found, items, node.span)
-    return _weight(reader, layer, node)
+    found = read_weight(reader, node, layer.find, layer.names, layer)
+    if found and not found.weight.trainable and found.layer.arguments.get("trainable", True):
+        whole = WeightName(found.layer.name, found.weight.name)
+        reader.error("E0508", f"`{whole}` is not trained: its layer sets it itself", node.span)
+        return None
+    return found
 
 
-def _weight(reader: Reader, layer: AnnotatedLayer, node: nodes.Expression) -> Reference | None:
-    """`encode.kernel`, or `key.kernel` of the annotated layer itself."""
+def read_weight(
+    reader: Reader,
+    node: nodes.Expression,
+    find: Callable[[nodes.Expression], Result | None],
+    names: Collection[str],
+    own: AnnotatedLayer | None = None,
+) -> Reference | None:
+    """The weight that `encode.kernel` names, or `key.kernel` of the layer `own` itself; None after a report.
+
+    `find` gives what a path leads to, `names` are those that one can begin with.
+    """
     # From the inside out: what names a layer, and behind it the names that lead to one of its weights.
     parts: list[nodes.Name] = []
     inner = node
-    found = layer.find(inner)
+    found = find(inner)
     while not isinstance(found, (LayerObject, FreeWeightObject)) and isinstance(inner, nodes.Attribute):
         parts.insert(0, inner.name)
         inner = inner.value
-        found = layer.find(inner)
+        found = find(inner)
     path = print_expression(node)
-    if own := layer.weight(path):
-        return Reference(layer, own, View(), own.shape)
+    if own and (weight := own.weight(path)):
+        return Reference(own, weight, View(), weight.shape)
     if not isinstance(found, (LayerObject, FreeWeightObject)):
-        _nothing(reader, layer, node)
+        _nothing(reader, node, find, names)
         return None
     owner = reader.layers.get(found.name or "")
     if owner is None:
@@ -120,13 +134,12 @@ def _weight(reader: Reader, layer: AnnotatedLayer, node: nodes.Expression) -> Re
     if weight is None:
         reader.unknown_weight(owner, ".".join(part.id for part in parts[1:]), parts[1].span.to(parts[-1].span))
         return None
-    if not weight.trainable and owner.arguments.get("trainable", True):
-        reader.error("E0508", f"`{path}` is not trained: its layer sets it itself", node.span)
-        return None
     return Reference(owner, weight, View(), weight.shape)
 
 
-def _nothing(reader: Reader, layer: AnnotatedLayer, node: nodes.Expression) -> None:
+def _nothing(
+    reader: Reader, node: nodes.Expression, find: Callable[[nodes.Expression], Result | None], names: Collection[str]
+) -> None:
     """Report a path that leads to no layer and no weight, at the first part that is not there."""
     path = [node]
     while isinstance(path[0], (nodes.Attribute, nodes.Subscript)):
@@ -134,8 +147,8 @@ def _nothing(reader: Reader, layer: AnnotatedLayer, node: nodes.Expression) -> N
     first = path[0]
     if not isinstance(first, nodes.Name):
         reader.error("E0509", "this is not a weight", node.span, "a weight is written as `encode.kernel`")
-    elif layer.find(first) is None:
-        near = nearest(first.id, layer.names)
+    elif find(first) is None:
+        near = nearest(first.id, names)
         reader.error(
             "E0201",
             f"there is no layer or weight `{first.id}`",
@@ -143,10 +156,11 @@ def _nothing(reader: Reader, layer: AnnotatedLayer, node: nodes.Expression) -> N
             f"did you mean `{near}`?" if near else "",
             fix=Fix(first.span, near) if near else None,
         )
-    elif not isinstance(layer.find(first), Broken):
-        step = next((each for each in path if layer.find(each) is None), node)
-        whole = next(each for each in reversed(path) if layer.find(each) is not None)
-        label = f"`{print_expression(whole)}` is {kind_of(layer.find(whole))}"
+    elif not isinstance(find(first), Broken):
+        step = next((each for each in path if find(each) is None), node)
+        whole = next(each for each in reversed(path) if find(each) is not None)
+        stands_for = find(whole)
+        label = f"`{print_expression(whole)}` is {kind_of(stands_for)}" if stands_for else ""
         reader.error("E0509", "this is not a weight", step.span, label)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeAlias
 
 from wdsl.record import Record, field
@@ -114,6 +115,15 @@ Expression: TypeAlias = (
     Literal | Name | Unary | Binary | Conditional | Chain | Call | Attribute | Subscript | Slice | Tuple | List
     | Where | By | Axis | Unknown | Rest
 )  # fmt: skip
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """A node and all that are inside it."""
+    yield node
+    for value in vars(node).values():
+        for each in value if isinstance(value, tuple) else (value,):
+            if isinstance(each, Node):
+                yield from walk(each)
 
 
 # Statements

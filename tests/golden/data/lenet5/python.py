@@ -23,6 +23,12 @@ Written by wdsl from specs/lenet5.wnet:
         layer f6     = Dense(84, activation=tanh)
         layer digits = Dense(classes, activation=softmax)
 
+        # The paper's counts of trainable parameters.
+        assert free(c1.kernel) + free(c1.bias) == 156
+        assert free(c3.kernel) + free(c3.bias) == 1_516
+        assert free(c5.kernel) + free(c5.bias) == 48_120
+        assert free(f6.kernel) + free(f6.bias) == 10_164
+
         output digit = image -> c1 -> s2 -> c3 -> s4 -> c5 -> Flatten() -> f6 -> digits
     }
 """
@@ -75,7 +81,7 @@ def LeNet5(classes: int = 10) -> keras.Model:
     f6 = layers.Dense(84, activation="tanh", name="f6")  # line 18
     digits = layers.Dense(classes, activation="softmax", name="digits")  # line 19
 
-    digit = c1(image)  # line 21
+    digit = c1(image)  # line 27
     digit = s2(digit)
     digit = c3(digit)
     digit = s4(digit)
