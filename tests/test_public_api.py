@@ -331,6 +331,18 @@ def test_without_keras_a_live_model_says_what_to_install(monkeypatch: pytest.Mon
         wdsl.loads(SPEC).to_keras()
 
 
+def test_functions_of_constants_and_tensors_take_tensors_by_name() -> None:
+    net = wdsl.loads(
+        """network Net(sizes: list = [3, 5]) {
+            input x: [8]
+            h = max(x=x, axis=-1, keepdims=true) + sum(x=x, axis=-1, keepdims=true)
+            output y = h -> Dense(sum(sizes)) -> Dense(max(sizes))
+        }"""
+    )
+    assert net.outputs[0].spec.shape == (None, 5)
+    assert net.parameters == (1 * 8 + 8) + (8 * 5 + 5)
+
+
 # --- format ---------------------------------------------------------------------------------------
 
 
@@ -357,15 +369,3 @@ def test_format_says_what_is_wrong(text: str | bytes, found: list[str]) -> None:
         wdsl.format(text, "net.wnet")
     assert codes(error) == found
     assert {each.span.source.name for each in error.value.diagnostics} == {"net.wnet"}
-
-
-def test_functions_of_constants_and_tensors_take_tensors_by_name() -> None:
-    net = wdsl.loads(
-        """network Net(sizes: list = [3, 5]) {
-            input x: [8]
-            h = max(x=x, axis=-1, keepdims=true) + sum(x=x, axis=-1, keepdims=true)
-            output y = h -> Dense(sum(sizes)) -> Dense(max(sizes))
-        }"""
-    )
-    assert net.outputs[0].spec.shape == (None, 5)
-    assert net.parameters == (1 * 8 + 8) + (8 * 5 + 5)

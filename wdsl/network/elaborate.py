@@ -180,7 +180,7 @@ class Elaborator:
                     f"`{tie.reference.layer}` is on no path to an output: nothing to tie to",
                     tie.span,
                 )
-        reader = Reader({layer.name: layer for layer in annotated}, self.files, self.problems)
+        reader = Reader({layer.name: layer for layer in annotated}, self.problems)
         assertions = [self.read_assertion(*each, reader, kept) for each in self.asserted]
         return graph.Network(
             network.name.id,
