@@ -390,7 +390,7 @@ def _touches(merges: _Merges, first: Array, entry: int) -> bool:
 
 def _superfluous(claims: Sequence[_Claim], merges: Sequence[_Merges], solved: structure.UnionFind) -> list[Diagnostic]:
     """A warning for each equation without which all would be the same; of two that say the same, for the later."""
-    from wdsl.weights.solve import adds_nothing
+    from wdsl.weights.solve import adds_nothing, strength
 
     first, _, dead = solved
     is_dead = np.zeros(first.size, bool)
@@ -401,10 +401,17 @@ def _superfluous(claims: Sequence[_Claim], merges: Sequence[_Merges], solved: st
     rests = {each.origin.weight for each in merges if isinstance(each.origin, Equation) and each.origin.is_rest}
     for claim in reversed(kept):
         # What another weight, or a mirrored entry, says of an entry is worth saying of this one too: see W0501.
-        beside = [one for one in kept if one is not claim and one.equation.weight == claim.equation.weight]
-        if not beside and not dead.size:
+        # What holds by weaker means does not make it hold.
+        least = strength(claim.equation)
+        beside = [
+            one
+            for one in kept
+            if one is not claim and one.equation.weight == claim.equation.weight and strength(one.equation) >= least
+        ]
+        by_dead = dead.size and all(strength(each.origin) >= least for each in merges)
+        if not beside and not by_dead:
             continue
-        named = is_dead[first]
+        named = is_dead[first] if by_dead else np.zeros(first.size, bool)
         for other in beside:
             named |= other.mask.ravel()
         if claim.mask.any() and named[claim.mask.ravel()].all() and claim.equation.weight not in rests:
@@ -417,17 +424,19 @@ def _superfluous(claims: Sequence[_Claim], merges: Sequence[_Merges], solved: st
     touched = np.zeros(first.size, np.uint8)
     for mask in [*masks, *(each.touched(first.size) for each in left)]:
         touched += mask
-    for each in reversed(left):
+    for each in [*reversed(left)]:
         if (touched[each.touched(first.size)] == 1).any():
             continue  # no other says anything of this entry
-        rest = [one for one in left if one is not each]
+        least = strength(each.origin)
+        rest = [one for one in left if one is not each and strength(one.origin) >= least]
         groups, factor, dead_without = structure.union(first.size, (merge for one in rest for merge in one.joined))
         is_constant = np.zeros(first.size, bool)
         is_constant[groups[dead_without]] = True
-        for mask in masks:
-            is_constant[groups[mask]] = True
+        for claim in claims:
+            if strength(claim.equation) >= least:
+                is_constant[groups[claim.mask.ravel()]] = True
         if all(_holds(merge, groups, factor, is_constant) for merge in each.joined):
-            left = rest
+            left.remove(each)
             found.append(adds_nothing(each.origin))
     return found
 

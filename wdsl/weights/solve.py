@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from wdsl import expressions as ex
 from wdsl.catalog.model import Weight
 from wdsl.diagnostics import Diagnostic, Label, in_order
+from wdsl.network.annotations import MECHANISMS
 from wdsl.network.graph import MAX_ENTRIES, WHOLE, Equation, FreeWeight, Layer, Network, Tie, View, WeightName
 from wdsl.record import Record
 from wdsl.source import Span
@@ -319,15 +320,23 @@ def _superfluous(stated: Stated, shape: tuple[int, ...], parameters: Mapping[str
     """A warning for each equation without which as much is free, and not zero: then all is as it was."""
     left = sorted(stated, key=lambda each: each[0].span.start)
     found = []
-    for one in reversed(left):
-        rest = [each for each in left if each is not one]
-        counts = [closed_form([expression for _, expression in some], shape, parameters) for some in (left, rest)]
+    for one in [*reversed(left)]:
+        # What holds by weaker means does not make it hold.
+        rest = [each for each in left if each is not one and strength(each[0]) >= strength(one[0])]
+        counts = [
+            closed_form([expression for _, expression in some], shape, parameters) for some in ([*rest, one], rest)
+        ]
         # What an `equal` leaves out to the one side is one number more, or what is fixed: as many are free.
         leaves_out = one[0].kind == "fixed" and any(each.kind == "equal" for each, _ in rest)
         if rest and one[0].kind != "frozen" and not leaves_out and counts[0] == counts[1] is not None:
-            left = rest
+            left.remove(one)
             found.append(adds_nothing(one[0]))
     return found
+
+
+def strength(equation: Equation | Tie) -> int:
+    """How strong the mechanism is that makes an equation hold."""
+    return 0 if isinstance(equation, Tie) else -MECHANISMS.index(equation.mechanism)
 
 
 def adds_nothing(equation: Equation | Tie) -> Diagnostic:
