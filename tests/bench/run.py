@@ -1,4 +1,7 @@
-"""How long the command line takes, as ratios to importing its two parsing libraries in the same run.
+"""How long things take, as ratios to a peer in the same run: the command line, and solving a large weight.
+
+The command line is held against importing its two parsing libraries, the solver against NumPy sorting as many integers
+as the weight has entries.
 
 `make bench` prints a table and leaves the numbers in build/bench.json. A ratio is of two whole processes, one
 after the other; milliseconds belong to the machine, ratios less so. Nothing is asserted.
@@ -15,13 +18,22 @@ from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter
 
+import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+import wdsl
+
 ROOT = Path(__file__).parents[2]
 SPEC = "specs/tied_autoencoder.wnet"
 PAIRS = 15
+SIDE, SOLVED = 4096, 5
+LARGE = f"""network Large {{
+    input x: [{SIDE}]
+    layer a = Dense({SIDE}) symmetric, zero[where (i * 7 + j * 3) % 5 == 0]
+    output y = x -> a
+}}"""
 
 BASE = ("-c", "import lark, jinja2")
 COMMANDS = {
@@ -42,6 +54,16 @@ def seconds(arguments: tuple[str, ...]) -> float:
     if ran.returncode:
         sys.exit(f"python {' '.join(arguments)} failed:\n{ran.stderr}")
     return took
+
+
+def solved_and_sorted() -> tuple[float, float]:
+    """Seconds to solve `symmetric, zero[where …]` on a weight of 4096 × 4096, and to sort as many integers."""
+    integers = np.random.default_rng(0).permutation(SIDE * SIDE)
+    begin = perf_counter()
+    np.sort(integers)
+    between = perf_counter()
+    wdsl.loads(LARGE)
+    return perf_counter() - between, between - begin
 
 
 def machine() -> str:
@@ -73,7 +95,14 @@ def main() -> None:
             "base_milliseconds": median(base for base, _ in pairs) * 1000,
         }
 
+    pairs = [solved_and_sorted() for _ in range(1 + SOLVED)][1:]
+    results[f"solve {SIDE} × {SIDE}"] = {
+        "ratio": spread([ours / base for ours, base in pairs]),
+        "milliseconds": median(ours for ours, _ in pairs) * 1000,
+        "base_milliseconds": median(base for _, base in pairs) * 1000,
+    }
     console.print(f"{PAIRS} pairs of processes each, against python {BASE[0]} '{BASE[1]}'", highlight=False)
+    console.print(f"{SOLVED} times solving {SIDE} × {SIDE} entries, against np.sort", highlight=False)
     table = Table()
     for heading in ("command", "ratio", "quartiles", "ms", "base ms"):
         table.add_column(heading, justify="left" if heading == "command" else "right")
