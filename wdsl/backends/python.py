@@ -18,7 +18,7 @@ from wdsl.code import WIDTH, flat, layout
 from wdsl.diagnostics import Diagnostic
 from wdsl.network.dimensions import expression_of
 from wdsl.plan import Plan, Step
-from wdsl.source import Span
+from wdsl.source import Source, Span
 
 KERAS_MODULES = ("activations", "constraints", "initializers", "layers", "ops", "regularizers")
 RESERVED = frozenset((*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "keras", "np", "l", *KERAS_MODULES))
@@ -74,7 +74,10 @@ def write(plan: Plan, standalone: bool = True) -> str:
         name=network.name,
         parameters=_parameters(plan, names),
         function_docstring=_docstring(_function_docstring(plan, names), 4),
-        steps=[_step(step, before, names) for step, before in zip(plan.steps, (None, *plan.steps), strict=False)],
+        steps=[
+            _step(step, before, names, network.source)
+            for step, before in zip(plan.steps, (None, *plan.steps), strict=False)
+        ],
         result="    " + layout(plan.result, names, 4, "return ", statement=True),
         definitions=[each.text for each in definitions] if standalone else [],
         constants=[_table(name, table) for name, table in plan.constants.items()],
@@ -170,10 +173,11 @@ def _parameters(plan: Plan, names: dict[str, str]) -> str:
     return "\n" + "".join(f"    {each},\n" for each in parameters)
 
 
-def _step(step: Step, before: Step | None, names: dict[str, str]) -> dict[str, Any]:
+def _step(step: Step, before: Step | None, names: dict[str, str], source: Source) -> dict[str, Any]:
     targets = ", ".join(names[name] for name in step.names)
     goes_on = before and before.span == step.span and before.names[0] == step.names[0]
-    origin = "" if goes_on else f"  # line {step.span.line}"
+    elsewhere = "" if step.span.source is source else f"{_printable(step.span.source.name)}, "
+    origin = "" if goes_on else f"  # {elsewhere}line {step.span.line}"
     code = layout(step.value, names, 4, f"{targets} = ", origin, statement=True)
     comment = [f"# {_printable(line)}".rstrip() for line in step.doc.split("\n")] if step.doc else []
     return {"gap": before is not None and _gap(before, step), "comment": comment, "code": f"    {code}"}
@@ -195,7 +199,7 @@ def _table(name: str, table: ex.Expression) -> dict[str, Any]:
 
 def _gap(before: Step, step: Step) -> bool:
     """Whether an empty line stands between the two statements in the spec, or one of them is not in it."""
-    if before.span.start >= step.span.start:
+    if before.span.source is not step.span.source or before.span.start >= step.span.start:
         return before.span != step.span
     between = step.span.source.text[before.span.end : step.span.start]
     return re.search(r"\n[ \t]*\r?\n", between) is not None
