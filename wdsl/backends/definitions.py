@@ -7,6 +7,7 @@ from the runtime that live models use; but only the definitions that are used, b
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache, cached_property
 from importlib.resources import files
@@ -18,16 +19,27 @@ SOURCES = ("structure", "runtime")
 
 
 class Definition(Record):
-    """A top-level class, function or constant, with its text and what stands above it."""
+    """A top-level class, function or constant: its names, its text with what stands above it, and what is behind it.
+
+    `block` is the text up to the next definition. It is parsed only if a module needs it: that takes most of the time.
+    """
 
     module: str
     names: tuple[str, ...]
-    text: str
-    node: ast.stmt
+    block: str
+
+    @cached_property
+    def node(self) -> ast.stmt:
+        return ast.parse(self.block).body[0]
+
+    @cached_property
+    def text(self) -> str:
+        """The definition, without the docstring that may stand below a constant."""
+        return "\n".join(self.block.split("\n")[: self.node.end_lineno])
 
     @cached_property
     def refers_to(self) -> frozenset[str]:
-        """The names that it refers to. Looked up for those that a module needs only: it takes a walk of the tree."""
+        """The names that it refers to."""
         return frozenset(each.id for each in ast.walk(self.node) if isinstance(each, ast.Name)) - set(self.names)
 
 
@@ -45,6 +57,10 @@ class Import(Record):
         return f"import {self.module}" + (f" as {self.alias}" if self.alias != self.module else "")
 
 
+BLOCK = re.compile(r"^(?:(?:#|@).*\n)*(?:(?:class|def) (\w+)|((?:\w+)(?:, \w+)*)(?:: .*)? = )", re.MULTILINE)
+"""Where a definition begins, with the comments and decorators above it: at the margin, as formatters write it."""
+
+
 @cache
 def _read() -> tuple[tuple[Definition, ...], Mapping[str, Import]]:
     """All definitions in the order of the files, and what the files import, by the name it has there."""
@@ -52,8 +68,8 @@ def _read() -> tuple[tuple[Definition, ...], Mapping[str, Import]]:
     imports: dict[str, Import] = {}
     for module in SOURCES:
         text = files("wdsl").joinpath(f"{module}.py").read_text(encoding="utf-8")
-        lines = text.splitlines()
-        for node in ast.parse(text).body:
+        begins = [*BLOCK.finditer(text)]
+        for node in ast.parse(text[: begins[0].start()]).body:
             match node:
                 case ast.Import(names):
                     for each in names:
@@ -61,21 +77,11 @@ def _read() -> tuple[tuple[Definition, ...], Mapping[str, Import]]:
                 case ast.ImportFrom(module=origin, names=names) if origin and not origin.startswith("wdsl"):
                     for each in names:
                         imports[each.asname or each.name] = Import(origin, each.name, each.asname or each.name)
-                case ast.ClassDef() | ast.FunctionDef() | ast.Assign() | ast.AnnAssign():
-                    definitions.append(_definition(module, node, lines))
+        ends = [each.start() for each in begins[1:]]
+        for begin, end in zip(begins, [*ends, len(text)], strict=True):
+            defined = (begin[1],) if begin[1] else tuple(begin[2].split(", "))
+            definitions.append(Definition(module, defined, text[begin.start() : end].rstrip()))
     return tuple(definitions), imports
-
-
-def _definition(module: str, node: ast.stmt, lines: list[str]) -> Definition:
-    first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))]) - 1
-    while first > 0 and lines[first - 1].startswith("#"):
-        first -= 1
-    if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
-        names: tuple[str, ...] = (node.name,)
-    else:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]  # type: ignore[attr-defined]
-        names = tuple(each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name))
-    return Definition(module, names, "\n".join(lines[first : node.end_lineno]), node)
 
 
 def names() -> frozenset[str]:
