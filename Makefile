@@ -25,8 +25,9 @@ help:
 demo: .venv/.for-demo
 	@.venv/bin/python demo/digits.py
 
+# Two at a time, each file whole: its tests share what they have built.
 test: .venv/.for-dev
-	@.venv/bin/python -m pytest
+	@.venv/bin/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/.for-dev
 	@.venv/bin/ruff check .
