@@ -129,6 +129,12 @@ def apply(
     if len(elaborator.frames) > MAX_DEPTH:
         return elaborator.error("E0105", f"blocks are nested more than {MAX_DEPTH} deep", node.span)
     inputs = [each for each in definition.body if isinstance(each, nodes.Input)]
+    misplaced = [each for each in nodes.walk(definition) if isinstance(each, nodes.Input) and each not in inputs]
+    for each in misplaced:
+        message = f"`{definition.name.id}` has the same inputs in each use: none stands in an `if` or `for`"
+        elaborator.error("E0205", message, each.span)
+    if misplaced:
+        return BROKEN
     given = _inputs(elaborator, block, inputs, first, arguments, node)
     if given is None:
         return BROKEN
@@ -138,8 +144,11 @@ def apply(
     names = {**of_file(block.written.scope), **block.values}
     frame = Frame(block.written.scope, definition.body, names, block.name, block, node.span)
     frame.declared.update(block.written.scope.places)
+    frame.declared.update((each.name.id, each.name.span) for each in definition.parameters)
     for statement, (tensor, place) in zip(inputs, given, strict=True):
-        frame.given[statement.name.id] = (_named(elaborator, frame, statement, tensor), place)
+        # Under a name of its own, so that what computes it is there once however often the block uses it.
+        name = statement.name.id
+        frame.given[name] = (elaborator.written(tensor, f"{frame.path}_{name}", node.span), place)
     before = len(elaborator.problems)
     elaborator.inside(frame, lambda: elaborator.carry_out(definition.body))
     block.names = frame.names
@@ -201,15 +210,6 @@ def _inputs(
             return None
         found.append((value, span))
     return found
-
-
-def _named(elaborator: Elaborator, frame: Frame, statement: nodes.Input, tensor: Tensor) -> Tensor:
-    """The tensor under a name of its own, so that what computes it is there once however often the block uses it."""
-    if isinstance(tensor.expression, ex.Variable):
-        return tensor
-    variable = elaborator.unique(f"{frame.path}_{statement.name.id}")
-    elaborator.steps.append(graph.Binding((variable,), tensor.expression, (tensor.spec,), frame.use or statement.span))
-    return Tensor(tensor.spec, ex.Variable(variable))
 
 
 def check_input(elaborator: Elaborator, statement: nodes.Input) -> Tensor:

@@ -51,6 +51,9 @@ T = TypeVar("T")
 MAX_STATEMENTS = 100_000
 """How many statements, and passes of stacks, one network may come to."""
 
+MAX_STACKED = 16
+"""How many passes of stacks become one expression; what is deeper gets variables."""
+
 
 class _TooLarge(Exception):
     """Loops and blocks come to more statements than anyone means."""
@@ -66,7 +69,7 @@ def elaborate(
     elaborator = Elaborator(network, scope)
     checked = elaborator.run(given)
     # What a block or a loop says more than once is said once.
-    once = {(each.code, each.span, each.message): each for each in reversed(elaborator.problems)}
+    once = {(each.code, each.span): each for each in reversed(elaborator.problems)}
     problems = in_order(reversed(once.values()))
     return (None if has_errors(problems) else checked), problems
 
@@ -92,7 +95,11 @@ class Elaborator:
         self.reserved = {each.id for each in _declared_names(network)} | {each.name.id for each in network.parameters}
         self.taken: set[str] = set()
         self.numbers: dict[str, int] = {}
+        # Variables for names that are given again, where the names themselves could not be had.
+        self.renamed: dict[str, str] = {}
         self.carried_out = 0
+        # How far that was when an expression was last written down: see `stack`.
+        self.written_down = 0
 
     @property
     def frame(self) -> Frame:
@@ -315,6 +322,7 @@ class Elaborator:
     def carry_out(self, statements: Sequence[nodes.Statement]) -> None:
         for statement in statements:
             self.count_one(statement.span)
+            self.written_down = self.carried_out
             match statement:
                 case nodes.Input():
                     self.input(statement)
@@ -665,25 +673,44 @@ class Elaborator:
         self.error("E0403", f"{tensors} cannot be taken apart into {wanted} names", span, f"this is {tensors}")
 
     def variable_for(self, name: str) -> str:
-        """The variable that holds a tensor: its name, unless that is an input's, which the model needs at the end."""
+        """The variable that holds a tensor: its name, unless the model needs what that holds at the end.
+
+        So it is with inputs, and with outputs whose names are given again.
+        """
 
         if self.frame.path:
             return self.unique(f"{self.frame.path}_{name}")
 
+        held = {output.variable for output in self.outputs}
+
         def is_taken(candidate: str) -> bool:
-            return (
-                candidate in self.inputs or candidate in self.taken or (candidate in self.names and candidate != name)
-            )
+            if candidate in self.inputs or candidate in held:
+                return True
+            if candidate == name or self.renamed.get(candidate) == name:
+                return False
+            return candidate in self.taken or candidate in self.reserved or candidate in self.names
 
         variable, number = name, 2
         while is_taken(variable):
             variable, number = f"{name}_{number}", number + 1
+        if variable != name:
+            self.renamed[variable] = name
+            self.taken.add(variable)
         return variable
+
+    def written(self, tensor: Tensor, name: str, span: Span) -> Tensor:
+        """The tensor under a name of its own, so that what computes it is there once however often it is used."""
+        if isinstance(tensor.expression, ex.Variable):
+            return tensor
+        variable = self.unique(name)
+        self.steps.append(graph.Binding((variable,), tensor.expression, (tensor.spec,), span))
+        return Tensor(tensor.spec, ex.Variable(variable))
 
     def output(self, statement: nodes.Output) -> None:
         value = self.evaluate(statement.value)
         name = statement.name or self.output_name(statement.value)
         if isinstance(value, Broken):
+            self.frame.is_broken = True
             if statement.name and self.declare(statement.name, "an output", again=True):
                 self.names[statement.name.id] = BROKEN
             return
@@ -703,6 +730,7 @@ class Elaborator:
             if any(each == name.id for each, _ in self.frame.outputs):
                 self.error("E0202", f"there are two outputs `{name.id}`", statement.span)
                 return
+            value = self.written(value, f"{self.frame.path}_{name.id}", statement.span)
             if statement.name and self.declare(statement.name, "an output", again=True):
                 self.names[name.id] = value
             self.frame.outputs.append((name.id, value))
@@ -718,7 +746,8 @@ class Elaborator:
             if statement.name and not self.declare(statement.name, "an output", again=True):
                 return
             taken = name.id in self.names and not isinstance(self.names[name.id], Tensor)
-            variable = self.variable_for(f"{name.id}_output" if taken and not statement.name else name.id)
+            layers_own = taken and not statement.name
+            variable = self.unique(f"{name.id}_output") if layers_own else self.variable_for(name.id)
             self.steps.append(graph.Binding((variable,), value.expression, (value.spec,), statement.span))
             if not taken:
                 self.names[name.id] = Tensor(value.spec, ex.Variable(variable))
@@ -947,6 +976,9 @@ class Elaborator:
             self.frame.passes.pop()
             if isinstance(value, Broken):
                 break
+            if isinstance(value, Tensor) and self.carried_out - self.written_down >= MAX_STACKED:
+                value = self.written(value, f"{self.frame.path}_stack" if self.frame.path else "stack", node.span)
+                self.written_down = self.carried_out
         return value
 
     def callee(self, node: nodes.Expression) -> LayerObject | BlockObject | None:
