@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from wdsl import catalog
@@ -67,7 +67,7 @@ class AnnotatedLayer(Record):
     """The Value of a constant expression where the layer is declared, or something else after a report."""
     find: Callable[[nodes.Expression], Any]
     """The layer, free weight, block or family that a path leads to from there; None if it leads nowhere."""
-    names: frozenset[str]
+    names: Callable[[], Collection[str]]
     """The layers and weights that can be named there."""
     files: Files
     """What reads the masks of the file that declares the layer."""

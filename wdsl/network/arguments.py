@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import Any, Protocol
 
 from wdsl import catalog
@@ -31,7 +31,7 @@ class Scope(Protocol):
     """Where arguments are read: what names stand for, what expressions are worth, where errors go."""
 
     @property
-    def names(self) -> dict[str, Result]: ...
+    def names(self) -> MutableMapping[str, Result]: ...
 
     problems: list[Diagnostic]
 

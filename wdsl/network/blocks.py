@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from wdsl import expressions as ex
 from wdsl.diagnostics import Fix, Label, listed, nearest
-from wdsl.network import constants, graph
+from wdsl.network import constants
 from wdsl.network.constants import Value
 from wdsl.network.modules import Written
 from wdsl.network.objects import (
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 40
 """How deeply blocks may be nested in one another."""
+
+
+class TooDeep(Exception):
+    """Blocks are not nested too deeply, but they are with all that nests in them. It is raised with the place."""
 
 
 def construct(elaborator: Elaborator, written: Written, node: nodes.Call) -> BlockObject | Broken:
@@ -150,7 +154,10 @@ def apply(
         name = statement.name.id
         frame.given[name] = (elaborator.written(tensor, f"{frame.path}_{name}", node.span), place)
     before = len(elaborator.problems)
-    elaborator.inside(frame, lambda: elaborator.carry_out(definition.body))
+    try:
+        elaborator.inside(frame, lambda: elaborator.carry_out(definition.body))
+    except RecursionError:
+        raise TooDeep(node.span) from None
     block.names = frame.names
     if any(problem.severity == "error" for problem in elaborator.problems[before:]) or frame.is_broken:
         return BROKEN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, TypeVar
 
 from wdsl import catalog
@@ -17,8 +17,8 @@ from wdsl.network import constants, graph
 from wdsl.network.annotations import FREE_WEIGHT, AnnotatedLayer, Reader, read_annotations
 from wdsl.network.arguments import Bound, bind
 from wdsl.network.assertions import read_assertion
+from wdsl.network.blocks import TooDeep, check_input
 from wdsl.network.blocks import apply as apply_block
-from wdsl.network.blocks import check_input
 from wdsl.network.blocks import construct as construct_block
 from wdsl.network.constants import ConstantError, Value
 from wdsl.network.dimensions import expression_of
@@ -56,7 +56,7 @@ MAX_STACKED = 16
 
 
 class _TooLarge(Exception):
-    """Loops and blocks come to more statements than anyone means."""
+    """Loops and blocks come to more statements than anyone means. It is raised with the place."""
 
 
 def elaborate(
@@ -106,7 +106,7 @@ class Elaborator:
         return self.frames[-1]
 
     @property
-    def names(self) -> dict[str, Result]:
+    def names(self) -> MutableMapping[str, Result]:
         return self.frame.names
 
     def inside(self, frame: Frame, work: Callable[[], T]) -> T:
@@ -162,6 +162,10 @@ class Elaborator:
             self.problems = [
                 Diagnostic("E0703", f"the network comes to more than {MAX_STATEMENTS:,} statements", error.args[0])
             ]
+            return None
+        except TooDeep as error:
+            message = "blocks, bodies and expressions nest too deeply in one another"
+            self.problems = [Diagnostic("E0105", message, error.args[0], "in this use")]
             return None
         if not self.lost and not self.outputs and not _has(network.body, nodes.Output):
             self.error("E0211", f"`{network.name.id}` has no output", network.name.span, hint="add `output NAME`")
@@ -219,8 +223,6 @@ class Elaborator:
             weights: tuple[catalog.Weight, ...] | None = (made.weight,)
         else:
             row, weights = made.row, made.first_use[1] if made.first_use else None
-        owners = (LayerObject, FreeWeightObject, BlockObject, FamilyObject)
-        names = frozenset(name for name, each in frame.names.items() if isinstance(each, owners))
         return AnnotatedLayer(
             made.name or "",
             statement,
@@ -230,7 +232,7 @@ class Elaborator:
             weights,
             evaluate,
             find,
-            names,
+            frame.owners,
             frame.scope.files,
         )
 
@@ -360,7 +362,7 @@ class Elaborator:
     ) -> graph.Assertion | None:
         def weight(node: nodes.Expression) -> Reference | None:
             frame = later()
-            return read_weight(reader, node, lambda each: self.inside(frame, lambda: self.find(each)), [*frame.names])
+            return read_weight(reader, node, lambda each: self.inside(frame, lambda: self.find(each)), frame.owners)
 
         known = {*here.names, *here.scope.constants, *here.scope.modules}
         return self.inside(
@@ -435,6 +437,8 @@ class Elaborator:
                 "again here",
                 labels=(Label(self.frame.declared[name.id], "first here"),),
             )
+            if isinstance(self.names.get(name.id), Value):
+                self.names[name.id] = BROKEN
             return False
         self.frame.declared[name.id] = name.span
         return True

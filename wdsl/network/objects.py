@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, TypeAlias
 
 from wdsl import catalog
@@ -102,7 +103,7 @@ class Frame:
         self,
         scope: Scope,
         body: Sequence[nodes.Statement],
-        names: dict[str, Result],
+        names: MutableMapping[str, Result],
         path: str = "",
         block: BlockObject | None = None,
         use: Span | None = None,
@@ -125,12 +126,19 @@ class Frame:
 
     def now(self) -> Callable[[], Frame]:
         """What gives the frame as annotations here see it in the end: all names, and loops in the pass of now."""
-        values = {name.id: value for name, _, value in self.passes if name and value}
+        values: dict[str, Result] = {name.id: value for name, _, value in self.passes if name and value}
 
         def later() -> Frame:
-            return Frame(self.scope, self.body, {**self.names, **values}, self.path, self.block, self.use)
+            # Not a copy: there may be thousands of layers, and thousands of names for each to see.
+            names = ChainMap(values, self.names) if values else self.names
+            return Frame(self.scope, self.body, names, self.path, self.block, self.use)
 
         return later
+
+    def owners(self) -> list[str]:
+        """The names that lead to weights."""
+        kinds = (LayerObject, FreeWeightObject, BlockObject, FamilyObject)
+        return [name for name, each in self.names.items() if isinstance(each, kinds)]
 
 
 def of_file(scope: Scope) -> dict[str, Result]:

@@ -83,7 +83,7 @@ def read_weight(
     reader: Reader,
     node: nodes.Expression,
     find: Callable[[nodes.Expression], Result | None],
-    names: Collection[str],
+    names: Callable[[], Collection[str]],
     own: AnnotatedLayer | None = None,
 ) -> Reference | None:
     """The weight that `encode.kernel` names, or `key.kernel` of the layer `own` itself; None after a report.
@@ -138,7 +138,10 @@ def read_weight(
 
 
 def _nothing(
-    reader: Reader, node: nodes.Expression, find: Callable[[nodes.Expression], Result | None], names: Collection[str]
+    reader: Reader,
+    node: nodes.Expression,
+    find: Callable[[nodes.Expression], Result | None],
+    names: Callable[[], Collection[str]],
 ) -> None:
     """Report a path that leads to no layer and no weight, at the first part that is not there."""
     path = [node]
@@ -148,7 +151,7 @@ def _nothing(
     if not isinstance(first, nodes.Name):
         reader.error("E0509", "this is not a weight", node.span, "a weight is written as `encode.kernel`")
     elif find(first) is None:
-        near = nearest(first.id, names)
+        near = nearest(first.id, names())
         reader.error(
             "E0201",
             f"there is no layer or weight `{first.id}`",

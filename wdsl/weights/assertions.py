@@ -27,8 +27,10 @@ def check_assertions(network: Network, structures: Structures) -> tuple[Diagnost
         name = (ex.Constant(str(each.name)),)
         known[ex.Call(ex.Symbol("free"), name)] = int(each.free) if each.trained and each.weight.trainable else 0
         known[ex.Call(ex.Symbol("nonzero"), name)] = int(each.nonzero)
-    found = (_checked(each, known) for each in network.assertions)
-    return tuple(each for each in found if each is not None)
+    found = [problem for each in network.assertions if (problem := _checked(each, known))]
+    # Of the passes of a loop and the uses of a block, the first that fails is enough.
+    once = {(each.code, each.span): each for each in reversed(found)}
+    return tuple(reversed(once.values()))
 
 
 def _checked(assertion: Assertion, known: Mapping[ex.Expression, int]) -> Diagnostic | None:
