@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from wdsl import expressions as ex
-from wdsl.diagnostics import Fix, Label, listed, nearest
+from wdsl.diagnostics import Fix, Label, listed, nearest, respelled
 from wdsl.network import constants
 from wdsl.network.constants import Value
 from wdsl.network.modules import Written
@@ -43,6 +43,8 @@ def construct(elaborator: Elaborator, written: Written, node: nodes.Call) -> Blo
     name, parameters = written.node.name.id, written.node.parameters
     by_name = {parameter.name.id: parameter for parameter in parameters}
     values: dict[str, Value] = {}
+    if not all([_is_type(elaborator, parameter.type) for parameter in parameters]):
+        return BROKEN
     ok = True
     for position, argument in enumerate(node.arguments):
         if argument.name is not None:
@@ -80,6 +82,11 @@ def construct(elaborator: Elaborator, written: Written, node: nodes.Call) -> Blo
         if ok and parameter.name.id not in values and default is not None:
             value = _default(elaborator, written, values, default)
             if isinstance(value, Value):
+                type_ = parameter.type.id if parameter.type else None
+                if type_ and not constants.is_of(value.value, type_):
+                    message = f"`{parameter.name.id}` is {constants.type_name(value.value)}, not of type `{type_}`"
+                    elaborator.error("E0308", message, default.span)
+                    ok = False
                 values[parameter.name.id] = constants.folded(value)
                 continue
             ok = False
@@ -89,6 +96,20 @@ def construct(elaborator: Elaborator, written: Written, node: nodes.Call) -> Blo
         plural = "arguments" if len(missing) > 1 else "the argument"
         return elaborator.error("E0303", f"`{name}` needs {plural} {listed(missing)}", node.span)
     return BlockObject(written, values, node.span) if ok else BROKEN
+
+
+def _is_type(elaborator: Elaborator, type_: nodes.Name | None) -> bool:
+    if type_ is None or type_.id in constants.PARAMETER_TYPES:
+        return True
+    near = nearest(type_.id, constants.PARAMETER_TYPES)
+    elaborator.error(
+        "E0308",
+        f"`{type_.id}` is not a type of parameters",
+        type_.span,
+        f"the types are {listed(constants.PARAMETER_TYPES)}",
+        fix=respelled(type_.span, near, constants.PARAMETER_TYPES),
+    )
+    return False
 
 
 def _default(elaborator: Elaborator, written: Written, values: Mapping[str, Value], node: nodes.Expression) -> Result:
@@ -199,7 +220,13 @@ def _inputs(
         if input_ is None and position >= len(inputs):
             elaborator.error("E0403", f"`{name}` takes {wanted}, and this is one more", span)
             return None
-        given[input_ or by_name[position]] = (value, span)
+        input_ = input_ or by_name[position]
+        if input_ in given:
+            elaborator.error(
+                "E0306", f"`{input_}` is given twice", span, labels=(Label(given[input_][1], "first here"),)
+            )
+            return None
+        given[input_] = (value, span)
     if len(given) < len(inputs):
         got = "one" if len(given) == 1 else str(len(given)) if given else "none"
         label = Label(block.written.node.name.span, f"its inputs are {listed(by_name)}")

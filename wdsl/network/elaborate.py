@@ -247,8 +247,9 @@ class Elaborator:
             case nodes.Subscript(value, items):
                 inner = self.find(value)
                 if isinstance(inner, FamilyObject):
-                    indices = [self.evaluate(each) for each in items if not isinstance(each, nodes.Slice)]
-                    return inner.members.get(tuple(each.value for each in indices if isinstance(each, Value)))
+                    indices = [None if isinstance(each, nodes.Slice) else self.evaluate(each) for each in items]
+                    if all(isinstance(each, Value) and is_whole(each.value) for each in indices):
+                        return inner.members.get(tuple(int(each.value) for each in indices))  # type: ignore[union-attr]
         return None
 
     def parameters(self, given: Mapping[str, Any]) -> tuple[graph.Parameter, ...]:
@@ -389,14 +390,14 @@ class Elaborator:
         name = statement.name
         if not (name.id[0].islower() or name.id[0] == "_"):
             self.wrong_case(name, "a variable", capital=False)
-        if name.id in self.names and not isinstance(self.names[name.id], Broken):
+        hidden = self.names.get(name.id)
+        if hidden is not None and not isinstance(hidden, Broken):
             where = self.frame.declared.get(name.id)
             labels = (Label(where, "first here"),) if where else ()
             self.error("E0202", f"`{name.id}` is declared twice", name.span, "again here", labels=labels)
-        hidden = self.names.get(name.id)
         for number, value in enumerate(values.value):
             self.count_one(statement.span)
-            self.names[name.id] = value
+            self.names[name.id] = value if hidden is None else BROKEN
             self.frame.passes.append((name, number, value))
             self.carry_out(statement.body)
             self.frame.passes.pop()
@@ -437,7 +438,7 @@ class Elaborator:
                 "again here",
                 labels=(Label(self.frame.declared[name.id], "first here"),),
             )
-            if isinstance(self.names.get(name.id), Value):
+            if isinstance(self.names.get(name.id), (Value, FamilyObject)):
                 self.names[name.id] = BROKEN
             return False
         self.frame.declared[name.id] = name.span
@@ -674,7 +675,8 @@ class Elaborator:
 
     def count(self, span: Span, wanted: int, got: int) -> None:
         tensors = "one tensor" if got == 1 else f"{got} tensors"
-        self.error("E0403", f"{tensors} cannot be taken apart into {wanted} names", span, f"this is {tensors}")
+        names = "one name" if wanted == 1 else f"{wanted} names"
+        self.error("E0403", f"{tensors} cannot be taken apart into {names}", span, f"this is {tensors}")
 
     def variable_for(self, name: str) -> str:
         """The variable that holds a tensor: its name, unless the model needs what that holds at the end.

@@ -14,7 +14,7 @@ from wdsl.network.constants import Value
 from wdsl.network.dimensions import expression_of
 from wdsl.network.externs import Extern, unknown_weights
 from wdsl.network.graph import View, WeightName
-from wdsl.network.objects import Broken, FreeWeightObject, LayerObject, Result, kind_of
+from wdsl.network.objects import Broken, BlockObject, FreeWeightObject, LayerObject, Result, kind_of
 from wdsl.record import Record
 from wdsl.source import Span
 from wdsl.syntax import nodes
@@ -115,7 +115,7 @@ def read_weight(
         return None
     if owner.is_free_weight and len(parts) > 1:
         text = f"`{owner.name}` is a weight itself"
-        reader.error("E0509", text, node.span, fix=Fix(node.span, owner.name))
+        reader.error("E0509", text, node.span, fix=Fix(node.span, print_expression(inner)))
         return None
     if len(parts) == 1 and not owner.is_free_weight:
         if isinstance(owner.row, Extern):
@@ -127,7 +127,7 @@ def read_weight(
             f"`{owner.name}` is a layer: which of its weights?",
             parts[0].span,
             f"it has {listed([weight.name for weight in owner.weights])}",
-            fix=Fix(parts[0].span, f"{owner.name}.{main}") if main else None,
+            fix=Fix(inner.span, f"{print_expression(inner)}.{main}") if main else None,
         )
         return None
     weight = owner.weight(".".join(part.id for part in parts[1:]))
@@ -163,6 +163,10 @@ def _nothing(
         step = next((each for each in path if find(each) is None), node)
         whole = next(each for each in reversed(path) if find(each) is not None)
         stands_for = find(whole)
+        if isinstance(stands_for, BlockObject) and not stands_for.names:
+            text = f"`{print_expression(whole)}` is never applied, so there are no layers in it yet"
+            reader.error("E0512", text, whole.span)
+            return
         label = f"`{print_expression(whole)}` is {kind_of(stands_for)}" if stands_for else ""
         reader.error("E0509", "this is not a weight", step.span, label)
 
