@@ -126,8 +126,10 @@ def test_outputs_keep_their_tensors() -> None:
     [
         "input h: [4]; h = -h; layer h_2 = Dense(4, kernel_initializer=Identity()); output y = h -> h_2",
         "input h: [4]; h = -h; h_2 = h * 2; output y = h / 1",
-        "input h_1: [4]; h_1 = -h_1; layer h[1, 2] = Dense(4, kernel_initializer=Identity()); output y = h_1 -> h[1, 2]",
-        "input h: [4]; layer y = Dense(4, kernel_initializer=Identity()); y_output = -h; output h -> y; output z = y_output",
+        "input h_1: [4]; h_1 = -h_1; layer h[1, 2] = Dense(4, kernel_initializer=Identity())\n"
+        "output y = h_1 -> h[1, 2]",
+        "input h: [4]; layer y = Dense(4, kernel_initializer=Identity()); y_output = -h\n"
+        "output h -> y; output z = y_output",
     ],
 )
 def test_made_names_are_of_nothing_else(body: str) -> None:
@@ -138,7 +140,8 @@ def test_made_names_are_of_nothing_else(body: str) -> None:
 
 def test_block_names_beside_the_users() -> None:
     net, model = built(
-        "block Enc { input x; layer conv1 = Dense(4); layer class = Dense(4); h = x -> conv1 -> class; output return = h }\n"
+        "block Enc { input x; layer conv1 = Dense(4); layer class = Dense(4)\n"
+        "  h = x -> conv1 -> class; output return = h }\n"
         "network Net { input x: [4]; layer enc = Enc(); layer enc_conv1 = Dense(5); layer enc_conv1_2 = Dense(6)\n"
         "  enc_h = x -> enc; enc_return = enc_h -> Enc(); output y = enc_return -> enc_conv1 -> enc_conv1_2 }"
     )
@@ -167,7 +170,8 @@ def test_an_index_hides_a_loop() -> None:
     """In a condition `i` is the row, whatever a loop calls `i`; other names are the loop's."""
     _, model = built(
         "network Net { input x: [4]; h = x\n"
-        "  for i in range(2) { for n in range(2) { layer d[i, n] = Dense(4) zero[where i == n, (3, i)]; h = h -> d[i, n] } }\n"
+        "  for i in range(2) { for n in range(2) { layer d[i, n] = Dense(4) zero[where i == n, (3, i)]\n"
+        "  h = h -> d[i, n] } }\n"
         "  output y = h }"
     )
     weights = wdsl.effective_weights(model)
@@ -254,6 +258,21 @@ def test_many_outputs_double_nothing() -> None:
     lines = "\n".join(f"output o{n} = o{n - 1} + o{n - 1}" for n in range(1, 31))
     names = ", ".join(f"o{n}" for n in range(31))
     net = wdsl.loads(
-        f"block B {{ input x; output o0 = x -> relu\n{lines} }}\nnetwork Net {{ input x: [2]; {names} = x -> B(); output o30 }}"
+        f"block B {{ input x; output o0 = x -> relu\n{lines} }}\n"
+        f"network Net {{ input x: [2]; {names} = x -> B(); output o30 }}"
     )
     assert len(net.to_python()) < 10_000
+
+
+def test_shared_weights_beside_the_users() -> None:
+    """What Keras stores a tied weight in has a name as well."""
+    _, model = built(
+        "block Enc { input x; layer conv = Dense(4); output y = x -> conv }\n"
+        "network Net { input x: [4]; layer enc = Enc(); layer enc_conv_kernel = Dense(4); enc_kernel = x -> enc\n"
+        "  layer enc_conv = Dense(4); layer back = Dense(4) tie(enc.conv.kernel.T)\n"
+        "  layer b = Dense(4) tie(enc_conv.kernel.T)\n"
+        "  output y = enc_kernel -> enc_conv_kernel -> enc_conv -> back -> b }"
+    )
+    weights = wdsl.effective_weights(model)
+    assert np.all(weights["back.kernel"] == weights["enc_conv_2.kernel"].T)
+    assert np.all(weights["b.kernel"] == weights["enc_conv.kernel"].T)

@@ -43,7 +43,8 @@ def construct(elaborator: Elaborator, written: Written, node: nodes.Call) -> Blo
     name, parameters = written.node.name.id, written.node.parameters
     by_name = {parameter.name.id: parameter for parameter in parameters}
     values: dict[str, Value] = {}
-    if not all([_is_type(elaborator, parameter.type) for parameter in parameters]):
+    types = [_is_type(elaborator, parameter.type) for parameter in parameters]
+    if not all(types):
         return BROKEN
     ok = True
     for position, argument in enumerate(node.arguments):
@@ -220,13 +221,13 @@ def _inputs(
         if input_ is None and position >= len(inputs):
             elaborator.error("E0403", f"`{name}` takes {wanted}, and this is one more", span)
             return None
-        input_ = input_ or by_name[position]
-        if input_ in given:
+        chosen = input_ or by_name[position]
+        if chosen in given:
             elaborator.error(
-                "E0306", f"`{input_}` is given twice", span, labels=(Label(given[input_][1], "first here"),)
+                "E0306", f"`{chosen}` is given twice", span, labels=(Label(given[chosen][1], "first here"),)
             )
             return None
-        given[input_] = (value, span)
+        given[chosen] = (value, span)
     if len(given) < len(inputs):
         got = "one" if len(given) == 1 else str(len(given)) if given else "none"
         label = Label(block.written.node.name.span, f"its inputs are {listed(by_name)}")

@@ -14,7 +14,7 @@ from wdsl.network.constants import Value
 from wdsl.network.dimensions import expression_of
 from wdsl.network.externs import Extern, unknown_weights
 from wdsl.network.graph import View, WeightName
-from wdsl.network.objects import Broken, BlockObject, FreeWeightObject, LayerObject, Result, kind_of
+from wdsl.network.objects import BlockObject, Broken, FreeWeightObject, LayerObject, Result, kind_of
 from wdsl.record import Record
 from wdsl.source import Span
 from wdsl.syntax import nodes
