@@ -71,6 +71,8 @@ class AnnotatedLayer(Record):
     """The layers and weights that can be named there."""
     files: Files
     """What reads the masks of the file that declares the layer."""
+    circumstances: tuple[Label, ...]
+    """The uses of blocks and passes of loops that declare it."""
 
     @property
     def is_free_weight(self) -> bool:
@@ -93,7 +95,7 @@ def read_annotations(
     """The equations and ties that the layers' annotations state; what is wrong with them goes to `problems`."""
     reader = Reader({layer.name: layer for layer in layers}, problems)
     for layer in layers:
-        reader.evaluate, reader.files = layer.evaluate, layer.files
+        reader.evaluate, reader.files, reader.circumstances = layer.evaluate, layer.files, layer.circumstances
         statement = layer.statement
         if statement.annotations:
             main = layer.row.main_weight
@@ -118,8 +120,10 @@ class Reader:
         self.problems = problems
         self.equations: list[Equation] = []
         self.ties: list[Tie] = []
+        self.circumstances: tuple[Label, ...] = ()
 
     def error(self, code: str, message: str, span: Span, label: str = "", **more: Any) -> None:
+        more["labels"] = (*more.get("labels", ()), *self.circumstances)
         self.problems.append(Diagnostic(code, message, span, label, **more))
 
     # Which weight

@@ -86,7 +86,7 @@ class Elaborator:
         self.outputs: list[graph.Output] = []
         self.unnamed: list[LayerObject] = []
         self.annotated: list[
-            tuple[LayerObject | graph.FreeWeight, nodes.Layer | nodes.Weight, Callable[[], Frame]]
+            tuple[LayerObject | graph.FreeWeight, nodes.Layer | nodes.Weight, Callable[[], Frame], tuple[Label, ...]]
         ] = []
         self.asserted: list[tuple[nodes.Assert, Frame, Callable[[], Frame]]] = []
         # Names that Keras gives by itself in this network, with where it gives them and to what.
@@ -208,7 +208,11 @@ class Elaborator:
         )
 
     def annotated_layer(
-        self, made: LayerObject | graph.FreeWeight, statement: nodes.Layer | nodes.Weight, now: Callable[[], Frame]
+        self,
+        made: LayerObject | graph.FreeWeight,
+        statement: nodes.Layer | nodes.Weight,
+        now: Callable[[], Frame],
+        circumstances: tuple[Label, ...],
     ) -> AnnotatedLayer:
         frame = now()
 
@@ -234,6 +238,7 @@ class Elaborator:
             find,
             frame.owners,
             frame.scope.files,
+            circumstances,
         )
 
     def find(self, node: nodes.Expression) -> Result | None:
@@ -547,7 +552,7 @@ class Elaborator:
         if isinstance(value, LayerObject):
             value.doc = statement.doc
             self.steps.append(value)
-            self.annotated.append((value, statement, frame.now()))
+            self.annotated.append((value, statement, frame.now(), self.circumstances()))
         elif statement.annotations or statement.weights:
             where = (*statement.annotations, *(each.annotations[0] for each in statement.weights if each.annotations))
             message = f"`{name}` is a block: annotate the layers in it"
@@ -621,7 +626,7 @@ class Elaborator:
         weight = catalog.Weight("", "", shape, True, "initializer", None, None)
         step = graph.FreeWeight(made.name, weight, arguments, given, statement.doc, statement.span)
         self.steps.append(step)
-        self.annotated.append((step, statement, frame.now()))
+        self.annotated.append((step, statement, frame.now(), self.circumstances()))
 
     def initializer(self, node: nodes.Expression) -> ConstructedObject | Broken:
         if isinstance(node, nodes.Call) and isinstance(node.function, nodes.Name) and node.function.id[0].isupper():
