@@ -457,13 +457,13 @@ def zero_by_mask(model: Any) -> None:
 
 
 def resnet(model: Any) -> None:
-    shortcuts = [layer.name for layer in model.layers if layer.name.endswith("_pick")]
+    shortcuts = [layer.name for layer in model.layers if layer.name.endswith("_widen")]
     assert len(shortcuts) == 2
     for name, channels in zip(shortcuts, (8, 16), strict=True):
         assert model.get_layer(name).count_params() == 0
         image = np.random.default_rng(4).normal(size=(1, 8, 8, channels)).astype("float32")
         short = reply(model, name, lambda x, image=image: image)
-        assert (short[..., : image.shape[-1]] == image[:, ::2, ::2]).all()
+        assert (short[..., : image.shape[-1]] == image).all()
         assert (short[..., image.shape[-1] :] == 0).all()
 
 
@@ -472,7 +472,7 @@ def gpt(model: Any) -> None:
     assert (dense(model, "logits") == table.T).all()
     texts = data("gpt", 11)[0]
     said = np.asarray(model(texts))
-    for place in range(12):
+    for place in (0, 5, 11):
         other = texts.copy()
         other[:, place] = (other[:, place] + 1) % 96
         differs = (np.asarray(model(other)) != said).any((0, 2))

@@ -42,10 +42,11 @@ Written by wdsl from specs/resnet.wnet:
     ## The paper's shortcut A, without parameters: the channels that there are stay as they are, and the new ones are zero.
     block Shrink(filters: int, stride: int) {
         input x
-        layer pick = Conv2D(filters, 1, strides=stride, use_bias=false) {
+        layer pick  = AveragePooling2D(1, strides=stride)
+        layer widen = Conv2D(filters, 1, use_bias=false) {
             kernel: zero[where k != l], fixed[where k == l] = 1
         }
-        output y = x -> pick
+        output y = x -> pick -> widen
     }
 """
 
@@ -105,18 +106,19 @@ def ResNet(depth: int = 1, width: int = 8, classes: int = 10) -> keras.Model:
 
     h = activations.relu(residual_h + residual_short)  # line 15
 
-    shrink_pick = Structured(
-        layers.Conv2D(width * 2, 1, strides=2, use_bias=False),
+    shrink_pick = layers.AveragePooling2D(1, strides=2, name="shrink_pick")  # line 40
+    shrink_widen = Structured(
+        layers.Conv2D(width * 2, 1, use_bias=False),
         {
             "kernel": [
                 Zero(Where(lambda k, l_: k != l_)),
                 Fixed(1, Where(lambda k, l_: k == l_)),
             ]
         },
-        name="shrink_pick",
-    )  # line 40
+        name="shrink_widen",
+    )  # line 41
 
-    residual_2_short = shrink_pick(h)  # line 24
+    residual_2_short = shrink_widen(shrink_pick(h))  # line 24
 
     normed_4_conv = layers.Conv2D(
         width * 2, 3, strides=2, padding="same", use_bias=False, name="normed_4_conv"
@@ -134,18 +136,21 @@ def ResNet(depth: int = 1, width: int = 8, classes: int = 10) -> keras.Model:
 
     h = activations.relu(residual_2_h + residual_2_short)  # line 15
 
-    shrink_2_pick = Structured(
-        layers.Conv2D(width * 4, 1, strides=2, use_bias=False),
+    shrink_2_pick = layers.AveragePooling2D(
+        1, strides=2, name="shrink_2_pick"
+    )  # line 40
+    shrink_2_widen = Structured(
+        layers.Conv2D(width * 4, 1, use_bias=False),
         {
             "kernel": [
                 Zero(Where(lambda k, l_: k != l_)),
                 Fixed(1, Where(lambda k, l_: k == l_)),
             ]
         },
-        name="shrink_2_pick",
-    )  # line 40
+        name="shrink_2_widen",
+    )  # line 41
 
-    residual_3_short = shrink_2_pick(h)  # line 24
+    residual_3_short = shrink_2_widen(shrink_2_pick(h))  # line 24
 
     normed_6_conv = layers.Conv2D(
         width * 4, 3, strides=2, padding="same", use_bias=False, name="normed_6_conv"
