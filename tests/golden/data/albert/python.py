@@ -95,7 +95,7 @@ def Albert(
         layers.EinsumDense("btd,d->btd", (length, code), bias_axes="td"),
         {"kernel": [Fixed(1, Flat(slice(None)))]},
         name="positions_place",
-    )  # line 6
+    )  # specs/parts/transformer.wnet, line 6
 
     h = layers.Dense(width)(
         layers.LayerNormalization()(positions_place(positions_x))
@@ -103,24 +103,32 @@ def Albert(
 
     encoder_attend = layers.MultiHeadAttention(
         heads, width // heads, name="encoder_attend"
-    )  # line 13
-    encoder_norm1 = layers.LayerNormalization(name="encoder_norm1")  # line 14
+    )  # specs/parts/transformer.wnet, line 13
+    encoder_norm1 = layers.LayerNormalization(
+        name="encoder_norm1"
+    )  # specs/parts/transformer.wnet, line 14
     encoder_widen = layers.Dense(
         4 * width, activation="gelu", name="encoder_widen"
-    )  # line 15
-    encoder_narrow = layers.Dense(width, name="encoder_narrow")  # line 16
-    encoder_norm2 = layers.LayerNormalization(name="encoder_norm2")  # line 17
+    )  # specs/parts/transformer.wnet, line 15
+    encoder_narrow = layers.Dense(
+        width, name="encoder_narrow"
+    )  # specs/parts/transformer.wnet, line 16
+    encoder_norm2 = layers.LayerNormalization(
+        name="encoder_norm2"
+    )  # specs/parts/transformer.wnet, line 17
 
     encoder_h = encoder_norm1(
         h + layers.Dropout(dropout)(encoder_attend(h, h))
-    )  # line 19
+    )  # specs/parts/transformer.wnet, line 19
+
     encoder_x = encoder_norm2(
         encoder_h + layers.Dropout(dropout)(encoder_narrow(encoder_widen(encoder_h)))
     )  # line 25
 
     encoder_h_2 = encoder_norm1(
         encoder_x + layers.Dropout(dropout)(encoder_attend(encoder_x, encoder_x))
-    )  # line 19
+    )  # specs/parts/transformer.wnet, line 19
+
     encoder_x_2 = encoder_norm2(
         encoder_h_2
         + layers.Dropout(dropout)(encoder_narrow(encoder_widen(encoder_h_2)))
@@ -128,7 +136,8 @@ def Albert(
 
     encoder_h_3 = encoder_norm1(
         encoder_x_2 + layers.Dropout(dropout)(encoder_attend(encoder_x_2, encoder_x_2))
-    )  # line 19
+    )  # specs/parts/transformer.wnet, line 19
+
     h = encoder_norm2(
         encoder_h_3
         + layers.Dropout(dropout)(encoder_narrow(encoder_widen(encoder_h_3)))

@@ -72,21 +72,29 @@ def TransformerEncoder(
         layers.EinsumDense("btd,d->btd", (length, width), bias_axes="td"),
         {"kernel": [Fixed(1, Flat(slice(None)))]},
         name="positions_place",
-    )  # line 6
+    )  # specs/parts/transformer.wnet, line 6
+
     h = positions_place(positions_x)  # line 16
+
     encoder_attend = layers.MultiHeadAttention(
         heads, width // heads, name="encoder_attend"
-    )  # line 13
-    encoder_norm1 = layers.LayerNormalization(name="encoder_norm1")  # line 14
+    )  # specs/parts/transformer.wnet, line 13
+    encoder_norm1 = layers.LayerNormalization(
+        name="encoder_norm1"
+    )  # specs/parts/transformer.wnet, line 14
     encoder_widen = layers.Dense(
         4 * width, activation="gelu", name="encoder_widen"
-    )  # line 15
-    encoder_narrow = layers.Dense(width, name="encoder_narrow")  # line 16
-    encoder_norm2 = layers.LayerNormalization(name="encoder_norm2")  # line 17
+    )  # specs/parts/transformer.wnet, line 15
+    encoder_narrow = layers.Dense(
+        width, name="encoder_narrow"
+    )  # specs/parts/transformer.wnet, line 16
+    encoder_norm2 = layers.LayerNormalization(
+        name="encoder_norm2"
+    )  # specs/parts/transformer.wnet, line 17
 
     encoder_h = encoder_norm1(
         h + layers.Dropout(dropout)(encoder_attend(h, h))
-    )  # line 19
+    )  # specs/parts/transformer.wnet, line 19
 
     encoder_2_x = encoder_norm2(
         encoder_h + layers.Dropout(dropout)(encoder_narrow(encoder_widen(encoder_h)))
@@ -94,18 +102,24 @@ def TransformerEncoder(
 
     encoder_2_attend = layers.MultiHeadAttention(
         heads, width // heads, name="encoder_2_attend"
-    )  # line 13
-    encoder_2_norm1 = layers.LayerNormalization(name="encoder_2_norm1")  # line 14
+    )  # specs/parts/transformer.wnet, line 13
+    encoder_2_norm1 = layers.LayerNormalization(
+        name="encoder_2_norm1"
+    )  # specs/parts/transformer.wnet, line 14
     encoder_2_widen = layers.Dense(
         4 * width, activation="gelu", name="encoder_2_widen"
-    )  # line 15
-    encoder_2_narrow = layers.Dense(width, name="encoder_2_narrow")  # line 16
-    encoder_2_norm2 = layers.LayerNormalization(name="encoder_2_norm2")  # line 17
+    )  # specs/parts/transformer.wnet, line 15
+    encoder_2_narrow = layers.Dense(
+        width, name="encoder_2_narrow"
+    )  # specs/parts/transformer.wnet, line 16
+    encoder_2_norm2 = layers.LayerNormalization(
+        name="encoder_2_norm2"
+    )  # specs/parts/transformer.wnet, line 17
 
     encoder_2_h = encoder_2_norm1(
         encoder_2_x
         + layers.Dropout(dropout)(encoder_2_attend(encoder_2_x, encoder_2_x))
-    )  # line 19
+    )  # specs/parts/transformer.wnet, line 19
 
     h = encoder_2_norm2(
         encoder_2_h
