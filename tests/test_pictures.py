@@ -10,7 +10,8 @@ import pytest
 import wdsl
 from wdsl.tools import pictures
 
-SPECS = sorted((Path(__file__).parents[1] / "specs").rglob("*.wnet"))
+FOLDER = Path(__file__).parents[1] / "specs"
+SPECS = sorted(path for path in FOLDER.rglob("*.wnet") if path.parent.name != "parts")
 
 
 def painted(net: wdsl.Net) -> dict[str, np.ndarray]:

@@ -14,7 +14,8 @@ from wdsl.tools.cli import main
 
 keras = pytest.importorskip("keras")
 
-SPECS = sorted((Path(__file__).parents[1] / "specs").rglob("*.wnet"))
+FOLDER = Path(__file__).parents[1] / "specs"
+SPECS = sorted(path for path in FOLDER.rglob("*.wnet") if path.parent.name != "parts")
 
 TEXT = """
 network Net {

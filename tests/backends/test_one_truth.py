@@ -19,7 +19,7 @@ keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
 FOLDER = Path(__file__).parents[2] / "specs"
-SPECS = sorted(FOLDER.rglob("*.wnet"))
+SPECS = sorted(path for path in FOLDER.rglob("*.wnet") if path.parent.name != "parts")
 
 # Networks whose structure, shapes and names follow from their parameters.
 FURTHER: dict[str, tuple[str, Mapping[str, Any]]] = {
@@ -157,6 +157,12 @@ OTHER_VALUES: dict[str, Mapping[str, Any]] = {
     "language_model": {"vocabulary": 11, "width": 6},
     "banded": {"n": 7},
     "symmetric_dense": {"n": 5},
+    # What a loop runs over is decided when compiling.
+    "resnet": {"width": 4, "classes": 3},
+    "gpt": {"vocabulary": 11, "context": 5, "width": 6},
+    "albert": {"vocabulary": 11, "length": 5, "code": 3, "width": 6},
+    "transformer_encoder": {"vocabulary": 11, "length": 5, "width": 6},
+    "densenet": {"growth": 3, "classes": 3},
 }
 """Values other than the defaults, for the specs with parameters."""
 

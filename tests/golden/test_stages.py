@@ -10,7 +10,8 @@ import pytest
 import wdsl
 
 ROOT = Path(__file__).parents[2]
-SPECS = sorted(path.relative_to(ROOT / "specs") for path in (ROOT / "specs").rglob("*.wnet"))
+FOLDER = ROOT / "specs"
+SPECS = sorted(path.relative_to(FOLDER) for path in FOLDER.rglob("*.wnet") if path.parent.name != "parts")
 
 EXTENSIONS = {
     "tokens": "txt",
