@@ -16,6 +16,7 @@ from wdsl.backends.definitions import Import, needed
 from wdsl.catalog.model import TensorSpec
 from wdsl.code import WIDTH, flat, layout
 from wdsl.diagnostics import Diagnostic
+from wdsl.network import graph
 from wdsl.network.dimensions import expression_of
 from wdsl.plan import Plan, Step
 from wdsl.source import Source, Span
@@ -74,6 +75,11 @@ def write(plan: Plan, standalone: bool = True) -> str:
         name=network.name,
         parameters=_parameters(plan, names),
         function_docstring=_docstring(_function_docstring(plan, names), 4),
+        guards=[
+            _guard(parameter, names, network.name)
+            for parameter in network.parameters
+            if parameter.name in network.decided_by
+        ],
         steps=[
             _step(step, before, names, network.source)
             for step, before in zip(plan.steps, (None, *plan.steps), strict=False)
@@ -171,6 +177,21 @@ def _parameters(plan: Plan, names: dict[str, str]) -> str:
     if len(line) <= 84:
         return f"\n    {line}\n"
     return "\n" + "".join(f"    {each},\n" for each in parameters)
+
+
+def _guard(parameter: graph.Parameter, names: dict[str, str], network: str) -> dict[str, str]:
+    """A test whether an argument is what it was when it decided what is in the module, and what to say if not."""
+    name, value = names[parameter.name], parameter.value
+    if isinstance(value, bool):
+        test = f"not {name}" if value else name
+    elif isinstance(value, (list, tuple)):
+        test = f"list({name}) != {flat(ex.Sequence(tuple(map(ex.Constant, value)), list), names)}"
+    else:
+        test = f"{name} != {flat(ex.Constant(value), names)}"
+    return {
+        "test": test,
+        "message": f"`{parameter.name}` decides what {network} is made of: build it again for another",
+    }
 
 
 def _step(step: Step, before: Step | None, names: dict[str, str], source: Source) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from wdsl import expressions as ex
+from wdsl.catalog.names import keras_name
 from wdsl.diagnostics import Fix, Label, listed, nearest, respelled
 from wdsl.network import constants
 from wdsl.network.constants import Value
@@ -165,7 +165,7 @@ def apply(
     if given is None:
         return BROKEN
     if block.name is None:
-        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", definition.name.id).lower()
+        words = keras_name(definition.name.id)
         block.name = elaborator.unique(words)
     names = {**of_file(block.written.scope), **block.values}
     frame = Frame(block.written.scope, definition.body, names, block.name, block, node.span)

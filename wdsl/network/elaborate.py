@@ -98,6 +98,7 @@ class Elaborator:
         # Variables for names that are given again, where the names themselves could not be had.
         self.renamed: dict[str, str] = {}
         self.carried_out = 0
+        self.decided_by: frozenset[str] = frozenset()
         # How far that was when an expression was last written down: see `stack`.
         self.written_down = 0
 
@@ -205,6 +206,7 @@ class Elaborator:
             tuple(each for each in equations if each.weight.layer in kept),
             tuple(each for each in ties if each.weight.layer in kept),
             tuple(each for each in assertions if each),
+            self.decided_by,
         )
 
     def annotated_layer(
@@ -395,6 +397,8 @@ class Elaborator:
         name = statement.name
         if not (name.id[0].islower() or name.id[0] == "_"):
             self.wrong_case(name, "a variable", capital=False)
+        if not isinstance(values.expression, ex.Sequence):  # else it is as long as it is written
+            self.decide(values)
         hidden = self.names.get(name.id)
         if hidden is not None and not isinstance(hidden, Broken):
             where = self.frame.declared.get(name.id)
@@ -410,6 +414,10 @@ class Elaborator:
         if hidden is not None:
             self.names[name.id] = hidden
 
+    def decide(self, value: Value) -> None:
+        """Remember what a value depends on that decides which statements are carried out, or how often."""
+        self.decided_by |= ex.variables(value.expression)
+
     def choose(self, statement: nodes.If) -> None:
         """`if … { } else if … { } else { }`: the statements of the first branch whose condition holds."""
         for branch in statement.branches:
@@ -421,6 +429,7 @@ class Elaborator:
                 self.lose(tuple(each for one in statement.branches for each in one.body))
                 self.lose(statement.otherwise or ())
                 return
+            self.decide(test)
             if test.value:
                 self.carry_out(branch.body)
                 return
@@ -575,6 +584,7 @@ class Elaborator:
             value = self.evaluate(node)
             if isinstance(value, Value) and is_whole(value.value):
                 found.append(int(value.value))
+                self.decide(value)
                 continue
             if not isinstance(value, Broken):
                 self.error("E0205", f"an index is a whole number, not {kind_of(value)}", node.span)
@@ -591,6 +601,7 @@ class Elaborator:
             if not isinstance(value, Value) or not is_whole(value.value):
                 return self.error("E0205", f"an index is a whole number, not {kind_of(value)}", each.span)
             indices.append(int(value.value))
+            self.decide(value)
         if tuple(indices) in family.members:
             return family.members[tuple(indices)]
         known = listed([f"[{', '.join(map(str, each))}]" for each in list(family.members)[:8]])
@@ -906,6 +917,7 @@ class Elaborator:
             return self.error("E0205", "`if` decides when compiling: its condition is a constant", node.test.span)
         chosen = self.evaluate(node.then if test.value else node.otherwise)
         if not isinstance(chosen, Value):
+            self.decide(test)
             return chosen  # a layer or a tensor: what is not chosen is not constructed
         other = self.evaluate(node.otherwise if test.value else node.then)
         if not isinstance(other, Value):
@@ -980,6 +992,7 @@ class Elaborator:
             return count
         if not isinstance(count, Value) or not is_whole(count.value) or count.value < 0:
             return self.error("E0205", "a stack has a whole number of layers", node.right.span, kind_of(count))
+        self.decide(count)
         for number in range(count.value):
             self.count_one(node.span)
             self.frame.passes.append((None, number, None))
@@ -1165,7 +1178,7 @@ class Elaborator:
         has_weights = bool(inferred.weights) or isinstance(layer.row, Extern)  # of which nothing is known
         if layer.name is None and self.frame.block is not None and has_weights:
             # The block may be applied again, and must then find the layer.
-            words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", layer.row.name).lower()
+            words = keras_name(layer.row.name)
             layer.name = self.unique(f"{self.frame.path}_{words}")
             self.steps.append(layer)
         shapes = shapes_of(bound.values.values()), shapes_of([inferred.output])

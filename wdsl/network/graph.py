@@ -274,6 +274,8 @@ class Network(Record):
     equations: tuple[Equation, ...]
     ties: tuple[Tie, ...]
     assertions: tuple[Assertion, ...]
+    decided_by: frozenset[str]
+    """The parameters by which loops and conditions were decided: for other values it is another network."""
 
     @property
     def values(self) -> dict[str, Any]:

@@ -76,6 +76,9 @@ def Albert(
         A model from `tokens`, (batch, length) int32,
         to `guess`, (batch, length, vocabulary) float32.
     """
+    if depth != 3:
+        raise ValueError("`depth` decides what Albert is made of: build it again for another")
+
     tokens = keras.Input((length,), dtype="int32", name="tokens")  # line 17
 
     embed_embeddings = Shared(
@@ -96,10 +99,9 @@ def Albert(
         {"kernel": [Fixed(1, Flat(slice(None)))]},
         name="positions_place",
     )  # specs/parts/transformer.wnet, line 6
+    positions_y = positions_place(positions_x)  # specs/parts/transformer.wnet, line 7
 
-    h = layers.Dense(width)(
-        layers.LayerNormalization()(positions_place(positions_x))
-    )  # line 24
+    h = layers.Dense(width)(layers.LayerNormalization()(positions_y))  # line 24
 
     encoder_attend = layers.MultiHeadAttention(
         heads, width // heads, name="encoder_attend"
@@ -120,28 +122,27 @@ def Albert(
     encoder_h = encoder_norm1(
         h + layers.Dropout(dropout)(encoder_attend(h, h))
     )  # specs/parts/transformer.wnet, line 19
-
-    encoder_x = encoder_norm2(
+    encoder_y = encoder_norm2(
         encoder_h + layers.Dropout(dropout)(encoder_narrow(encoder_widen(encoder_h)))
-    )  # line 25
+    )  # specs/parts/transformer.wnet, line 20
 
     encoder_h_2 = encoder_norm1(
-        encoder_x + layers.Dropout(dropout)(encoder_attend(encoder_x, encoder_x))
+        encoder_y + layers.Dropout(dropout)(encoder_attend(encoder_y, encoder_y))
     )  # specs/parts/transformer.wnet, line 19
-
-    encoder_x_2 = encoder_norm2(
+    encoder_y_2 = encoder_norm2(
         encoder_h_2
         + layers.Dropout(dropout)(encoder_narrow(encoder_widen(encoder_h_2)))
-    )  # line 25
+    )  # specs/parts/transformer.wnet, line 20
 
     encoder_h_3 = encoder_norm1(
-        encoder_x_2 + layers.Dropout(dropout)(encoder_attend(encoder_x_2, encoder_x_2))
+        encoder_y_2 + layers.Dropout(dropout)(encoder_attend(encoder_y_2, encoder_y_2))
     )  # specs/parts/transformer.wnet, line 19
-
-    h = encoder_norm2(
+    encoder_y_3 = encoder_norm2(
         encoder_h_3
         + layers.Dropout(dropout)(encoder_narrow(encoder_widen(encoder_h_3)))
-    )  # line 25
+    )  # specs/parts/transformer.wnet, line 20
+
+    h = encoder_y_3  # line 25
     guess = logits(
         layers.LayerNormalization()(narrow(h)),
         tied={"kernel": ops.transpose(embed_embeddings)},

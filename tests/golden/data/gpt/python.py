@@ -86,6 +86,9 @@ def GPT(
         A model from `tokens`, (batch, context) int32,
         to `next`, (batch, context, vocabulary) float32.
     """
+    if depth != 2:
+        raise ValueError("`depth` decides what GPT is made of: build it again for another")
+
     tokens = keras.Input((context,), dtype="int32", name="tokens")  # line 12
 
     embed_embeddings = Shared(
@@ -123,8 +126,9 @@ def GPT(
     )  # line 38
     decoder_h = h + layers.Dropout(dropout)(decoder_attended)  # line 39
     decoder_thought = decoder_narrow(decoder_widen(decoder_norm2(decoder_h)))  # line 40
+    decoder_y = decoder_h + layers.Dropout(dropout)(decoder_thought)  # line 41
 
-    h = decoder_h + layers.Dropout(dropout)(decoder_thought)  # line 21
+    h = decoder_y  # line 21
 
     decoder_2_norm1 = layers.LayerNormalization(name="decoder_2_norm1")  # line 31
     decoder_2_attend = layers.MultiHeadAttention(
@@ -144,8 +148,9 @@ def GPT(
     decoder_2_thought = decoder_2_narrow(
         decoder_2_widen(decoder_2_norm2(decoder_2_h))
     )  # line 40
+    decoder_2_y = decoder_2_h + layers.Dropout(dropout)(decoder_2_thought)  # line 41
 
-    h = decoder_2_h + layers.Dropout(dropout)(decoder_2_thought)  # line 21
+    h = decoder_2_y  # line 21
     next_ = logits(
         layers.LayerNormalization()(h), tied={"kernel": ops.transpose(embed_embeddings)}
     )  # line 23

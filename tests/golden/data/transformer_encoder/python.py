@@ -65,6 +65,9 @@ def TransformerEncoder(
         A model from `tokens`, (batch, length) int32,
         to `topic`, (batch, topics) float32.
     """
+    if depth != 2:
+        raise ValueError("`depth` decides what TransformerEncoder is made of: build it again for another")
+
     tokens = keras.Input((length,), dtype="int32", name="tokens")  # line 15
     positions_x = layers.Embedding(vocabulary, width)(tokens)  # line 16
 
@@ -73,8 +76,9 @@ def TransformerEncoder(
         {"kernel": [Fixed(1, Flat(slice(None)))]},
         name="positions_place",
     )  # specs/parts/transformer.wnet, line 6
+    positions_y = positions_place(positions_x)  # specs/parts/transformer.wnet, line 7
 
-    h = positions_place(positions_x)  # line 16
+    h = positions_y  # line 16
 
     encoder_attend = layers.MultiHeadAttention(
         heads, width // heads, name="encoder_attend"
@@ -95,10 +99,9 @@ def TransformerEncoder(
     encoder_h = encoder_norm1(
         h + layers.Dropout(dropout)(encoder_attend(h, h))
     )  # specs/parts/transformer.wnet, line 19
-
-    encoder_2_x = encoder_norm2(
+    encoder_y = encoder_norm2(
         encoder_h + layers.Dropout(dropout)(encoder_narrow(encoder_widen(encoder_h)))
-    )  # line 17
+    )  # specs/parts/transformer.wnet, line 20
 
     encoder_2_attend = layers.MultiHeadAttention(
         heads, width // heads, name="encoder_2_attend"
@@ -117,14 +120,14 @@ def TransformerEncoder(
     )  # specs/parts/transformer.wnet, line 17
 
     encoder_2_h = encoder_2_norm1(
-        encoder_2_x
-        + layers.Dropout(dropout)(encoder_2_attend(encoder_2_x, encoder_2_x))
+        encoder_y + layers.Dropout(dropout)(encoder_2_attend(encoder_y, encoder_y))
     )  # specs/parts/transformer.wnet, line 19
-
-    h = encoder_2_norm2(
+    encoder_2_y = encoder_2_norm2(
         encoder_2_h
         + layers.Dropout(dropout)(encoder_2_narrow(encoder_2_widen(encoder_2_h)))
-    )  # line 17
+    )  # specs/parts/transformer.wnet, line 20
+
+    h = encoder_2_y  # line 17
     topic = layers.Dense(topics, activation="softmax")(ops.mean(h, axis=1))  # line 18
 
     return keras.Model(tokens, topic, name="TransformerEncoder")
