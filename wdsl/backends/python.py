@@ -188,10 +188,9 @@ def _guard(parameter: graph.Parameter, names: dict[str, str], network: str) -> d
         test = f"list({name}) != {flat(ex.Sequence(tuple(map(ex.Constant, value)), list), names)}"
     else:
         test = f"{name} != {flat(ex.Constant(value), names)}"
-    return {
-        "test": test,
-        "message": f"`{parameter.name}` decides what {network} is made of: build it again for another",
-    }
+    message = f"`{parameter.name}` decides what {network} is made of: build it again for another"
+    error = ex.Call(ex.Symbol("ValueError"), (ex.Constant(message),))
+    return {"test": test, "error": layout(error, names, 8, "raise ", statement=True)}
 
 
 def _step(step: Step, before: Step | None, names: dict[str, str], source: Source) -> dict[str, Any]:

@@ -77,7 +77,9 @@ def Albert(
         to `guess`, (batch, length, vocabulary) float32.
     """
     if depth != 3:
-        raise ValueError("`depth` decides what Albert is made of: build it again for another")
+        raise ValueError(
+            "`depth` decides what Albert is made of: build it again for another"
+        )
 
     tokens = keras.Input((length,), dtype="int32", name="tokens")  # line 17
 

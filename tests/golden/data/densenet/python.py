@@ -52,7 +52,9 @@ def DenseNet(depth: int = 2, growth: int = 4, classes: int = 10) -> keras.Model:
         to `digit`, (batch, classes) float32.
     """
     if depth != 2:
-        raise ValueError("`depth` decides what DenseNet is made of: build it again for another")
+        raise ValueError(
+            "`depth` decides what DenseNet is made of: build it again for another"
+        )
 
     image = keras.Input((16, 16, 3), name="image")  # line 10
 

@@ -87,7 +87,9 @@ def GPT(
         to `next`, (batch, context, vocabulary) float32.
     """
     if depth != 2:
-        raise ValueError("`depth` decides what GPT is made of: build it again for another")
+        raise ValueError(
+            "`depth` decides what GPT is made of: build it again for another"
+        )
 
     tokens = keras.Input((context,), dtype="int32", name="tokens")  # line 12
 

@@ -80,7 +80,9 @@ def ResNet(depth: int = 1, width: int = 8, classes: int = 10) -> keras.Model:
         to `digit`, (batch, classes) float32.
     """
     if depth != 1:
-        raise ValueError("`depth` decides what ResNet is made of: build it again for another")
+        raise ValueError(
+            "`depth` decides what ResNet is made of: build it again for another"
+        )
 
     image = keras.Input((32, 32, 3), name="image")  # line 10
 

@@ -66,7 +66,9 @@ def TransformerEncoder(
         to `topic`, (batch, topics) float32.
     """
     if depth != 2:
-        raise ValueError("`depth` decides what TransformerEncoder is made of: build it again for another")
+        raise ValueError(
+            "`depth` decides what TransformerEncoder is made of: build it again for another"
+        )
 
     tokens = keras.Input((length,), dtype="int32", name="tokens")  # line 15
     positions_x = layers.Embedding(vocabulary, width)(tokens)  # line 16
