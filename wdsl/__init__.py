@@ -22,7 +22,7 @@ from wdsl.network.elaborate import elaborate
 from wdsl.network.modules import Scope, link
 from wdsl.plan import CAPITALS, Plan, make_plan
 from wdsl.promises import Finding, Report
-from wdsl.record import Record
+from wdsl.record import Record, field
 from wdsl.source import Source, Span
 from wdsl.syntax import nodes
 from wdsl.syntax.parser import parse
@@ -80,6 +80,8 @@ class Net(Record):
     network: graph.Network
     structures: Structures
     diagnostics: tuple[Diagnostic, ...]
+    origin: tuple[nodes.Network, Mapping[str, Any], Scope] = field(compare=False)
+    """What it was elaborated from: the network as it is written, its parameters, the names of its file."""
 
     def __repr__(self) -> str:
         inputs, outputs = (", ".join(each.name for each in tensors) for tensors in (self.inputs, self.outputs))
@@ -118,7 +120,11 @@ class Net(Record):
 
     @cached_property
     def plan(self) -> Plan:
-        return make_plan(self.network, self.structures)
+        if not self.network.is_nested:
+            return make_plan(self.network, self.structures)
+        from wdsl.network.outline import make_outline
+
+        return make_plan(self.network, self.structures, make_outline(*self.origin))
 
     def to_python(self, standalone: bool = True) -> str:
         """The source of a module with a function of the network's name that returns the `keras.Model`.
@@ -280,7 +286,7 @@ def _check(
         problems = in_order([*problems, *check_assertions(checked, structures)])
     if has_errors(problems):
         raise WdslError(problems)
-    net = Net(file, checked, structures, problems)
+    net = Net(file, checked, structures, problems, (chosen, parameters, scope))
     if net.name in CAPITALS:
         from wdsl.backends import python  # noqa: TID251
 

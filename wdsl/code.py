@@ -36,8 +36,10 @@ def _flat(expression: ex.Expression, names: Names) -> tuple[str, int]:
         case ex.Constant(value):
             negative = isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0
             return _literal(value), _SIGN if negative else _PRIMARY
-        case ex.Variable(name) | ex.External(name):
+        case ex.Variable(name) | ex.External(name) | ex.Local(name):
             return names[name], _PRIMARY
+        case ex.Joined(texts):
+            return _formatted(texts, names), _PRIMARY
         case ex.Symbol(path):
             return path, _PRIMARY
         case ex.Operation("if", (then, test, otherwise)):
@@ -75,6 +77,11 @@ def _flat(expression: ex.Expression, names: Names) -> tuple[str, int]:
             return f"({flat(items[0], names)},)", _PRIMARY
     opening, parts, closing = _brackets(expression, names)
     return f"{opening}{', '.join(each(0) for each in parts)}{closing}", _PRIMARY
+
+
+def _formatted(parts: tuple[str | ex.Expression, ...], names: Names) -> str:
+    """An f-string of parts of names: no text in it has quotes or braces, and what is put in are variables."""
+    return f'f"{"".join(part if isinstance(part, str) else f"{{{flat(part, names)}}}" for part in parts)}"'
 
 
 def _index(index: ex.Expression, names: Names) -> str:

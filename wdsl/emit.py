@@ -10,6 +10,7 @@ from wdsl.catalog import TensorSpec, show, show_shape
 from wdsl.diagnostics import by
 from wdsl.network import graph
 from wdsl.plan import Plan
+from wdsl.program import Body, For, If, Refuse, Step
 from wdsl.record import Record
 from wdsl.source import Source
 from wdsl.weights.solve import Structures
@@ -78,14 +79,45 @@ def weights(structures: Structures) -> str:
 
 
 def plan(plan: Plan) -> str:
-    """The assignments that both backends follow, with the line of the spec that asks for each."""
+    """The statements that both backends follow, with the line of the spec that asks for each."""
     from textwrap import shorten
 
     parameters = ", ".join(f"{each.name}={each.value!r}" for each in plan.network.parameters)
     lines = [f"{plan.network.name}({parameters})"]
     lines += [f"      {name} = {shorten(_code(each), 110, placeholder=' …')}" for name, each in plan.constants.items()]
-    lines += [f"{step.span.line:4}  {', '.join(step.names)} = {_code(step.value)}" for step in plan.steps]
-    return _lines([*lines, f"      return {_code(plan.result)}"])
+    lines += [*_statements(plan.body, 0), f"      return {_code(plan.result)}"]
+    for function in plan.functions:
+        names = [f"{each.name}={_code(each.default)}" if each.default else each.name for each in function.parameters]
+        names += ["(name)"] if function.is_named else []
+        results = f"return {', '.join(map(_code, function.results))}"
+        if function.made is None:
+            lines += ["", f"{function.name}({', '.join([*function.inputs, *names])})"]
+            lines += [*_statements(function.body, 0), f"      {results}"]
+        else:
+            lines += ["", f"{function.name}({', '.join(names)})", *_statements(function.made, 0)]
+            lines += [f"      return ({', '.join(function.inputs)})"]
+            lines += [*_statements(function.body, 1), f"          {results}"]
+    return _lines(lines)
+
+
+def _statements(body: Body, depth: int) -> Iterator[str]:
+    for each in body:
+        before = f"{each.span.line:4}  {'    ' * depth}"
+        match each:
+            case Step(targets, value):
+                yield f"{before}{', '.join(map(_code, targets))} = {_code(value)}"
+            case For(targets, values, inside):
+                yield f"{before}for {', '.join(targets)} in {_code(values)}"
+                yield from _statements(inside, depth + 1)
+            case If(tests, bodies):
+                for number, part in enumerate(bodies):
+                    if number < len(tests):
+                        yield f"{before}{'else ' if number else ''}if {_code(tests[number])}"
+                    elif part:
+                        yield f"{before}else"
+                    yield from _statements(part or (), depth + 1)
+            case Refuse(test, message):
+                yield f"{before}if {_code(test)}: refuse, {message!r}"
 
 
 def describe(spec: TensorSpec) -> str:

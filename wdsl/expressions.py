@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from wdsl.record import Record
@@ -28,6 +28,12 @@ class Symbol(Record):
     """A name of the library that the code uses: `layers.Dense`, `ops.matmul`, `Structured`."""
 
     path: str
+
+
+class Local(Record):
+    """A function that stands beside the network's own."""
+
+    name: str
 
 
 class External(Record):
@@ -70,14 +76,41 @@ class Call(Record):
     keywords: tuple[tuple[str, Expression], ...] = ()
 
 
+class Joined(Record):
+    """A string put together of texts and of what expressions give, as f-strings are."""
+
+    parts: tuple[str | Expression, ...]
+
+
 class Lambda(Record):
     parameters: tuple[str, ...]
     body: Expression
 
 
 Expression: TypeAlias = (
-    Constant | Variable | Symbol | External | Operation | Sequence | Mapped | Subscript | Attribute | Call | Lambda
+    Constant | Variable | Symbol | Local | External | Operation | Sequence | Mapped | Subscript | Attribute | Call
+    | Joined | Lambda
 )  # fmt: skip
+
+
+def joined(parts: Iterable[str | Expression]) -> Expression:
+    """A string of these parts; a constant if they are all known."""
+    texts: list[str | Expression] = []
+    for part in parts:
+        text = str(part.value) if isinstance(part, Constant) else part
+        if isinstance(text, str) and texts and isinstance(texts[-1], str):
+            texts[-1] += text
+        else:
+            texts.append(text)
+    return Constant(texts[0]) if len(texts) == 1 and isinstance(texts[0], str) else Joined(tuple(texts))
+
+
+HOLE = Symbol("(hole)")
+"""Stands for the side of a condition of which nothing is known."""
+
+
+NAME = Variable("(name)")  # a parameter may be called `name`
+"""In the function of a block, what the names of its layers begin with."""
 
 
 def parts(expression: Expression) -> tuple[Expression, ...]:
@@ -93,6 +126,8 @@ def parts(expression: Expression) -> tuple[Expression, ...]:
             return (value,)
         case Lambda(_, body):
             return (body,)
+        case Joined(texts):
+            return tuple(each for each in texts if not isinstance(each, str))
         case Call(function, arguments, keywords):
             return function, *arguments, *(value for _, value in keywords)
     return ()
@@ -105,29 +140,36 @@ def walk(expression: Expression) -> Iterator[Expression]:
         yield from walk(part)
 
 
+def with_parts(expression: Expression, parts: Iterable[Expression]) -> Expression:
+    """An expression with others in place of those directly inside it."""
+    given = iter(parts)
+    match expression:
+        case Operation(sign):
+            return Operation(sign, tuple(given))
+        case Sequence(_, kind):
+            return Sequence(tuple(given), kind)
+        case Mapped(items):
+            return Mapped(tuple((key, next(given)) for key, _ in items))
+        case Subscript():
+            return Subscript(next(given), next(given))
+        case Attribute(_, name):
+            return Attribute(next(given), name)
+        case Lambda(parameters):
+            return Lambda(parameters, next(given))
+        case Joined(texts):
+            return joined([each if isinstance(each, str) else next(given) for each in texts])
+        case Call(_, arguments, keywords):
+            function, positional = next(given), tuple(next(given) for _ in arguments)
+            return Call(function, positional, tuple((name, next(given)) for name, _ in keywords))
+    return expression
+
+
 def replaced(expression: Expression, other: Callable[[Expression], Expression | None]) -> Expression:
     """An expression with something else in place of each part for which `other` gives it."""
-
-    def inside(part: Expression) -> Expression:
-        return replaced(part, other)
-
     if (found := other(expression)) is not None:
         return found
-    match expression:
-        case Operation(sign, operands):
-            return Operation(sign, tuple(map(inside, operands)))
-        case Sequence(items, kind):
-            return Sequence(tuple(map(inside, items)), kind)
-        case Mapped(pairs):
-            return Mapped(tuple((key, inside(item)) for key, item in pairs))
-        case Subscript(value, index):
-            return Subscript(inside(value), inside(index))
-        case Lambda(parameters, body):
-            return Lambda(parameters, inside(body))
-        case Call(function, arguments, keywords):
-            named = tuple((name, inside(value)) for name, value in keywords)
-            return Call(inside(function), tuple(map(inside, arguments)), named)
-    return expression
+    inside = parts(expression)
+    return with_parts(expression, [replaced(part, other) for part in inside]) if inside else expression
 
 
 def variables(expression: Expression) -> frozenset[str]:
@@ -170,7 +212,7 @@ def evaluate(expression: Expression, variables: Mapping[str, Any], library: Call
     match expression:
         case Constant(constant):
             return constant
-        case Variable(name) | External(name):
+        case Variable(name) | External(name) | Local(name):
             return variables[name]
         case Symbol(path):
             return library(path)
@@ -194,6 +236,8 @@ def evaluate(expression: Expression, variables: Mapping[str, Any], library: Call
             return getattr(value(object_), name)
         case Call(function, arguments, keywords):
             return value(function)(*map(value, arguments), **{name: value(each) for name, each in keywords})
+        case Joined(texts):
+            return "".join(each if isinstance(each, str) else str(value(each)) for each in texts)
         case Lambda(parameters, body):
             return _function(parameters, lambda given: evaluate(body, {**variables, **given}, library))
     raise TypeError(f"{expression!r} is not an expression")

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from wdsl import expressions as ex
 from wdsl.network import graph
+from wdsl.network.constants import written
 from wdsl.network.dimensions import expression_of
+from wdsl.program import Body, Function, Refuse, Statement, Step, expressions, mapped
 from wdsl.record import Record
 from wdsl.source import Span
 from wdsl.weights.solve import Structure, Structures
+
+if TYPE_CHECKING:
+    from wdsl.network.outline import Outline
 
 CAPITALS = frozenset({
     *("Any", "Callable", "ClassVar", "Iterable", "Iterator", "Mapping", "Sequence"),
@@ -24,94 +30,203 @@ CAPITALS = frozenset({
 """The capital names that modules define or import: only a network with one of them need be looked at closely."""
 
 
-class Step(Record):
-    """`names = value`. `span` is the statement of the file that asks for it, `doc` what is written above that."""
-
-    names: tuple[str, ...]
-    value: ex.Expression
-    span: Span
-    doc: str = ""
-
-
 class Plan(Record):
-    """A function of the network's parameters that returns a `keras.Model`.
+    """A function of the network's parameters that returns a `keras.Model`, and the functions that it calls.
 
-    `constants` are the tables that it uses, by name. They are made once, beside the function.
+    `constants` are the tables that they use, by name. They are made once, beside the functions.
     """
 
     network: graph.Network
     structures: Structures
-    steps: tuple[Step, ...]
+    body: Body
     result: ex.Expression
+    functions: tuple[Function, ...]
     constants: Mapping[str, ex.Expression]
 
     @property
     def externals(self) -> tuple[str, ...]:
         """The paths of the classes that are neither Keras's nor the runtime's."""
-        parts = (part for step in self.steps for part in ex.walk(step.value))
-        return tuple(sorted({part.path for part in parts if isinstance(part, ex.External)}))
+        return tuple(sorted({part.path for part in self.parts() if isinstance(part, ex.External)}))
+
+    def parts(self) -> Iterator[ex.Expression]:
+        """Every expression in the functions, and what is in it."""
+        bodies = (self.body, *(each.everything for each in self.functions))
+        for expression in (*(each for body in bodies for each in expressions(body)), self.result):
+            yield from ex.walk(expression)
+        for function in self.functions:
+            for expression in function.results:
+                yield from ex.walk(expression)
 
 
-def make_plan(network: graph.Network, structures: Structures) -> Plan:
-    """The steps in the order of the file. A shared weight is made as soon as there is an input to hang it on."""
-    shared = {
-        owner.name: owner
-        for owner in structures.weights
-        if owner.name == owner.owner and len(structures.sharing(owner.name)) > 1
-    }
-    taken = {name for step in network.steps if not isinstance(step, graph.FreeWeight) for name in _names(step)}
-    taken |= {each.name for each in network.parameters}
-    variables: dict[graph.WeightName, str] = {}
-    for name, owner in shared.items():
-        wanted = "coupled_weights" if owner.coupled else str(name).replace(".", "_")
-        variable = _unique(wanted, taken)
-        taken.add(variable)
-        variables[name] = variable
-    tied = {
-        layer.name: ex.Mapped(
-            tuple(
-                (_key(each), _of_graph(each, variables[each.owner]))
-                for each in structures.of(layer.name)
-                if each.owner in shared
-            )
+def make_plan(network: graph.Network, structures: Structures, outline: Outline | None = None) -> Plan:
+    """The statements in the order of the file. A shared weight is made as soon as there is an input to hang it on.
+
+    Without an outline, or if none of it fits all of the network, they are those that the network was carried out to.
+    """
+    planner = _Planner(network, structures)
+    functions: tuple[Function, ...] = ()
+    body: Body | None = None
+    if outline is not None:
+        body, functions = planner.outlined(outline) or (None, ())
+    if body is None:
+        body = planner.carried_out()
+    names = _constants([*expressions(body), *(e for each in functions for e in expressions(each.everything))], network)
+    if names:
+
+        def named(expression: ex.Expression) -> ex.Expression:
+            return ex.replaced(expression, names.get)
+
+        body = mapped(body, named)
+        functions = tuple(
+            each.replace(made=each.made and mapped(each.made, named), body=mapped(each.body, named))
+            for each in functions
         )
-        for layer in network.layers
-        if any(each.owner in shared for each in structures.of(layer.name))
-    }
-    steps: list[Step] = []
-    waiting = [
-        _couple(structures.sharing(name), variables[name], network)
-        if owner.coupled
-        else _share(owner, variables[name], network)
-        for name, owner in shared.items()
-    ]
-    has_input = False
-    for step in network.steps:
-        if has_input and not isinstance(step, graph.Input):
-            steps += waiting
-            waiting = []
+    constants = {variable.name: table for table, variable in names.items()}
+    return Plan(network, structures, body, _model(network), functions, constants)
+
+
+class _Planner:
+    """What the statements of a network need to know of its weights."""
+
+    def __init__(self, network: graph.Network, structures: Structures) -> None:
+        self.network = network
+        self.structures = structures
+        self.shared = {
+            owner.name: owner
+            for owner in structures.weights
+            if owner.name == owner.owner and len(structures.sharing(owner.name)) > 1
+        }
+        taken = {name for step in network.steps if not isinstance(step, graph.FreeWeight) for name in _names(step)}
+        taken |= {each.name for each in network.parameters}
+        variables: dict[graph.WeightName, str] = {}
+        for name, owner in self.shared.items():
+            wanted = "coupled_weights" if owner.coupled else str(name).replace(".", "_")
+            variables[name] = _unique(wanted, taken)
+            taken.add(variables[name])
+        self.tied = {
+            layer.name: ex.Mapped(
+                tuple(
+                    (_key(each), _of_graph(each, variables[each.owner]))
+                    for each in structures.of(layer.name)
+                    if each.owner in self.shared
+                )
+            )
+            for layer in network.layers
+            if any(each.owner in self.shared for each in structures.of(layer.name))
+        }
+        self.waiting = [
+            _couple(structures.sharing(name), variables[name], network)
+            if owner.coupled
+            else _share(owner, variables[name], network)
+            for name, owner in self.shared.items()
+        ]
+
+    def with_shared(self, groups: Iterable[tuple[object, Sequence[Statement]]]) -> Body:
+        """The statements for the steps of the network, the shared weights among them."""
+        body: list[Statement] = []
+        waiting = self.waiting
+        has_input = False
+        for step, statements in groups:
+            if has_input and not isinstance(step, graph.Input):
+                body += waiting
+                waiting = []
+            has_input = has_input or isinstance(step, graph.Input)
+            body += statements
+        return tuple(body)
+
+    # As it was carried out
+
+    def carried_out(self) -> Body:
+        """The statements for one step of the network after the other."""
+        network = self.network
+        refused = [
+            Refuse(_differs(each), _built_again(each.name, network.name), each.span)
+            for each in network.parameters
+            if each.name in network.decided_by
+        ]
+        return (*refused, *self.with_shared((step, self.step(step)) for step in network.steps))
+
+    def step(self, step: graph.Step) -> Sequence[Statement]:
         match step:
             case graph.Input():
-                has_input = True
-                steps.append(Step((step.name,), _input(step), step.span, step.doc))
+                return [Step((ex.Variable(step.name),), _input(step), step.span, step.doc)]
             case graph.Layer():
-                construct = _construct(step, structures, shared.keys())
-                steps.append(Step((step.name or "",), construct, step.span, step.doc))
+                equations = {each.name: each.equations for each in self.structures.of(step.name)}
+                construct = self.construct(step, step.construct, ex.Constant(step.name), equations)
+                return [Step((ex.Variable(step.name or ""),), construct, step.span, step.doc)]
             case graph.Binding():
-                steps += _bind(step, _with_ties(step.expression, tied))
-    names = _constants(steps, network.name)
-    if names:
-        steps = [step.replace(value=ex.replaced(step.value, names.get)) for step in steps]
-    constants = {variable.name: table for table, variable in names.items()}
-    return Plan(network, structures, tuple(steps), _model(network), constants)
+                return _bind(step.names, self.with_ties(step.expression), step.span)
+        return []
+
+    def with_ties(self, expression: ex.Expression) -> ex.Expression:
+        """The wiring, with the shared weights given to each call of a layer that uses them."""
+
+        def change(part: ex.Expression) -> ex.Expression | None:
+            match part:
+                case ex.Call(ex.Variable(name), arguments, keywords) if name in self.tied:
+                    given = tuple((each, self.with_ties(value)) for each, value in keywords)
+                    positional = tuple(map(self.with_ties, arguments))
+                    return ex.Call(part.function, positional, (*given, ("tied", self.tied[name])))
+            return None
+
+        return ex.replaced(expression, change) if self.tied else expression
+
+    def construct(
+        self,
+        layer: graph.Layer,
+        construct: ex.Expression,
+        label: ex.Expression,
+        equations: Mapping[graph.WeightName, tuple[ex.Expression, ...]],
+    ) -> ex.Expression:
+        """The layer, in `Structured(…)` if a weight of it has structure."""
+        assert isinstance(construct, ex.Call)
+        structures = self.structures.of(layer.name)
+        weights: list[tuple[str, ex.Expression]] = []
+        for structure in structures:
+            if structure.owner in self.shared:
+                weights.append((_key(structure), ex.Sequence((ex.Call(ex.Symbol("Tied")),), list)))
+            elif equations[structure.name]:
+                weights.append((_key(structure), ex.Sequence(equations[structure.name], list)))
+        name = ("name", label)
+        if not weights:
+            return ex.Call(construct.function, construct.arguments, (*construct.keywords, name))
+        moved = _moved_to_shared(structures, self.shared)
+        kept = tuple((argument, value) for argument, value in construct.keywords if argument not in moved)
+        inner = ex.Call(construct.function, construct.arguments, kept)
+        return ex.Call(ex.Symbol("Structured"), (inner, ex.Mapped(tuple(weights))), (name,))
+
+    # As it is written
+
+    def outlined(self, outline: Outline) -> tuple[Body, tuple[Function, ...]] | None:
+        """The statements of the network and the functions that they call; None if there are none that do it all."""
+        from wdsl.rolling import NotAlike, roll
+
+        try:
+            return roll(self, outline)
+        except NotAlike:
+            return None
 
 
-def _constants(steps: Iterable[Step], function: str) -> dict[ex.Expression, ex.Variable]:
+def _differs(parameter: graph.Parameter) -> ex.Expression:
+    """Whether a parameter is not what it was when it decided what the network is made of."""
+    variable, value = ex.Variable(parameter.name), parameter.value
+    if isinstance(value, bool):
+        return ex.Operation("not", (variable,)) if value else variable
+    if isinstance(value, (list, tuple)):
+        return ex.Operation("!=", (ex.Call(ex.Symbol("tuple"), (variable,)), written(value)))
+    return ex.Operation("!=", (variable, ex.Constant(value)))
+
+
+def _built_again(what: str, network: str) -> str:
+    return f"`{what}` decides what {network} is made of: build it again for another"
+
+
+def _constants(found: Iterable[ex.Expression], network: graph.Network) -> dict[ex.Expression, ex.Variable]:
     """A name for each mask from a file, in capitals as constants have: `CONNECTIONS` for `connections.csv`."""
     names: dict[ex.Expression, ex.Variable] = {}
-    taken = {function, *CAPITALS}
-    for step in steps:
-        for part in ex.walk(step.value):
+    taken = {network.name, *CAPITALS}
+    for expression in found:
+        for part in ex.walk(expression):
             match part:
                 case ex.Call(ex.Symbol("Mask" | "PackedMask"), (ex.Constant(str(path)), *_)) if part not in names:
                     word = re.sub("[^A-Z0-9]+", "_", PurePath(path).stem.upper()).strip("_")
@@ -126,22 +241,23 @@ def _constants(steps: Iterable[Step], function: str) -> dict[ex.Expression, ex.V
 MAX_NESTED_CALLS = 3
 
 
-def _bind(step: graph.Binding, value: ex.Expression) -> list[Step]:
+def _bind(names: tuple[str, ...], value: ex.Expression, span: Span) -> list[Step]:
     """The binding; a long chain as a statement for each of its calls, which go from one to the next under one name."""
     calls: list[ex.Call] = []
     inner = value
     while isinstance(inner, ex.Call) and inner.arguments:
         calls.insert(0, inner)
         inner = inner.arguments[0]
-    name = step.names[0]
+    targets = tuple(map(ex.Variable, names))
+    name = names[0]
     others = (part for call in calls for part in (*call.arguments[1:], *(each for _, each in call.keywords)))
     if len(calls) <= MAX_NESTED_CALLS or any(name in ex.variables(part) for part in others):
-        return [Step(step.names, value, step.span)]
+        return [Step(targets, value, span)]
     steps = []
     for call in calls:
-        names = step.names if call is calls[-1] else (name,)
-        steps.append(Step(names, ex.Call(call.function, (inner, *call.arguments[1:]), call.keywords), step.span))
-        inner = ex.Variable(name)
+        step = ex.Call(call.function, (inner, *call.arguments[1:]), call.keywords)
+        steps.append(Step(targets if call is calls[-1] else targets[:1], step, span))
+        inner = targets[0]
     return steps
 
 
@@ -234,26 +350,7 @@ def _beside_input(
     """A layer that gives weights, called on the first input for the sake of standing in the graph."""
     layer = ex.Call(ex.Symbol(name), tuple(arguments), (*keywords, ("name", ex.Constant(variable))))
     doc = owner.layer.doc if isinstance(owner.layer, graph.FreeWeight) and not owner.coupled else ""
-    return Step((variable,), ex.Call(layer, (ex.Variable(network.inputs[0].name),)), owner.layer.span, doc)
-
-
-def _construct(layer: graph.Layer, structures: Structures, shared: Container[graph.WeightName]) -> ex.Expression:
-    """The layer, in `Structured(…)` if a weight of it has structure."""
-    assert isinstance(layer.construct, ex.Call)
-    weights: list[tuple[str, ex.Expression]] = []
-    for structure in structures.of(layer.name):
-        if structure.owner in shared:
-            weights.append((_key(structure), ex.Sequence((ex.Call(ex.Symbol("Tied")),), list)))
-        elif structure.equations:
-            weights.append((_key(structure), ex.Sequence(structure.equations, list)))
-    name = ("name", ex.Constant(layer.name))
-    construct = layer.construct
-    if not weights:
-        return ex.Call(construct.function, construct.arguments, (*construct.keywords, name))
-    moved = _moved_to_shared(structures.of(layer.name), shared)
-    kept = tuple((argument, value) for argument, value in construct.keywords if argument not in moved)
-    inner = ex.Call(construct.function, construct.arguments, kept)
-    return ex.Call(ex.Symbol("Structured"), (inner, ex.Mapped(tuple(weights))), (name,))
+    return Step((ex.Variable(variable),), ex.Call(layer, (ex.Variable(network.inputs[0].name),)), owner.layer.span, doc)
 
 
 def _moved_to_shared(structures: tuple[Structure, ...], shared: Container[graph.WeightName]) -> set[str | None]:
@@ -270,25 +367,6 @@ def _key(structure: Structure) -> str:
     """The weight's name as the end of its path in Keras: "query/kernel", and "kernel" of an RNN's cell."""
     name = structure.weight.name.replace(".", "/")
     return name if f"/{structure.weight.path}".endswith(f"/{name}") else structure.weight.path
-
-
-def _with_ties(expression: ex.Expression, tied: dict[str | None, ex.Mapped]) -> ex.Expression:
-    """The wiring, with the shared weights given to each call of a layer that uses them."""
-
-    def rewrite(each: ex.Expression) -> ex.Expression:
-        return _with_ties(each, tied)
-
-    match expression:
-        case ex.Call(function, arguments, keywords):
-            given = tuple((name, rewrite(value)) for name, value in keywords)
-            if isinstance(function, ex.Variable) and function.name in tied:
-                given = (*given, ("tied", tied[function.name]))
-            return ex.Call(rewrite(function), tuple(map(rewrite, arguments)), given)
-        case ex.Operation(operator, operands):
-            return ex.Operation(operator, tuple(map(rewrite, operands)))
-        case ex.Sequence(items, kind):
-            return ex.Sequence(tuple(map(rewrite, items)), kind)
-    return expression
 
 
 def _model(network: graph.Network) -> ex.Expression:

@@ -6,7 +6,7 @@ import builtins
 import keyword
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -18,7 +18,8 @@ from wdsl.code import WIDTH, flat, layout
 from wdsl.diagnostics import Diagnostic
 from wdsl.network import graph
 from wdsl.network.dimensions import expression_of
-from wdsl.plan import Plan, Step
+from wdsl.plan import CAPITALS, Plan
+from wdsl.program import For, Function, If, Refuse, Statement, Step, walk
 from wdsl.source import Source, Span
 
 KERAS_MODULES = ("activations", "constraints", "initializers", "layers", "ops", "regularizers")
@@ -37,8 +38,8 @@ def clash(plan: Plan, where: Span) -> Diagnostic | None:
 
 
 def _symbols(plan: Plan) -> set[str]:
-    expressions = [*(step.value for step in plan.steps), plan.result, *plan.constants.values()]
-    return {part.path for each in expressions for part in ex.walk(each) if isinstance(part, ex.Symbol)}
+    parts = (*plan.parts(), *(part for each in plan.constants.values() for part in ex.walk(each)))
+    return {part.path for part in parts if isinstance(part, ex.Symbol)}
 
 
 def _own_symbols(plan: Plan) -> list[str]:
@@ -52,7 +53,9 @@ def write(plan: Plan, standalone: bool = True) -> str:
     It imports Keras and NumPy alone. With `standalone=False` it imports the classes for its weights from wdsl, instead
     of holding their text.
     """
-    names = _names(plan)
+    beside = _beside(plan)
+    names = _names([*(each.name for each in plan.network.parameters), *_variables(plan.body)], beside)
+    of_functions = {each.name: _names_in(each, beside) for each in plan.functions}
     own = _own_symbols(plan)
     modules = {path.split(".")[0] for path in _symbols(plan) if "." in path}
     imports = [Import("keras", "", "keras")]
@@ -66,25 +69,21 @@ def write(plan: Plan, standalone: bool = True) -> str:
             Import(f"wdsl.{each.module}", name, name) for each in definitions for name in each.names if name in own
         ]
     imports += [
-        Import(module, name, names[path]) for path in plan.externals for module, _, name in [path.rpartition(".")]
+        Import(module, name, beside[path]) for path in plan.externals for module, _, name in [path.rpartition(".")]
     ]
+    if any(each.made is not None for each in plan.functions):
+        imports.append(Import("collections.abc", "Callable", "Callable"))
     network = plan.network
+    functions = sorted(plan.functions, key=lambda each: (each.span.source is not network.source, each.span.start))
     return _template().render(  # type: ignore[no-any-return]
         module_docstring=_docstring(_module_docstring(plan), 0),
         imports=_import_lines(imports),
         name=network.name,
-        parameters=_parameters(plan, names),
+        parameters=_parameters(f"def {network.name}", network.parameters, names, "keras.Model"),
         function_docstring=_docstring(_function_docstring(plan, names), 4),
-        guards=[
-            _guard(parameter, names, network.name)
-            for parameter in network.parameters
-            if parameter.name in network.decided_by
-        ],
-        steps=[
-            _step(step, before, names, network.source)
-            for step, before in zip(plan.steps, (None, *plan.steps), strict=False)
-        ],
+        body="\n".join(_body(plan.body, names, 4, network.source, of_functions)),
         result="    " + layout(plan.result, names, 4, "return ", statement=True),
+        functions=[_function(each, beside[each.name], network.source, of_functions) for each in functions],
         definitions=[each.text for each in definitions] if standalone else [],
         constants=[_table(name, table) for name, table in plan.constants.items()],
     )
@@ -105,27 +104,54 @@ def _template() -> Any:
     return environment.get_template("module.py.jinja")
 
 
-def _names(plan: Plan) -> dict[str, str]:
-    """A Python identifier for each variable: its own name, unless Python or the module needs that."""
-    variables = [parameter.name for parameter in plan.network.parameters]
-    variables += [name for step in plan.steps for name in step.names]
-    taken = set(variables)
-    names: dict[str, str] = {}
-    for variable in dict.fromkeys(variables):
-        name = variable
+def _beside(plan: Plan) -> dict[str, str]:
+    """A Python identifier for each constant, each class from elsewhere by its path, and each function."""
+    names = {name: name for name in plan.constants}
+    taken = {plan.network.name, *RESERVED, *names}
+    if plan.externals or any(each.name in CAPITALS for each in plan.functions):
+        taken |= runtime.names()
+    for path in (*plan.externals, *(each.name for each in plan.functions)):
+        name = path.rpartition(".")[2]
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        names[path] = name
+    return names
+
+
+def _names(variables: Iterable[str], beside: Mapping[str, str]) -> dict[str, str]:
+    """A Python identifier for each variable of a function: its own name, unless Python or the module needs that."""
+    variables = list(dict.fromkeys(variables))
+    taken = {*variables, *beside.values()}
+    names = {**beside, "_": "_"}  # what no one reads may have its usual name
+    for variable in variables:
+        if variable in names:
+            continue
+        name = variable.strip("()")  # which stand around those that no file can declare
         while name in RESERVED or (name != variable and name in taken):
             name += "_"
         taken.add(name)
         names[variable] = name
-    names |= {name: name for name in plan.constants}
-    beside = {plan.network.name, *RESERVED, *runtime.names(), *names.values()} if plan.externals else set()
-    for path in plan.externals:
-        name = path.rpartition(".")[2]
-        while name in beside:
-            name += "_"
-        beside.add(name)
-        names[path] = name
     return names
+
+
+def _names_in(function: Function, beside: Mapping[str, str]) -> dict[str, str]:
+    parameters = [each.name for each in function.parameters]
+    labels = [ex.NAME.name] if function.is_named else []
+    return _names([*function.inputs, *parameters, *_variables(function.everything), *labels, APPLY], beside)
+
+
+APPLY = "(apply)"
+"""The function that a block's function returns, if it does."""
+
+
+def _variables(body: Sequence[Statement]) -> Iterator[str]:
+    for each in walk(body):
+        match each:
+            case Step():
+                yield from each.names
+            case For(targets):
+                yield from targets
 
 
 def _import_lines(imports: Iterable[Import]) -> list[list[str]]:
@@ -159,48 +185,145 @@ def _isort(name: str) -> tuple[bool, bool, str]:
     return not name.isupper(), not name[0].isupper(), name
 
 
-def _parameters(plan: Plan, names: dict[str, str]) -> str:
-    parameters: list[str] = []
+def _parameters(
+    head: str,
+    parameters: Sequence[graph.Parameter],
+    names: Mapping[str, str],
+    result: str,
+    inputs: Sequence[str] = (),
+    labels: Sequence[str] = (),
+) -> str:
+    """What stands between the brackets of a function's head."""
+    texts = list(inputs)
     defaults = False
-    for parameter in plan.network.parameters:
-        if parameter.default is None and defaults and "*" not in parameters:
-            parameters.append("*")
+    for parameter in parameters:
+        if parameter.default is None and defaults and "*" not in texts:
+            texts.append("*")
         defaults = defaults or parameter.default is not None
         type_ = "tuple" if parameter.type == "list" else parameter.type
         text = names[parameter.name] + (f": {type_}" if type_ else "")
         if parameter.default is not None:
             text += f" = {flat(parameter.default, names)}" if parameter.type else f"={flat(parameter.default, names)}"
-        parameters.append(text)
-    line = ", ".join(parameters)
-    if len(f"def {plan.network.name}({line}) -> keras.Model:") <= 88:
+        texts.append(text)
+    if labels:
+        texts += [*([] if "*" in texts else ["*"]), *labels]
+    line = ", ".join(texts)
+    if len(f"{head}({line}) -> {result}:") <= WIDTH:
         return line
-    if len(line) <= 84:
+    if len(line) <= WIDTH - 4:
         return f"\n    {line}\n"
-    return "\n" + "".join(f"    {each},\n" for each in parameters)
+    return "\n" + "".join(f"    {each},\n" for each in texts)
 
 
-def _guard(parameter: graph.Parameter, names: dict[str, str], network: str) -> dict[str, str]:
-    """A test whether an argument is what it was when it decided what is in the module, and what to say if not."""
-    name, value = names[parameter.name], parameter.value
-    if isinstance(value, bool):
-        test = f"not {name}" if value else name
-    elif isinstance(value, (list, tuple)):
-        test = f"list({name}) != {flat(ex.Sequence(tuple(map(ex.Constant, value)), list), names)}"
-    else:
-        test = f"{name} != {flat(ex.Constant(value), names)}"
-    message = f"`{parameter.name}` decides what {network} is made of: build it again for another"
-    error = ex.Call(ex.Symbol("ValueError"), (ex.Constant(message),))
-    return {"test": test, "error": layout(error, names, 8, "raise ", statement=True)}
+TENSOR = "keras.KerasTensor"
 
 
-def _step(step: Step, before: Step | None, names: dict[str, str], source: Source) -> dict[str, Any]:
-    targets = ", ".join(names[name] for name in step.names)
-    goes_on = before and before.span == step.span and before.names[0] == step.names[0]
-    elsewhere = "" if step.span.source is source else f"{_printable(step.span.source.name)}, "
-    origin = "" if goes_on else f"  # {elsewhere}line {step.span.line}"
-    code = layout(step.value, names, 4, f"{targets} = ", origin, statement=True)
-    comment = [f"# {_printable(line)}".rstrip() for line in step.doc.split("\n")] if step.doc else []
-    return {"gap": before is not None and _gap(before, step), "comment": comment, "code": f"    {code}"}
+def _function(
+    function: Function, name: str, source: Source, of_functions: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    """The head, docstring, body and result of the function of a block."""
+    names = of_functions[function.name]
+    inputs = [f"{names[each]}: {TENSOR}" for each in function.inputs]
+    labels = [f"{names[ex.NAME.name]}: str"] if function.is_named else []
+    results = ex.Sequence(function.results) if len(function.results) > 1 else function.results[0]
+    returned = TENSOR if len(function.results) == 1 else f"tuple[{', '.join([TENSOR] * len(function.results))}]"
+    parts = [function.doc or f"The block `{function.name}`."]
+    parts += _documented(function.parameters, names)
+    here = function.span.source
+    if here is not source:
+        parts.append(f"Written by wdsl from {_printable(here.name)}.")
+    applied = function.made is not None
+    head = f"def {name}"
+    result = f"Callable[[{', '.join([TENSOR] * len(inputs))}], {returned}]" if applied else returned
+    parameters = _parameters(head, function.parameters, names, result, () if applied else inputs, labels)
+    indent = 8 if applied else 4
+    inner = [
+        *_body(function.body, names, indent, here, of_functions),
+        " " * indent + layout(_renamed(results, of_functions), names, indent, "return ", statement=True),
+    ]
+    if function.made is not None:
+        apply = names[APPLY]
+        made = _body(function.made, names, 4, here, of_functions)
+        inside = _parameters(f"    def {apply}", (), names, returned, inputs).replace("\n", "\n    ")
+        inner = [
+            *made,
+            *([""] if made else []),
+            f"    def {apply}({inside}) -> {returned}:",
+            *inner,
+            "",
+            f"    return {apply}",
+        ]
+    return {
+        "head": f"{head}({parameters}) -> {result}:",
+        "docstring": _docstring("\n\n".join(parts), 4),
+        "lines": len(parts) > 1 or "\n" in parts[0],
+        "body": "\n".join(inner),
+    }
+
+
+def _renamed(expression: ex.Expression, of_functions: Mapping[str, Mapping[str, str]]) -> ex.Expression:
+    """An expression in which functions are called with their parameters' identifiers."""
+
+    def change(part: ex.Expression) -> ex.Expression | None:
+        match part:
+            case ex.Call(ex.Local(name), arguments, keywords):
+                names = of_functions[name]
+                given = tuple((names[each], ex.replaced(value, change)) for each, value in keywords)
+                return ex.Call(part.function, tuple(ex.replaced(each, change) for each in arguments), given)
+        return None
+
+    return ex.replaced(expression, change) if of_functions else expression
+
+
+def _body(
+    body: Sequence[Statement],
+    names: Mapping[str, str],
+    indent: int,
+    source: Source,
+    of_functions: Mapping[str, Mapping[str, str]],
+    around: Span | None = None,
+) -> list[str]:
+    """Statements as lines of Python, each with the line of the file that asks for it, if not that of what is around."""
+    margin = " " * indent
+    lines: list[str] = []
+    before: Statement | None = None
+
+    def text(expression: ex.Expression, head: str, tail: str = "") -> str:
+        return margin + layout(_renamed(expression, of_functions), names, indent, head, tail, statement=True)
+
+    for statement in body:
+        elsewhere = "" if statement.span.source is source else f"{_printable(statement.span.source.name)}, "
+        origin = "" if statement.span == around else f"  # {elsewhere}line {statement.span.line}"
+        if before is not None and (
+            _gap(before, statement) or isinstance(before, Refuse) != isinstance(statement, Refuse)
+        ):
+            lines.append("")
+        match statement:
+            case Step(targets, value, span, doc):
+                # The parts of a chain go on under one name.
+                goes_on = isinstance(before, Step) and before.span == span and before.targets[0] == targets[0]
+                lines += [f"{margin}# {_printable(line)}".rstrip() for line in doc.split("\n") if doc]
+                head = ", ".join(flat(each, names) for each in targets)
+                lines.append(text(value, f"{head} = ", "" if goes_on else origin))
+            case For(targets, values, inside):
+                lines.append(text(values, f"for {', '.join(names[each] for each in targets)} in ", f":{origin}"))
+                lines += _body(inside, names, indent + 4, source, of_functions, statement.span)
+            case If(tests, bodies):
+                for number, inside_ in enumerate(bodies):
+                    if number < len(tests):
+                        lines.append(text(tests[number], "elif " if number else "if ", f":{'' if number else origin}"))
+                        lines += _body(inside_ or (), names, indent + 4, source, of_functions) or [f"{margin}    pass"]
+                    elif inside_:
+                        lines += [f"{margin}else:", *_body(inside_, names, indent + 4, source, of_functions)]
+            case Refuse(test, message):
+                error = ex.Call(ex.Symbol("ValueError"), (ex.Constant(message),))
+                if test == ex.Constant(True):
+                    lines.append(text(error, "raise "))
+                else:
+                    lines.append(text(test, "if ", ":"))
+                    lines.append(" " * (indent + 4) + layout(error, names, indent + 4, "raise ", statement=True))
+        before = statement
+    return lines
 
 
 def _table(name: str, table: ex.Expression) -> dict[str, Any]:
@@ -217,7 +340,7 @@ def _table(name: str, table: ex.Expression) -> dict[str, Any]:
     }
 
 
-def _gap(before: Step, step: Step) -> bool:
+def _gap(before: Statement, step: Statement) -> bool:
     """Whether an empty line stands between the two statements in the spec, or one of them is not in it."""
     if before.span.source is not step.span.source or before.span.start >= step.span.start:
         return before.span != step.span
@@ -238,16 +361,22 @@ def _module_docstring(plan: Plan) -> str:
 def _function_docstring(plan: Plan, names: dict[str, str]) -> str:
     network = plan.network
     parts = [network.doc or f"The network `{network.name}`."]
-    if any(parameter.doc for parameter in network.parameters):
-        lines = []
-        for parameter in network.parameters:
-            words = parameter.doc or f"A parameter of type {parameter.type or 'any'}."
-            lines.append(f"    {names[parameter.name]}: " + words.replace("\n", "\n        "))
-        parts.append("\n".join(["Args:", *lines]))
+    parts += _documented(network.parameters, names)
     inputs = _in_words((each.name, _shape(each.spec, names)) for each in network.inputs)
     outputs = _in_words((each.name, _shape(each.spec, names)) for each in network.outputs)
     parts.append(f"Returns:\n    A model from {inputs},\n    to {outputs}.")
     return "\n\n".join(parts)
+
+
+def _documented(parameters: Sequence[graph.Parameter], names: Mapping[str, str]) -> list[str]:
+    """What a docstring says of parameters, if the file says anything of one."""
+    if not any(parameter.doc for parameter in parameters):
+        return []
+    lines = []
+    for parameter in parameters:
+        words = parameter.doc or f"A parameter of type {parameter.type or 'any'}."
+        lines.append(f"    {names[parameter.name]}: " + words.replace("\n", "\n        "))
+    return ["\n".join(["Args:", *lines])]
 
 
 def _shape(spec: TensorSpec, names: dict[str, str]) -> str:

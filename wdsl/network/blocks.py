@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from wdsl import expressions as ex
-from wdsl.catalog.names import keras_name
 from wdsl.diagnostics import Fix, Label, listed, nearest, respelled
 from wdsl.network import constants
 from wdsl.network.constants import Value
@@ -43,6 +42,7 @@ def construct(elaborator: Elaborator, written: Written, node: nodes.Call) -> Blo
     name, parameters = written.node.name.id, written.node.parameters
     by_name = {parameter.name.id: parameter for parameter in parameters}
     values: dict[str, Value] = {}
+    by_keyword: dict[str, bool] = {}
     types = [_is_type(elaborator, parameter.type) for parameter in parameters]
     if not all(types):
         return BROKEN
@@ -76,12 +76,13 @@ def construct(elaborator: Elaborator, written: Written, node: nodes.Call) -> Blo
             ok = False
         else:
             values[parameter.name.id] = constants.folded(given)
+            by_keyword[parameter.name.id] = argument.name is not None
     missing = []
     for parameter in parameters:
         default = parameter.default
         # A default may depend on what was not in order.
         if ok and parameter.name.id not in values and default is not None:
-            value = _default(elaborator, written, values, default)
+            value = default_of(elaborator, written, values, default)
             if isinstance(value, Value):
                 type_ = parameter.type.id if parameter.type else None
                 if type_ and not constants.is_of(value.value, type_):
@@ -96,7 +97,7 @@ def construct(elaborator: Elaborator, written: Written, node: nodes.Call) -> Blo
     if missing and ok:
         plural = "arguments" if len(missing) > 1 else "the argument"
         return elaborator.error("E0303", f"`{name}` needs {plural} {listed(missing)}", node.span)
-    return BlockObject(written, values, node.span) if ok else BROKEN
+    return BlockObject(written, values, by_keyword, node.span) if ok else BROKEN
 
 
 def _is_type(elaborator: Elaborator, type_: nodes.Name | None) -> bool:
@@ -113,7 +114,7 @@ def _is_type(elaborator: Elaborator, type_: nodes.Name | None) -> bool:
     return False
 
 
-def _default(elaborator: Elaborator, written: Written, values: Mapping[str, Value], node: nodes.Expression) -> Result:
+def default_of(elaborator: Elaborator, written: Written, values: Mapping[str, Value], node: nodes.Expression) -> Result:
     """A default, where the parameters before it have values."""
     return elaborator.inside(
         Frame(written.scope, (), {**of_file(written.scope), **values}), lambda: elaborator.evaluate(node)
@@ -164,17 +165,25 @@ def apply(
     given = _inputs(elaborator, block, inputs, first, arguments, node)
     if given is None:
         return BROKEN
+    return elaborator.apply_body(block, inputs, given, node)
+
+
+def frame_of(elaborator: Elaborator, block: BlockObject, node: nodes.Node) -> Frame:
+    """The names in a block's body when it is applied, those of its file and its parameters."""
+    definition, scope = block.written.node, block.written.scope
+    is_shared = block.name is not None or elaborator.frame.is_shared
     if block.name is None:
-        words = keras_name(definition.name.id)
-        block.name = elaborator.unique(words)
-    names = {**of_file(block.written.scope), **block.values}
-    frame = Frame(block.written.scope, definition.body, names, block.name, block, node.span)
-    frame.declared.update(block.written.scope.places)
+        block.name = elaborator.name_of(definition.name.id, block.span)
+    names = {**of_file(scope), **block.values}
+    frame = Frame(scope, definition.body, names, block.name, block, node.span, is_shared)
+    frame.declared.update(scope.places)
     frame.declared.update((each.name.id, each.name.span) for each in definition.parameters)
-    for statement, (tensor, place) in zip(inputs, given, strict=True):
-        # Under a name of its own, so that what computes it is there once however often the block uses it.
-        name = statement.name.id
-        frame.given[name] = (elaborator.written(tensor, f"{frame.path}_{name}", node.span), place)
+    return frame
+
+
+def come_out(elaborator: Elaborator, block: BlockObject, frame: Frame, node: nodes.Node) -> Result:
+    """What a block's body gives, carried out in a frame that has its inputs."""
+    definition = block.written.node
     before = len(elaborator.problems)
     try:
         elaborator.inside(frame, lambda: elaborator.carry_out(definition.body))
@@ -264,9 +273,9 @@ def check_input(elaborator: Elaborator, statement: nodes.Input) -> Tensor:
         message = f"`{statement.name.id}` has {axes}, and this is {shape_of(spec)}"
         elaborator.error("E0401", message, place, labels=(declared,))
         return tensor
-    for node, size in zip(dimensions, sizes, strict=True):
+    for axis, (node, size) in enumerate(zip(dimensions, sizes, strict=True), 1):
         if isinstance(node, nodes.Name) and not elaborator.knows(node.id):
-            elaborator.names[node.id] = elaborator.size_object(size)
+            elaborator.names[node.id] = elaborator.size_object(size, statement.name.id, axis)
             continue
         wanted = elaborator.size(node)
         if not isinstance(wanted, Broken) and wanted is not None and size is not None and wanted != size:

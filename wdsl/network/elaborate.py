@@ -17,7 +17,7 @@ from wdsl.network import constants, graph
 from wdsl.network.annotations import FREE_WEIGHT, AnnotatedLayer, Reader, read_annotations
 from wdsl.network.arguments import Bound, bind
 from wdsl.network.assertions import read_assertion
-from wdsl.network.blocks import TooDeep, check_input
+from wdsl.network.blocks import TooDeep, check_input, come_out, frame_of
 from wdsl.network.blocks import apply as apply_block
 from wdsl.network.blocks import construct as construct_block
 from wdsl.network.constants import ConstantError, Value
@@ -34,10 +34,12 @@ from wdsl.network.objects import (
     FreeWeightObject,
     Group,
     LayerObject,
+    Pass,
     Result,
     Tensor,
     Tensors,
     UnknownSize,
+    are_indices,
     kind_of,
     of_file,
     shape_of,
@@ -98,6 +100,7 @@ class Elaborator:
         # Variables for names that are given again, where the names themselves could not be had.
         self.renamed: dict[str, str] = {}
         self.carried_out = 0
+        self.is_nested = False
         self.decided_by: frozenset[str] = frozenset()
         # How far that was when an expression was last written down: see `stack`.
         self.written_down = 0
@@ -132,6 +135,23 @@ class Elaborator:
         self.taken.add(candidate)
         return candidate
 
+    def add(self, step: graph.Input | graph.FreeWeight | graph.Binding) -> None:
+        self.steps.append(step)
+
+    def add_made(self, made: LayerObject | BlockObject, statement: nodes.Layer | None) -> None:
+        """Remember what got a name, by a statement or without one."""
+        if isinstance(made, LayerObject):
+            self.steps.append(made)
+
+    def name_of(self, kind: str, span: Span) -> str:
+        """A name for what is constructed in a body without one: its kind, which of these it is, in which passes."""
+        frame = self.frame
+        words, passes = keras_name(kind), [str(each.index) for each in frame.passes]
+        sites = frame.sites(words)
+        position = sites.index(span.start) + 1 if span.start in sites else 1
+        number = [str(position)] if position > 1 or (passes and len(sites) > 1) else []
+        return self.unique("_".join([*([frame.path] if frame.path else []), words, *number, *passes]))
+
     def error(self, code: str, message: str, span: Span, label: str = "", **more: Any) -> Broken:
         more["labels"] = (*more.get("labels", ()), *self.circumstances())
         self.problems.append(Diagnostic(code, message, span, label, **more))
@@ -142,9 +162,9 @@ class Elaborator:
         """The passes of loops and the uses of blocks that the file is read in."""
         uses = [Label(frame.use, "in this use") for frame in reversed(self.frames) if frame.use]
         passes = [
-            Label(name.span, f"`{name.id}` is {catalog.show(value.plain())} in this pass")
-            for name, _, value in self.frame.passes
-            if name and value
+            Label(each.name.span, f"`{each.name.id}` is {catalog.show(each.value.plain())} in this pass")
+            for each in self.frame.passes
+            if each.name and each.value
         ]
         return (*passes[-2:], *uses[:3])
 
@@ -206,6 +226,7 @@ class Elaborator:
             tuple(each for each in equations if each.weight.layer in kept),
             tuple(each for each in ties if each.weight.layer in kept),
             tuple(each for each in assertions if each),
+            self.is_nested,
             self.decided_by,
         )
 
@@ -387,6 +408,7 @@ class Elaborator:
 
     def loop(self, statement: nodes.For) -> None:
         """`for i in range(3) { … }`: the statements, once for each value."""
+        self.is_nested = True
         values = self.evaluate(statement.values)
         if not isinstance(values, Value) or not isinstance(values.value, (list, tuple, range)):
             if not isinstance(values, Broken):
@@ -404,15 +426,20 @@ class Elaborator:
             where = self.frame.declared.get(name.id)
             labels = (Label(where, "first here"),) if where else ()
             self.error("E0202", f"`{name.id}` is declared twice", name.span, "again here", labels=labels)
-        for number, value in enumerate(values.value):
-            self.count_one(statement.span)
-            self.names[name.id] = value if hidden is None else BROKEN
-            self.frame.passes.append((name, number, value))
-            self.carry_out(statement.body)
-            self.frame.passes.pop()
+        self.go_through(statement, values, hidden is None)
         self.names.pop(name.id, None)
         if hidden is not None:
             self.names[name.id] = hidden
+
+    def go_through(self, statement: nodes.For, values: Value, named: bool) -> None:
+        """Carry out the body of a loop for each value; without `named`, its variable's name was not to be had."""
+        distinct = are_indices(values.value)
+        for number, value in enumerate(values.value):
+            self.count_one(statement.span)
+            self.names[statement.name.id] = value if named else BROKEN
+            self.frame.passes.append(Pass(statement.name, value.value if distinct else number, value))
+            self.carry_out(statement.body)
+            self.frame.passes.pop()
 
     def decide(self, value: Value) -> None:
         """Remember what a value depends on that decides which statements are carried out, or how often."""
@@ -420,6 +447,7 @@ class Elaborator:
 
     def choose(self, statement: nodes.If) -> None:
         """`if … { } else if … { } else { }`: the statements of the first branch whose condition holds."""
+        self.is_nested = True
         for branch in statement.branches:
             test = self.evaluate(branch.test)
             if not isinstance(test, Value):
@@ -437,7 +465,7 @@ class Elaborator:
 
     def lose(self, statements: Sequence[nodes.Statement]) -> None:
         """Say nothing of what has to do with the names in statements that could not be carried out."""
-        for name in _names_in(statements):
+        for name in names_in(statements):
             self.names.setdefault(name.id, BROKEN)
 
     def declare(self, name: nodes.Name, what: str, again: bool = False) -> bool:
@@ -497,7 +525,7 @@ class Elaborator:
         spec = TensorSpec((None, *sizes), dtype)  # type: ignore[arg-type]
         self.names[name] = Tensor(spec, ex.Variable(name))
         self.inputs.add(name)
-        self.steps.append(graph.Input(name, spec, statement.doc, statement.span))
+        self.add(graph.Input(name, spec, statement.doc, statement.span))
 
     def size(self, node: nodes.Expression) -> int | Broken | None:
         if isinstance(node, nodes.Unknown):
@@ -514,8 +542,8 @@ class Elaborator:
             return self.error("E0304", f"a size is a whole number of at least 1, or `?`{shown}", node.span)
         return value.plain()  # type: ignore[no-any-return]
 
-    def size_object(self, size: int | None) -> Result:
-        """What a name for a size stands for in a block."""
+    def size_object(self, size: int | None, tensor: str, axis: int) -> Result:
+        """What a name for the size of an axis of an input stands for in a block."""
         return UnknownSize() if size is None else Value(size, expression_of(size))
 
     def layer(self, statement: nodes.Layer) -> None:
@@ -558,9 +586,9 @@ class Elaborator:
         path = "_".join([*([frame.path] if frame.path else []), name, *map(str, indices or ())]).replace("-", "minus_")
         value.name = self.unique(path) if frame.path or indices else name
         value.span = statement.span
+        self.add_made(value, statement)
         if isinstance(value, LayerObject):
             value.doc = statement.doc
-            self.steps.append(value)
             self.annotated.append((value, statement, frame.now(), self.circumstances()))
         elif statement.annotations or statement.weights:
             where = (*statement.annotations, *(each.annotations[0] for each in statement.weights if each.annotations))
@@ -636,7 +664,7 @@ class Elaborator:
         shape: tuple[int, ...] = tuple(sizes)  # type: ignore[arg-type]
         weight = catalog.Weight("", "", shape, True, "initializer", None, None)
         step = graph.FreeWeight(made.name, weight, arguments, given, statement.doc, statement.span)
-        self.steps.append(step)
+        self.add(step)
         self.annotated.append((step, statement, frame.now(), self.circumstances()))
 
     def initializer(self, node: nodes.Expression) -> ConstructedObject | Broken:
@@ -687,7 +715,7 @@ class Elaborator:
             variables.append(variable)
             self.names[name.id] = Tensor(specs[position], ex.Variable(variable)) if specs else BROKEN
         if specs and len(variables) == count:
-            self.steps.append(graph.Binding(tuple(variables), expression, specs, statement.span))
+            self.add(graph.Binding(tuple(variables), expression, specs, statement.span))
 
     def count(self, span: Span, wanted: int, got: int) -> None:
         tensors = "one tensor" if got == 1 else f"{got} tensors"
@@ -720,13 +748,13 @@ class Elaborator:
             self.taken.add(variable)
         return variable
 
-    def written(self, tensor: Tensor, name: str, span: Span) -> Tensor:
-        """The tensor under a name of its own, so that what computes it is there once however often it is used."""
+    def written(self, tensor: Tensor, variable: Callable[[], str], span: Span) -> Tensor:
+        """The tensor in a variable of its own, so that what computes it is there once however often it is used."""
         if isinstance(tensor.expression, ex.Variable):
             return tensor
-        variable = self.unique(name)
-        self.steps.append(graph.Binding((variable,), tensor.expression, (tensor.spec,), span))
-        return Tensor(tensor.spec, ex.Variable(variable))
+        name = variable()
+        self.add(graph.Binding((name,), tensor.expression, (tensor.spec,), span))
+        return Tensor(tensor.spec, ex.Variable(name))
 
     def output(self, statement: nodes.Output) -> None:
         value = self.evaluate(statement.value)
@@ -752,7 +780,7 @@ class Elaborator:
             if any(each == name.id for each, _ in self.frame.outputs):
                 self.error("E0202", f"there are two outputs `{name.id}`", statement.span)
                 return
-            value = self.written(value, f"{self.frame.path}_{name.id}", statement.span)
+            value = self.written(value, lambda: self.variable_for(name.id), statement.span)
             if statement.name and self.declare(statement.name, "an output", again=True):
                 self.names[name.id] = value
             self.frame.outputs.append((name.id, value))
@@ -770,7 +798,7 @@ class Elaborator:
             taken = name.id in self.names and not isinstance(self.names[name.id], Tensor)
             layers_own = taken and not statement.name
             variable = self.unique(f"{name.id}_output") if layers_own else self.variable_for(name.id)
-            self.steps.append(graph.Binding((variable,), value.expression, (value.spec,), statement.span))
+            self.add(graph.Binding((variable,), value.expression, (value.spec,), statement.span))
             if not taken:
                 self.names[name.id] = Tensor(value.spec, ex.Variable(variable))
         self.outputs.append(graph.Output(name.id, variable, value.spec, statement.doc, statement.span))
@@ -837,13 +865,13 @@ class Elaborator:
             complete = not own and not any(argument.required for argument in catalog.LAYERS[node.id].arguments)
             fix = Fix(node.span, f"{node.id}()", safe=complete)
             return self.error("E0205", f"`{node.id}` is a kind of layer, not a layer", node.span, fix=fix)
-        later = next((each for each in _names_in(self.frame.body) if each.id == node.id), None)
+        later = next((each for each in names_in(self.frame.body) if each.id == node.id), None)
         if later and later.span.start > node.span.start:
             where = (Label(later.span, "it is declared here, further down"),)
             return self.error("E0204", f"`{node.id}` is used before it is declared", node.span, labels=where)
         if node.id in catalog.FUNCTIONS or node.id in constants.FUNCTIONS:
             return self.error("E0205", f"`{node.id}` is a function: call it, or send a tensor to it", node.span)
-        candidates = {*self.names, *scope.constants, *(each.id for each in _names_in(self.frame.body))}
+        candidates = {*self.names, *scope.constants, *(each.id for each in names_in(self.frame.body))}
         near = nearest(node.id, candidates - {node.id})
         return self.error(
             "E0201",
@@ -917,6 +945,7 @@ class Elaborator:
             return self.error("E0205", "`if` decides when compiling: its condition is a constant", node.test.span)
         chosen = self.evaluate(node.then if test.value else node.otherwise)
         if not isinstance(chosen, Value):
+            self.is_nested = True
             self.decide(test)
             return chosen  # a layer or a tensor: what is not chosen is not constructed
         other = self.evaluate(node.otherwise if test.value else node.then)
@@ -987,23 +1016,31 @@ class Elaborator:
 
     def stack(self, value: Result, node: nodes.Binary, before: nodes.Expression) -> Result:
         """`value -> node.left * n`: one after the other; each is new if it is constructed here."""
+        self.is_nested = True
         count = self.evaluate(node.right)
         if isinstance(count, Broken):
             return count
         if not isinstance(count, Value) or not is_whole(count.value) or count.value < 0:
             return self.error("E0205", "a stack has a whole number of layers", node.right.span, kind_of(count))
         self.decide(count)
+        return self.go_up(value, node, before, count)
+
+    def go_up(self, value: Result, node: nodes.Binary, before: nodes.Expression, count: Value) -> Result:
+        """Send a value through each layer of a stack."""
         for number in range(count.value):
             self.count_one(node.span)
-            self.frame.passes.append((None, number, None))
+            self.frame.passes.append(Pass(None, number, None))
             value = self.stage(value, node.left, before)
             self.frame.passes.pop()
             if isinstance(value, Broken):
                 break
             if isinstance(value, Tensor) and self.carried_out - self.written_down >= MAX_STACKED:
-                value = self.written(value, f"{self.frame.path}_stack" if self.frame.path else "stack", node.span)
+                value = self.written(value, self.stack_variable, node.span)
                 self.written_down = self.carried_out
         return value
+
+    def stack_variable(self) -> str:
+        return self.unique(f"{self.frame.path}_stack" if self.frame.path else "stack")
 
     def callee(self, node: nodes.Expression) -> LayerObject | BlockObject | None:
         """The layer that a call or an arrow leads to; None, after a report, if it is none."""
@@ -1011,7 +1048,7 @@ class Elaborator:
             isinstance(node, nodes.Name)
             and not self.knows(node.id)
             and node.id[0].islower()
-            and not any(each.id == node.id for each in _names_in(self.frame.body))
+            and not any(each.id == node.id for each in names_in(self.frame.body))
         ):
             near = nearest(node.id, [*catalog.FUNCTIONS, *self.names])
             self.error(
@@ -1176,11 +1213,10 @@ class Elaborator:
         except CatalogError as error:
             return self.refused(error, bound, layer.name or layer.row.name, node.span, layer)
         has_weights = bool(inferred.weights) or isinstance(layer.row, Extern)  # of which nothing is known
-        if layer.name is None and self.frame.block is not None and has_weights:
+        if layer.name is None and self.frame.is_shared and has_weights:
             # The block may be applied again, and must then find the layer.
-            words = keras_name(layer.row.name)
-            layer.name = self.unique(f"{self.frame.path}_{words}")
-            self.steps.append(layer)
+            layer.name = self.name_of(layer.row.name, layer.span)
+            self.add_made(layer, None)
         shapes = shapes_of(bound.values.values()), shapes_of([inferred.output])
         if layer.first_use is None:
             layer.first_use = (node.span, inferred.weights, *shapes)
@@ -1196,11 +1232,27 @@ class Elaborator:
                 f"on {shapes[0]}",
                 labels=(Label(layer.first_use[0], f"it is {by(before.shape)} since this, on {layer.first_use[2]}"),),
             )
-        function = ex.Variable(layer.name) if layer.name else layer.expression
-        expression = ex.Call(function, bound.positional, bound.keywords)
+        expression = ex.Call(self.applied(layer), bound.positional, bound.keywords)
         if isinstance(inferred.output, TensorSpec):
             return Tensor(inferred.output, expression)
         return Tensors(inferred.output, expression)
+
+    def applied(self, layer: LayerObject) -> ex.Expression:
+        """What is called to apply a layer."""
+        return ex.Variable(layer.name) if layer.name else layer.expression
+
+    def apply_body(
+        self, block: BlockObject, inputs: Sequence[nodes.Input], given: Sequence[tuple[Tensor, Span]], node: nodes.Node
+    ) -> Result:
+        """Carry out the statements of a block on tensors, and give what comes out."""
+        self.is_nested = True
+        frame = frame_of(self, block, node)
+        for statement, (tensor, place) in zip(inputs, given, strict=True):
+            # Under a name of its own, so that what computes it is there once however often the block uses it.
+            name = f"{frame.path}_{statement.name.id}"
+            given_ = self.written(tensor, lambda name=name: self.unique(name), node.span)  # type: ignore[misc]
+            frame.given[statement.name.id] = (given_, place)
+        return come_out(self, block, frame, node)
 
     def refused(
         self, error: CatalogError, bound: Bound, name: str, span: Span, layer: LayerObject | None = None
@@ -1321,20 +1373,20 @@ def _class(constructed: ex.Expression) -> str:
 
 
 def _declared_names(network: nodes.Network) -> Iterable[nodes.Name]:
-    return _names_in(network.body)
+    return names_in(network.body)
 
 
-def _names_in(statements: Iterable[nodes.Statement]) -> Iterable[nodes.Name]:
+def names_in(statements: Iterable[nodes.Statement]) -> Iterable[nodes.Name]:
     for statement in statements:
         match statement:
             case nodes.Binding(names):
                 yield from names
             case nodes.For(_, _, body):
-                yield from _names_in(body)
+                yield from names_in(body)
             case nodes.If(branches, otherwise):
                 for branch in branches:
-                    yield from _names_in(branch.body)
-                yield from _names_in(otherwise or ())
+                    yield from names_in(branch.body)
+                yield from names_in(otherwise or ())
             case nodes.Assert() | nodes.Output(None):
                 pass
             case _ if statement.name is not None:

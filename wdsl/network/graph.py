@@ -274,6 +274,8 @@ class Network(Record):
     equations: tuple[Equation, ...]
     ties: tuple[Tie, ...]
     assertions: tuple[Assertion, ...]
+    is_nested: bool
+    """Whether it has blocks, loops or conditions."""
     decided_by: frozenset[str]
     """The parameters by which loops and conditions were decided: for other values it is another network."""
 

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 from wdsl import catalog
 from wdsl import expressions as ex
 from wdsl.catalog import Constructed, TensorSpec, show_shape
+from wdsl.catalog.argument_types import is_whole
+from wdsl.catalog.names import keras_name
 from wdsl.network import constants
 from wdsl.network.constants import Value
 from wdsl.network.modules import Scope, Written
@@ -65,6 +67,7 @@ class LayerObject:
         self.name: str | None = None
         self.doc = ""
         self.first_use: tuple[Span, tuple[catalog.Weight, ...], str, str] | None = None
+        self.variable: ex.Expression | None = None
 
 
 class FreeWeightObject(Record):
@@ -78,25 +81,47 @@ class BlockObject:
 
     `name` is what the names of the layers in it begin with, known once it was applied. `made` are the layers and blocks
     constructed in it, by the place and the passes of loops that construct them: applied again, it has the same ones.
-    `names` are what its names stand for after its last application.
+    `names` are what its names stand for after its last application. `given` are the parameters that its construction
+    gives a value, and whether by name.
     """
 
-    def __init__(self, written: Written, values: Mapping[str, Value], span: Span) -> None:
+    def __init__(self, written: Written, values: Mapping[str, Value], given: Mapping[str, bool], span: Span) -> None:
         self.written = written
         self.values = values
+        self.given = given
         self.span = span
         self.name: str | None = None
         self.made: dict[Hashable, LayerObject | BlockObject] = {}
         self.declared: dict[Hashable, Result] = {}
         self.names: Mapping[str, Result] = {}
+        self.variable: ex.Expression | None = None
+
+
+class Pass(Record):
+    """A pass of a loop, with the loop's variable and its value, or of a stack, which has none.
+
+    `index` is what the names of what is made in it end in.
+    """
+
+    name: nodes.Name | None
+    index: int
+    value: Value | None
+    counter: ex.Expression | None = None
+    """What gives the index where the loop is written as one."""
+
+
+def are_indices(values: Sequence[Value]) -> bool:
+    """Whether a loop's values tell its passes apart in names: whole numbers, none below 0 and none twice."""
+    numbers = [each.value for each in values]
+    return all(is_whole(each) and each >= 0 for each in numbers) and len(set(numbers)) == len(numbers)
 
 
 class Frame:
     """The names in one body: that of the network, or that of a block while it is applied.
 
     `scope` has what stands beside it in its file. `path` is what the names of the layers in it begin with. `passes` are
-    the loops that are being gone through. Of a block, `use` is where it is applied, `given` holds the tensors for its
-    inputs with their places, and `outputs` what has come out so far.
+    the loops that are being gone through. Of a block, `use` is where it is applied, `is_shared` whether it may be
+    applied again, `given` holds the tensors for its inputs with their places, and `outputs` what has come out so far.
     """
 
     def __init__(
@@ -107,6 +132,7 @@ class Frame:
         path: str = "",
         block: BlockObject | None = None,
         use: Span | None = None,
+        is_shared: bool = False,
     ) -> None:
         self.scope = scope
         self.body = body
@@ -114,19 +140,21 @@ class Frame:
         self.path = path
         self.block = block
         self.use = use
+        self.is_shared = is_shared
         self.declared: dict[str, Span] = {}
-        self.passes: list[tuple[nodes.Name | None, int, Value | None]] = []
+        self.passes: list[Pass] = []
         self.given: dict[str, tuple[Tensor, Span]] = {}
         self.outputs: list[tuple[str, Tensor]] = []
         self.is_broken = False
+        self._sites: dict[str, list[int]] | None = None
 
     def key(self, span: Span) -> Hashable:
         """A place in the body, in the pass of each loop that it is carried out in."""
-        return (span.source.name, span.start, *(number for _, number, _ in self.passes))
+        return (span.source.name, span.start, *(each.index for each in self.passes))
 
     def now(self) -> Callable[[], Frame]:
         """What gives the frame as annotations here see it in the end: all names, and loops in the pass of now."""
-        values: dict[str, Result] = {name.id: value for name, _, value in self.passes if name and value}
+        values: dict[str, Result] = {each.name.id: each.value for each in self.passes if each.name and each.value}
 
         def later() -> Frame:
             # Not a copy: there may be thousands of layers, and thousands of names for each to see.
@@ -134,6 +162,17 @@ class Frame:
             return Frame(self.scope, self.body, names, self.path, self.block, self.use)
 
         return later
+
+    def sites(self, words: str) -> Sequence[int]:
+        """Where the body constructs something of a kind, in Keras's words for it, as what stands in the wiring."""
+        if self._sites is None:
+            self._sites = {}
+            for each in nodes.wiring(self.body):
+                if isinstance(each, nodes.Call) and isinstance(each.function, nodes.Name | nodes.Attribute):
+                    function = each.function
+                    kind = function.id if isinstance(function, nodes.Name) else function.name.id
+                    self._sites.setdefault(keras_name(kind), []).append(each.span.start)
+        return self._sites.get(words, ())
 
     def owners(self) -> list[str]:
         """The names that lead to weights."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from wdsl.record import Record, field
@@ -222,6 +222,22 @@ class Assert(Node):
 
 
 Statement: TypeAlias = Input | Layer | Weight | Binding | Output | For | If | Assert
+
+
+def wiring(statements: Iterable[Statement]) -> Iterator[Node]:
+    """What stands in statements, but not the value that a `layer` gives its name to."""
+    for statement in statements:
+        match statement:
+            case For(_, values, body):
+                yield from walk(values)
+                yield from wiring(body)
+            case If(branches, otherwise):
+                for branch in branches:
+                    yield from walk(branch.test)
+                    yield from wiring(branch.body)
+                yield from wiring(otherwise or ())
+            case Binding(_, value) | Output(_, value):
+                yield from walk(value)
 
 
 # Files

@@ -238,11 +238,11 @@ def _solve(
     annotated: dict[WeightName, list[Equation | Tie]] = {name: [*equations] for name, equations in own.items()}
     for tie in component.ties:
         annotated[tie.weight].append(tie)
-    about_owner = tuple(dict.fromkeys(_for_runtime(each) for each, _ in stated))
+    about_owner = tuple(dict.fromkeys(for_runtime(each) for each, _ in stated))
     structures = []
     for name in component.members:
         in_order_of_file = sorted(annotated[name], key=lambda each: each.span.start)
-        equations = about_owner if views else tuple(dict.fromkeys(map(_for_runtime, in_order_of_file)))
+        equations = about_owner if views else tuple(dict.fromkeys(map(for_runtime, in_order_of_file)))
         if views is None and not weights[name][0].trainable:
             equations = (*equations, ex.Call(ex.Symbol("Frozen")))
         structures.append(
@@ -279,7 +279,7 @@ def _closed_form(stated: Stated, shape: tuple[int, ...], members: int, parameter
     return None
 
 
-def _for_runtime(each: Equation | Tie) -> ex.Expression:
+def for_runtime(each: Equation | Tie) -> ex.Expression:
     """The equation for the runtime, with its mechanism if it has one of its own."""
     if isinstance(each, Tie):
         return each.equation
@@ -309,7 +309,7 @@ def _said_twice(component: _Component, own: Mapping[WeightName, list[Equation]])
     for name in component.members:
         said: list[Equation | Tie] = [*own[name], *(tie for tie in component.ties if tie.weight == name)]
         for each in sorted(said, key=lambda each: each.span.start):
-            first = seen.setdefault((name, _for_runtime(each)), each.span)
+            first = seen.setdefault((name, for_runtime(each)), each.span)
             if first != each.span:
                 labels = (Label(first, "it stands here already"),)
                 found.append(Diagnostic("W0505", f"`{each.text}` adds nothing", each.span, labels=labels))

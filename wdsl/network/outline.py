@@ -1,0 +1,543 @@
+"""The statements of a network as the file has them: its blocks, loops and conditions kept, its names those of the file.
+
+`elaborate` carries a network out: what it gives has a layer for each pass of each loop, and each use of each block. The
+same is done here once more for a network that is in order, with one difference. What depends on the parameter of a
+block, or on the variable of a loop, is written in terms of these, so that the passes of a loop come out alike. The plan
+finds out whether they do, and makes loops and functions of them.
+
+Not everything can be written in such a way; the plan then is the network as it was carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias, TypeVar
+
+from wdsl import expressions as ex
+from wdsl.catalog.names import keras_name
+from wdsl.diagnostics import has_errors
+from wdsl.network import constants, graph
+from wdsl.network.annotations import read_annotations
+from wdsl.network.blocks import come_out, default_of, frame_of
+from wdsl.network.constants import Value
+from wdsl.network.elaborate import Elaborator, names_in
+from wdsl.network.modules import Scope
+from wdsl.network.objects import (
+    BlockObject,
+    Broken,
+    FamilyObject,
+    Group,
+    LayerObject,
+    Pass,
+    Result,
+    Tensor,
+    UnknownSize,
+    are_indices,
+)
+from wdsl.record import Record
+from wdsl.source import Span
+from wdsl.syntax import nodes
+
+T = TypeVar("T")
+
+
+class Applied(Record):
+    """A layer where it is called: its name in the whole network, and what holds it in the function."""
+
+    layer: str
+    variable: ex.Expression
+
+
+class Make(Record):
+    """A layer or block that gets a variable. The network calls it `name`, and that is what `label` gives here."""
+
+    variable: ex.Expression
+    name: str
+    label: ex.Expression
+    construct: ex.Expression
+    span: Span
+    doc: str = ""
+
+
+class Assign(Record):
+    names: tuple[str, ...]
+    value: ex.Expression
+    span: Span
+
+
+class Loop(Record):
+    """`for variable in values`, with what each pass is carried out to. `counter` is the number of a pass, if needed."""
+
+    variable: str
+    counter: str | None
+    values: ex.Expression
+    found: tuple[Any, ...]
+    passes: tuple[tuple[Statement, ...], ...]
+    text: str
+    span: Span
+
+
+class Choice(Record):
+    """`if … else if … else`. A branch that was not taken and could not be tried is None. The last has no condition."""
+
+    tests: tuple[ex.Expression, ...]
+    branches: tuple[tuple[Statement, ...] | None, ...]
+    taken: int
+    text: str
+    span: Span
+
+
+class Guard(Record):
+    """What follows is so only if the expression has the value."""
+
+    expression: ex.Expression
+    value: Any
+    text: str
+    span: Span
+
+
+Statement: TypeAlias = graph.Input | Make | Assign | Loop | Choice | Guard
+
+
+class Instance(Record):
+    """One construction of a block, as a function: `made` when it is constructed, `body` when it is applied.
+
+    `made` is None for one that is applied once, where it is constructed.
+    """
+
+    key: str
+    node: nodes.Block | nodes.Network
+    inputs: tuple[str, ...]
+    parameters: tuple[graph.Parameter, ...]
+    made: tuple[Statement, ...] | None
+    body: tuple[Statement, ...]
+    results: tuple[ex.Expression, ...]
+
+
+class Outline(Record):
+    """The statements of a network, and the blocks that they construct, those that others construct first.
+
+    `equations` and `ties` are those of the network, in terms of the parameters of the block that a weight is in.
+    """
+
+    body: tuple[Statement, ...]
+    instances: tuple[Instance, ...]
+    equations: tuple[graph.Equation, ...]
+    ties: tuple[graph.Tie, ...]
+
+
+class _NotWritable(Exception):
+    """There is no way here to write a network down as functions and loops."""
+
+
+def make_outline(network: nodes.Network, given: Mapping[str, Any], scope: Scope) -> Outline | None:
+    """The outline of a network that `elaborate` found to be in order, or None if it has none."""
+    writer = _Writer(network, scope)
+    try:
+        found = writer.outline(given)
+    except _NotWritable:
+        return None
+    return None if has_errors(writer.problems) else found
+
+
+class _Writer(Elaborator):
+    def __init__(self, network: nodes.Network, scope: Scope) -> None:
+        super().__init__(network, scope)
+        self.body: list[Statement] = []
+        # What the block that is being carried out constructs when it is itself constructed, if it may be applied again.
+        self.made: list[Statement] | None = None
+        self.instances: list[Instance] = []
+        self.keys: dict[BlockObject, str] = {}
+        self.instance_of: dict[BlockObject, Instance] = {}
+        # For the name of each layer and block in the network, what gives it in the function that constructs it.
+        self.labels: dict[str, ex.Expression] = {}
+        # The variable that a statement will assign to, if a loop may use it on the way there.
+        self.target: str | None = None
+        self.stages: Sequence[nodes.Expression] = ()
+
+    def outline(self, given: Mapping[str, Any]) -> Outline:
+        self.parameters(given)
+        self.carry_out(self.network.body)
+        annotated = [self.annotated_layer(*each) for each in self.annotated]
+        equations, ties = read_annotations(annotated, self.problems)
+        return Outline(tuple(self.body), tuple(self.instances), tuple(equations), tuple(ties))
+
+    # Names
+
+    def name_of(self, kind: str, span: Span) -> str:
+        name = super().name_of(kind, span)
+        frame, words = self.frame, keras_name(kind)
+        sites = frame.sites(words)
+        position = sites.index(span.start) + 1 if span.start in sites else 1
+        number = [str(position)] if position > 1 or (frame.passes and len(sites) > 1) else []
+        self.label(name, [words, *number, *(each.counter for each in frame.passes if each.counter)])
+        return name
+
+    def label(self, name: str, parts: Sequence[str | ex.Expression]) -> None:
+        """Remember what gives the name of something in the function that constructs it."""
+        joined: list[str | ex.Expression] = [ex.NAME, "_"] if self.frame.path else []
+        for number, part in enumerate(parts):
+            joined += ["_", part] if number else [part]
+        values = {each.name.id: each.index for each in self.frame.passes if each.name}
+        values |= {each.counter.name: each.index for each in self.frame.passes if isinstance(each.counter, ex.Variable)}
+        expression = ex.joined(joined)
+        if ex.evaluate(expression, {ex.NAME.name: self.frame.path, **values}, str) != name:
+            raise _NotWritable  # another thing has this name
+        self.labels[name] = expression
+
+    def variable_for(self, name: str) -> str:
+        frame = self.frame
+        if not frame.path:
+            return super().variable_for(name)
+        held = {variable for _, tensor in frame.outputs for variable in ex.variables(tensor.expression)}
+        return self.local(name, lambda candidate: candidate in held)
+
+    def local(self, name: str, is_taken: Callable[[str], bool]) -> str:
+        variable, number = name, 2
+        while is_taken(variable) or (variable != name and variable in self.words()):
+            variable, number = f"{name}_{number}", number + 1
+        return variable
+
+    def words(self) -> set[str]:
+        """The names that this body has, and may get."""
+        declared = {each.id for each in names_in(self.frame.body)}
+        loops = {each.name.id for each in self.frame.passes if each.name}
+        return {*self.frame.names, *declared, *loops, *self.frame.given}
+
+    def size_object(self, size: int | None, tensor: str, axis: int) -> Result:
+        if size is None:
+            return UnknownSize()
+        return Value(size, ex.Subscript(ex.Attribute(ex.Variable(tensor), "shape"), ex.Constant(axis)))
+
+    # What is made
+
+    def add(self, step: graph.Input | graph.FreeWeight | graph.Binding) -> None:
+        match step:
+            case graph.Input():
+                self.body.append(step)
+            case graph.Binding(names, expression) if expression != ex.Variable(names[0]):
+                self.body.append(Assign(names, expression, step.span))
+            case graph.FreeWeight() if self.frame.block is not None:
+                raise _NotWritable  # it is shared by layers of this use of the block alone
+
+    def add_made(self, made: LayerObject | BlockObject, statement: nodes.Layer | None) -> None:
+        assert made.name is not None
+        variable: ex.Expression
+        if statement is None:
+            name = self.local(self.words_of(made), self.words().__contains__)
+            self.frame.names[name] = made
+            variable = ex.Variable(name)
+        else:
+            name, indices = statement.name.id, [self.evaluate(each) for each in statement.indices]
+            values = [each for each in indices if isinstance(each, Value)]
+            self.label(made.name, [name, *(each.expression for each in values)])
+            variable = ex.Variable(name)
+            if values:
+                variable = ex.Subscript(variable, _index([each.expression for each in values]))
+        made.variable = variable
+        if isinstance(made, BlockObject):
+            construct: ex.Expression = self.construction(made)
+        else:
+            construct = made.expression
+        body = self.body
+        if self.frame.is_shared:
+            if self.frame.passes or self.made is None:
+                raise _NotWritable
+            body = self.made
+        doc = statement.doc if statement else ""
+        body.append(Make(variable, made.name, self.labels[made.name], construct, made.span, doc))
+
+    def words_of(self, made: LayerObject | BlockObject) -> str:
+        return keras_name(made.row.name if isinstance(made, LayerObject) else made.written.node.name.id)
+
+    def applied(self, layer: LayerObject) -> ex.Expression:
+        if layer.name is None:
+            return layer.expression
+        assert layer.variable is not None
+        return Applied(layer.name, layer.variable)  # type: ignore[return-value]
+
+    # Blocks
+
+    def construction(self, block: BlockObject) -> ex.Call:
+        """`Residual(64, stride=2)`, for the function that the block will be."""
+        self.keys[block] = f"{block.written.node.name.id} {len(self.keys) + 1}"
+        positional: list[ex.Expression] = []
+        keywords: list[tuple[str, ex.Expression]] = []
+        by_name = False
+        for name, default in [(each.name, each.default) for each in self.parameters_of(block)]:
+            by_name = by_name or (default is None and bool(keywords))
+            if name not in block.given and default is not None:
+                by_name = True
+            elif by_name or name not in block.given or block.given[name]:
+                by_name = True
+                keywords.append((name, block.values[name].expression))
+            else:
+                positional.append(block.values[name].expression)
+        if block.name:
+            keywords.append((ex.NAME.name, self.labels[block.name]))
+        return ex.Call(ex.Local(self.keys[block]), tuple(positional), tuple(keywords))
+
+    def parameters_of(self, block: BlockObject) -> list[graph.Parameter]:
+        """A block's parameters with their types, and those defaults that are the same in each use."""
+        found: list[graph.Parameter] = []
+        names = {each.name.id for each in block.written.node.parameters}
+        for each in block.written.node.parameters:
+            default = None
+            if each.default is not None and not any(
+                isinstance(part, nodes.Name) and part.id in names for part in nodes.walk(each.default)
+            ):
+                value = default_of(self, block.written, {}, each.default)
+                default = constants.written(value.value) if isinstance(value, Value) else None
+            type_ = each.type.id if each.type else None
+            found.append(graph.Parameter(each.name.id, type_, default, None, each.doc, each.span))
+        return found
+
+    def apply_body(
+        self, block: BlockObject, inputs: Sequence[nodes.Input], given: Sequence[tuple[Tensor, Span]], node: nodes.Node
+    ) -> Result:
+        was_named = block.name is not None
+        frame = frame_of(self, block, node)
+        if not was_named and frame.is_shared:
+            self.add_made(block, None)
+        for name, value in block.values.items():
+            frame.names[name] = Value(value.value, ex.Variable(name))
+        for statement, (tensor, place) in zip(inputs, given, strict=True):
+            name = statement.name.id
+            frame.given[name] = (Tensor(tensor.spec, ex.Variable(name)), place)
+        call = None if frame.is_shared else self.construction(block)
+        outside, target, stages = self.made, self.target, self.stages
+        self.made, self.target, self.stages = [] if frame.is_shared else None, None, ()
+        with self.recording() as body:
+            result = come_out(self, block, frame, node)
+        made, self.made, self.target, self.stages = self.made, outside, target, stages
+        if isinstance(result, Broken):
+            return result
+        results = tuple(tensor.expression for _, tensor in frame.outputs)
+        before = self.instance_of.get(block)
+        instance = Instance(
+            self.keys[block],
+            block.written.node,
+            tuple(each.name.id for each in inputs),
+            tuple(self.parameters_of(block)),
+            # Applied again, it finds what it has made.
+            None if made is None else before.made if before else tuple(made),
+            tuple(body),
+            results,
+        )
+        if before is None:
+            self.instance_of[block] = instance
+            self.instances.append(instance)
+        elif before != instance:
+            raise _NotWritable
+        arguments = tuple(tensor.expression for tensor, _ in given)
+        if call is None:
+            assert block.variable is not None
+            call = ex.Call(block.variable, arguments)
+        else:
+            call = call.replace(arguments=(*arguments, *call.arguments))
+        specs = tuple(tensor.spec for _, tensor in frame.outputs)
+        if len(specs) == 1:
+            return Tensor(specs[0], call)
+        # The tensors need names, which those of a statement may stand in for.
+        variables: list[str] = []
+        for name, _ in frame.outputs:
+            variable = self.local(name, {*self.words(), *variables}.__contains__)
+            variables.append(variable)
+            self.frame.names[variable] = Tensor(specs[0], ex.Variable(variable))
+        self.body.append(Assign(tuple(variables), call, node.span))
+        return Group(tuple(Tensor(spec, ex.Variable(each)) for spec, each in zip(specs, variables, strict=True)))
+
+    # Loops and conditions
+
+    @contextmanager
+    def recording(self) -> Iterator[list[Statement]]:
+        """Statements, apart from those before."""
+        before, self.body = self.body, []
+        try:
+            yield self.body
+        finally:
+            self.body = before
+
+    def settle(self, statements: Sequence[nodes.Statement]) -> None:
+        """Let tensors stand in the variables that statements will assign to, so that each pass finds them there."""
+        for name in names_in(statements):
+            tensor = self.frame.names.get(name.id)
+            if isinstance(tensor, Tensor):
+                variable = self.variable_for(name.id)
+                if tensor.expression != ex.Variable(variable):
+                    self.body.append(Assign((variable,), tensor.expression, name.span))
+                    self.frame.names[name.id] = Tensor(tensor.spec, ex.Variable(variable))
+
+    def counter(self) -> str:
+        """A variable for the number of a pass."""
+        taken = self.words() | {
+            each.counter.name for each in self.frame.passes if isinstance(each.counter, ex.Variable)
+        }
+        for name in ("i", "j", "k", "number"):
+            if name not in taken:
+                return name
+        return self.local("number", taken.__contains__)
+
+    def go_through(self, statement: nodes.For, values: Value, named: bool) -> None:
+        if self.frame.is_shared and any(isinstance(each, nodes.Layer) for each in nodes.walk(statement)):
+            raise _NotWritable
+        self.settle(statement.body)
+        name = statement.name.id
+        distinct = are_indices(values.value)
+        counter = name if distinct else self.counter()
+        passes = []
+        for number, value in enumerate(values.value):
+            here = Value(value.value, ex.Variable(name))
+            index = value.value if distinct else number
+            self.frame.names[name] = here
+            self.frame.passes.append(Pass(statement.name, index, here, ex.Variable(counter)))
+            with self.recording() as body:
+                self.carry_out(statement.body)
+            self.frame.passes.pop()
+            passes.append(tuple(body))
+        found = tuple(value.plain() for value in values.value)
+        text, span = statement.values.span.text, statement.span
+        self.body.append(Loop(name, None if distinct else counter, values.expression, found, tuple(passes), text, span))
+
+    def go_up(self, value: Result, node: nodes.Binary, before: nodes.Expression, count: Value) -> Result:
+        if isinstance(count.expression, ex.Constant) and count.value < 2:
+            return super().go_up(value, node, before, count)
+        if self.frame.is_shared and any(
+            isinstance(each, nodes.Call) and isinstance(each.function, nodes.Name) and each.function.id[0].isupper()
+            for each in nodes.walk(node.left)
+        ):
+            raise _NotWritable
+        if not isinstance(value, Tensor):
+            raise _NotWritable
+        variable = self.target if self.target and node in self.stages else self.local("x", self.words().__contains__)
+        self.body.append(Assign((variable,), value.expression, node.span))
+        name = self.counter()
+        passes = []
+        spec = value.spec
+        for number in range(count.value):
+            self.frame.passes.append(Pass(None, number, None, ex.Variable(name)))
+            with self.recording() as body:
+                result = self.stage(Tensor(spec, ex.Variable(variable)), node.left, before)
+                if not isinstance(result, Tensor):
+                    raise _NotWritable
+                body.append(Assign((variable,), result.expression, node.span))
+            self.frame.passes.pop()
+            passes.append(tuple(body))
+            spec = result.spec
+        values = ex.Call(ex.Symbol("range"), (count.expression,))
+        self.body.append(
+            Loop(name, None, values, tuple(range(count.value)), tuple(passes), node.right.span.text, node.span)
+        )
+        return Tensor(spec, ex.Variable(variable))
+
+    def binding(self, statement: nodes.Binding) -> None:
+        self.aim(statement.names[0] if len(statement.names) == 1 else None, statement.value)
+        super().binding(statement)
+        self.target = None
+
+    def output(self, statement: nodes.Output) -> None:
+        self.aim(statement.name, statement.value)
+        super().output(statement)
+        self.target = None
+
+    def aim(self, name: nodes.Name | None, value: nodes.Expression) -> None:
+        """Let the stacks of a chain use the variable that it will end in, if no other part of the chain means it."""
+        self.target, self.stages = None, ()
+        if name is not None and isinstance(value, nodes.Chain):
+            stages = value.stages[1:]
+            mentioned = {part.id for each in stages for part in nodes.walk(each) if isinstance(part, nodes.Name)}
+            if name.id not in mentioned:
+                self.target, self.stages = self.variable_for(name.id), stages
+
+    def choose(self, statement: nodes.If) -> None:
+        tests: list[Value] = []
+        taken = len(statement.branches)
+        for number, branch in enumerate(statement.branches):
+            test = self.evaluate(branch.test)
+            assert isinstance(test, Value)
+            tests.append(test)
+            if test.value and taken == len(statement.branches):
+                taken = number
+        bodies = [*(branch.body for branch in statement.branches), statement.otherwise or ()]
+        if not any(ex.variables(test.expression) for test in tests):
+            self.carry_out(bodies[taken])
+            return
+        if self.frame.is_shared and any(isinstance(each, nodes.Layer) for each in nodes.walk(statement)):
+            raise _NotWritable
+        self.settle([each for body in bodies for each in body])
+        branches: list[tuple[Statement, ...] | None] = []
+        for number, body in enumerate(bodies):
+            if number != taken:
+                branches.append(self.tried(lambda body=body: self.recorded(body)))  # type: ignore[misc]
+            else:
+                branches.append(None)
+        branches[taken] = self.recorded(bodies[taken])
+        text = statement.branches[0].test.span.text
+        self.body.append(Choice(tuple(test.expression for test in tests), tuple(branches), taken, text, statement.span))
+
+    def recorded(self, statements: Sequence[nodes.Statement]) -> tuple[Statement, ...]:
+        with self.recording() as body:
+            self.carry_out(statements)
+        return tuple(body)
+
+    def conditional(self, node: nodes.Conditional) -> Result:
+        test = self.evaluate(node.test)
+        assert isinstance(test, Value)
+        with self.recording() as own:
+            chosen = self.evaluate(node.then if test.value else node.otherwise)
+        if isinstance(chosen, Value):
+            return super().conditional(node)
+        self.body += own
+        if not ex.variables(test.expression):
+            return chosen
+        if self.frame.is_shared:
+            raise _NotWritable
+        if not isinstance(chosen, Tensor) or own:
+            self.body.append(Guard(test.expression, bool(test.value), node.test.span.text, node.span))
+            return chosen
+
+        def other() -> Tensor | None:
+            with self.recording() as needed:
+                value = self.evaluate(node.otherwise if test.value else node.then)
+            return value if isinstance(value, Tensor) and not needed else None
+
+        tried = self.tried(other)
+        expressions = chosen.expression, tried.expression if tried else ex.HOLE
+        then, otherwise = expressions if test.value else expressions[::-1]
+        return Tensor(chosen.spec, ex.Operation("if", (then, test.expression, otherwise)))
+
+    def tried(self, work: Callable[[], T]) -> T | None:
+        """What comes of something that the network does not do, or None if it cannot; all is left as it was."""
+        frame = self.frame
+        mappings: list[Any] = [frame.names, frame.declared, self.renamed, self.numbers, self.operations]
+        lists: list[Any] = [frame.outputs, frame.passes, self.outputs, self.annotated, self.asserted, self.problems]
+        sets: list[Any] = [self.inputs, self.taken]
+        saved = [each.copy() for each in (*mappings, *lists, *sets)]
+        carried_out, is_broken, instances = self.carried_out, frame.is_broken, len(self.instances)
+        families = [(each, dict(each.members)) for each in frame.names.values() if isinstance(each, FamilyObject)]
+        found: T | None
+        try:
+            found = work()
+        except _NotWritable:
+            found = None
+        new = self.annotated[len(saved[len(mappings) + 3]) :]
+        if len(self.problems) > len(saved[len(mappings) + 5]) or any(
+            statement.annotations or isinstance(statement, nodes.Weight) or statement.weights
+            for _, statement, _, _ in new
+        ):
+            found = None  # the solver has not seen these
+        if found is None:
+            del self.instances[instances:]
+        for each, before in zip((*mappings, *lists, *sets), saved, strict=True):
+            each.clear()
+            each.extend(before) if isinstance(each, list) else each.update(before)
+        for family, members in families:
+            family.members.clear()
+            family.members.update(members)
+        self.carried_out, frame.is_broken = carried_out, is_broken
+        return found
+
+
+def _index(indices: list[ex.Expression]) -> ex.Expression:
+    return indices[0] if len(indices) == 1 else ex.Sequence(tuple(indices))

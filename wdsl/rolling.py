@@ -1,0 +1,312 @@
+"""The outline of a network as statements: passes of loops that come out alike as loops, uses of blocks as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from wdsl import expressions as ex
+from wdsl.network import graph, outline
+from wdsl.network.constants import written
+from wdsl.network.outline import Applied
+from wdsl.plan import _bind, _built_again, _input
+from wdsl.program import (
+    Body,
+    For,
+    Function,
+    If,
+    Refuse,
+    Statement,
+    Step,
+    expressions,
+    mapped,
+    merged,
+    walk,
+    without_unused,
+)
+from wdsl.weights.solve import for_runtime
+
+if TYPE_CHECKING:
+    from wdsl.plan import _Planner
+
+
+class NotAlike(Exception):
+    """The uses of blocks differ in what functions cannot say: their weights are shared with others."""
+
+
+def roll(planner: _Planner, found: outline.Outline) -> tuple[Body, tuple[Function, ...]]:
+    """The statements of a network's function and the functions that they call. Raises NotAlike if there are none."""
+    roller = _Roller(planner, found)
+    for instance in found.instances:
+        roller.function(instance)
+    body = planner.with_shared((each, roller.statements([each])) for each in found.body)
+    network = planner.network
+    results = [ex.Variable(each.name) for each in network.inputs] + [
+        ex.Variable(each.variable) for each in network.outputs
+    ]
+    functions = tuple(roller.finished_function(each) for each in roller.functions.values())
+    body = without_unused(roller.finished(_families(_unpacked(body))), results)
+    return body, functions
+
+
+class _Roller:
+    def __init__(self, planner: _Planner, found: outline.Outline) -> None:
+        self.planner = planner
+        self.network = planner.network
+        self.layers = {each.name: each for each in planner.network.layers}
+        self.functions: dict[str, Function] = {}
+        # For each use of a block, the name of the function that it became.
+        self.names: dict[str, str] = {}
+        self.said: dict[graph.WeightName, list[graph.Equation | graph.Tie]] = {}
+        for equation in found.equations:
+            self.said.setdefault(equation.weight, []).append(equation)
+        for tie in found.ties:
+            self.said.setdefault(tie.weight, []).append(tie)
+        in_blocks = {each.name for one in found.instances for each in _made((*(one.made or ()), *one.body))}
+        bound = {name for tie in found.ties for name in (tie.weight.layer, tie.reference.layer)}
+        if in_blocks & bound:
+            raise NotAlike
+        # Layers in loops that others are tied to, or that are tied to layers in loops: what the next pass has to do
+        # with them cannot be known.
+        in_loops = {each.name for one in found.body if isinstance(one, outline.Loop) for each in _made([one])}
+        self.unlike = {tie.reference.layer for tie in found.ties} & in_loops
+        self.unlike |= {tie.weight.layer for tie in found.ties if tie.reference.layer in in_loops}
+
+    # Functions
+
+    def function(self, instance: outline.Instance) -> None:
+        """Make a function of a use of a block, or find that one of those before does the same."""
+        node = instance.node
+        made = None if instance.made is None else _families(self.statements(instance.made))
+        new = Function(
+            node.name.id,
+            instance.inputs,
+            instance.parameters,
+            made,
+            _families(self.statements(instance.body)),
+            tuple(map(self.expression, instance.results)),
+            node.doc,
+            node.span,
+        )
+        number = 1
+        while (name := f"{node.name.id}_{number}" if number > 1 else node.name.id) in self.functions:
+            before = self.functions[name]
+            if both := _both(before, new):
+                self.functions[name] = both
+                self.names[instance.key] = name
+                return
+            number += 1
+        self.functions[name] = new
+        self.names[instance.key] = name
+
+    def finished_function(self, function: Function) -> Function:
+        body = without_unused(self.finished(function.body), function.results)
+        made = function.made and without_unused(self.finished(function.made), [*expressions(body), *function.results])
+        results = function.results
+        match body:
+            case (*before, Step(targets, value)) if targets == results:
+                body, results = tuple(before), (value,) if len(targets) == 1 else results
+                if len(targets) > 1:
+                    body = (*before, function.body[-1])
+        return function.replace(made=made, body=body, results=results)
+
+    # Statements
+
+    def statements(self, found: Sequence[outline.Statement]) -> Body:
+        body: list[Statement] = []
+        for each in found:
+            match each:
+                case graph.Input():
+                    body.append(Step((ex.Variable(each.name),), _input(each), each.span, each.doc))
+                case outline.Make():
+                    body.append(Step((each.variable,), self.construct(each), each.span, each.doc))
+                case outline.Assign(names, value, span):
+                    body += _bind(names, self.expression(value), span)
+                case outline.Loop():
+                    body += self.loop(each)
+                case outline.Choice(tests, branches, _, text, span):
+                    bodies = tuple(None if branch is None else self.statements(branch) for branch in branches)
+                    body.append(If(tests, bodies, text, span))
+                case outline.Guard(test, value, text, span):
+                    message = _built_again(text, self.network.name)
+                    body.append(Refuse(ex.Operation("not", (test,)) if value else test, message, span))
+        return tuple(_unpacked(body))
+
+    def loop(self, loop: outline.Loop) -> Sequence[Statement]:
+        passes = [self.statements(each) for each in loop.passes]
+        alike: Body | None = passes[0] if passes else None
+        for each in passes[1:]:
+            alike = alike and merged(alike, each)
+        if any(each.name in self.unlike for each in _made([loop])):
+            alike = None
+        values = loop.values
+        match values:
+            case ex.Call(ex.Symbol("tuple"), (ex.Call(ex.Symbol("range")) as numbers,)):
+                values = numbers
+        if alike is not None:
+            read = {name for each in expressions(alike) for name in ex.variables(each)}
+            variable = loop.variable if loop.variable in read else "_"
+            if loop.counter in read:
+                enumerated = ex.Call(ex.Symbol("enumerate"), (values,))
+                return [For((loop.counter or "", variable), enumerated, alike, loop.span)]
+            return [For((variable,), values, alike, loop.span)]
+        statements: list[Statement] = []
+        if ex.variables(values):
+            differs = ex.Operation("!=", (ex.Call(ex.Symbol("tuple"), (values,)), written(loop.found)))
+            statements.append(Refuse(differs, _built_again(loop.text, self.network.name), loop.span))
+        for number, (value, body) in enumerate(zip(loop.found, passes, strict=True)):
+            known = {loop.variable: written(value)}
+            if loop.counter:
+                known[loop.counter] = ex.Constant(number)
+
+            def change(expression: ex.Expression, known: dict[str, ex.Expression] = known) -> ex.Expression:
+                return ex.replaced(
+                    expression, lambda each: known.get(each.name) if isinstance(each, ex.Variable) else None
+                )
+
+            statements += mapped(body, change)
+        return statements
+
+    def finished(self, body: Body) -> Body:
+        """Statements in which what is not known is refused."""
+        found: list[Statement] = []
+        for each in body:
+            match each:
+                case For(_, _, inside):
+                    found.append(each.replace(body=self.finished(inside)))
+                case If(_, bodies, text, span):
+                    refused = (Refuse(ex.Constant(True), _built_again(text, self.network.name), span),)
+                    known = (refused if inside is None else self.finished(inside) for inside in bodies)
+                    found.append(each.replace(bodies=tuple(known)))
+                case Step(_, value, span):
+                    tests: list[ex.Expression] = []
+                    value = _taken(value, tests)
+                    message = _built_again(span.text, self.network.name)
+                    found += (Refuse(test, message, span) for test in dict.fromkeys(tests))
+                    found.append(each.replace(value=value))
+                case _:
+                    found.append(each)
+        return tuple(found)
+
+    # Expressions
+
+    def construct(self, made: outline.Make) -> ex.Expression:
+        construct = self.expression(made.construct)
+        assert isinstance(construct, ex.Call)
+        if isinstance(construct.function, ex.Local):
+            return construct
+        layer = self.layers.get(made.name)
+        if layer is None:  # no output needs it, or it is in a branch that was not taken
+            return construct.replace(keywords=(*construct.keywords, ("name", made.label)))
+        equations: dict[graph.WeightName, tuple[ex.Expression, ...]] = {}
+        for structure in self.planner.structures.of(layer.name):
+            if structure.owner in self.planner.shared:
+                continue
+            said = self.said.get(structure.name, [])
+            if structure.coupled:
+                said = sorted(said, key=lambda each: each.span.start)
+            own = tuple(dict.fromkeys(map(for_runtime, said)))
+            if structure.coupled and not structure.weight.trainable:
+                own = (*own, ex.Call(ex.Symbol("Frozen")))
+            if len(own) != len(structure.equations):
+                raise NotAlike
+            equations[structure.name] = own
+        return self.planner.construct(layer, construct, made.label, equations)
+
+    def expression(self, expression: ex.Expression) -> ex.Expression:
+        """An expression with layers and functions by their variables, and shared weights given to the layers."""
+
+        def change(part: Any) -> ex.Expression | None:
+            match part:
+                case Applied(_, variable):
+                    return variable
+                case ex.Call(function, arguments, keywords):
+                    given = tuple((name, self.expression(value)) for name, value in keywords)
+                    positional = tuple(map(self.expression, arguments))
+                    if isinstance(function, Applied) and function.layer in self.planner.tied:
+                        given = (*given, ("tied", self.planner.tied[function.layer]))
+                    if isinstance(function, ex.Local) and function.name in self.names:
+                        function = ex.Local(self.names[function.name])
+                        if not self.functions[function.name].is_named:
+                            given = tuple(each for each in given if each[0] != ex.NAME.name)
+                        return ex.Call(function, positional, given)
+                    return ex.Call(self.expression(function), positional, given)
+            return None
+
+        return ex.replaced(expression, change)
+
+
+def _both(before: Function, new: Function) -> Function | None:
+    """One function for two uses of a block, if one can do for both."""
+    heads = [(each.inputs, each.parameters, each.made is None, each.doc, each.span) for each in (before, new)]
+    if heads[0] != heads[1] or before.results != new.results:
+        return None
+    made = None if before.made is None else merged(before.made, new.made or ())
+    body = merged(before.body, new.body)
+    if body is None or (before.made is not None and made is None):
+        return None
+    return before.replace(made=made, body=body)
+
+
+def _taken(value: ex.Expression, tests: list[ex.Expression]) -> ex.Expression:
+    """A value as it is where each hole is on the side that is not taken; `tests` get what must not be true for that."""
+
+    def change(each: ex.Expression) -> ex.Expression | None:
+        match each:
+            case ex.Operation("if", (then, test, ex.HOLE)):
+                tests.append(ex.Operation("not", (test,)))
+                return _taken(then, tests)
+            case ex.Operation("if", (ex.HOLE, test, otherwise)):
+                tests.append(test)
+                return _taken(otherwise, tests)
+        return None
+
+    return ex.replaced(value, change)
+
+
+def _made(found: Sequence[outline.Statement]) -> Iterator[outline.Make]:
+    """All that statements make, in the passes of loops too."""
+    for each in found:
+        match each:
+            case outline.Make():
+                yield each
+            case outline.Loop():
+                for body in each.passes:
+                    yield from _made(body)
+            case outline.Choice():
+                for branch in each.branches:
+                    yield from _made(branch or ())
+
+
+def _unpacked(body: Sequence[Statement]) -> list[Statement]:
+    """`a, b = f(x)` in place of `c, d = f(x)` and then `a, b = c, d`."""
+    found: list[Statement] = []
+    for statement in body:
+        match found[-1:], statement:
+            case [Step(before, ex.Call(ex.Local()) as call)], Step(_, ex.Sequence(items)) if items == before:
+                found[-1] = statement.replace(value=call)
+            case _, Step((target,), value) if target == value:
+                pass
+            case _:
+                found.append(statement)
+    return found
+
+
+def _families(body: Sequence[Statement]) -> Body:
+    """Statements with `conv = {}` before the first that makes a `conv[i]`."""
+    found: list[Statement] = []
+    known: set[str] = set()
+    for statement in body:
+        for family in _items_of([statement]):
+            if family not in known:
+                known.add(family)
+                found.append(Step((ex.Variable(family),), ex.Mapped(()), statement.span))
+        found.append(statement)
+    return tuple(found)
+
+
+def _items_of(body: Sequence[Statement]) -> Iterator[str]:
+    for each in walk(body):
+        match each:
+            case Step((ex.Subscript(ex.Variable(name)),)):
+                yield name
