@@ -276,26 +276,3 @@ def test_shared_weights_beside_the_users() -> None:
     weights = wdsl.effective_weights(model)
     assert np.all(weights["back.kernel"] == weights["enc_conv_2.kernel"].T)
     assert np.all(weights["b.kernel"] == weights["enc_conv.kernel"].T)
-
-
-def test_a_parameter_that_decided_something_cannot_be_another_one() -> None:
-    """The written function has its loops and conditions behind it, and says so if asked for other ones."""
-    source = wdsl.loads(
-        """network N(n: int = 2, wide: bool = true, sizes: list = [4, 4], units: int = 3) {
-            input x: [4]
-            h = x -> Dense(4) * n
-            if wide { h = h -> Dense(4) }
-            for size in sizes { h = h -> Dense(size) }
-            output y = h -> Dense(units)
-        }"""
-    ).to_python()
-    module: dict[str, object] = {}
-    exec(source, module)
-    function = module["N"]
-    assert callable(function)
-    assert function(units=5).output_shape == (None, 5)
-    assert function(n=2, wide=True, sizes=[4, 4]).output_shape == (None, 3)
-    for given in ({"n": 3}, {"wide": False}, {"sizes": (4, 5)}):
-        (name,) = given
-        with pytest.raises(ValueError, match=f"`{name}` decides what N is made of"):
-            function(**given)

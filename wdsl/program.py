@@ -74,7 +74,8 @@ class Function(Record):
     @property
     def is_named(self) -> bool:
         """Whether it takes a name, for the names of the layers that it makes to begin with."""
-        return any(ex.NAME.name in ex.variables(each) for each in expressions(self.everything))
+        found = (*expressions(self.everything), *self.results)
+        return any(ex.NAME.name in ex.variables(each) for each in found)
 
     @property
     def everything(self) -> Body:

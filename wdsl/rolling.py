@@ -44,9 +44,8 @@ def roll(planner: _Planner, found: outline.Outline) -> tuple[Body, tuple[Functio
     results = [ex.Variable(each.name) for each in network.inputs] + [
         ex.Variable(each.variable) for each in network.outputs
     ]
-    functions = tuple(roller.finished_function(each) for each in roller.functions.values())
-    body = without_unused(roller.finished(_families(_unpacked(body))), results)
-    return body, functions
+    body = roller.named(without_unused(roller.finished(_families(_unpacked(body))), results))
+    return body, tuple(roller.done.values())
 
 
 class _Roller:
@@ -55,6 +54,7 @@ class _Roller:
         self.network = planner.network
         self.layers = {each.name: each for each in planner.network.layers}
         self.functions: dict[str, Function] = {}
+        self.done: dict[str, Function] = {}
         # For each use of a block, the name of the function that it became.
         self.names: dict[str, str] = {}
         self.said: dict[graph.WeightName, list[graph.Equation | graph.Tie]] = {}
@@ -96,19 +96,40 @@ class _Roller:
                 self.names[instance.key] = name
                 return
             number += 1
-        self.functions[name] = new
+        self.functions[name] = new.replace(name=name)
         self.names[instance.key] = name
 
-    def finished_function(self, function: Function) -> Function:
-        body = without_unused(self.finished(function.body), function.results)
-        made = function.made and without_unused(self.finished(function.made), [*expressions(body), *function.results])
-        results = function.results
+    def finished_function(self, name: str) -> Function:
+        """A function with nothing in it that nothing needs, after those that it calls."""
+        if name in self.done:
+            return self.done[name]
+        function = self.functions[name]
+        body = self.named(without_unused(self.finished(function.body), function.results))
+        made = function.made
+        if made is not None:
+            made = self.named(without_unused(self.finished(made), [*expressions(body), *function.results]))
+        results = tuple(map(self.named_in, function.results))
         match body:
-            case (*before, Step(targets, value)) if targets == results:
-                body, results = tuple(before), (value,) if len(targets) == 1 else results
-                if len(targets) > 1:
-                    body = (*before, function.body[-1])
-        return function.replace(made=made, body=body, results=results)
+            case (*before, Step(targets, value)) if targets == results and len(targets) == 1:
+                body, results = tuple(before), (value,)
+        self.done[name] = function.replace(made=made, body=body, results=results)
+        return self.done[name]
+
+    def named(self, body: Body) -> Body:
+        """Statements in which names are given to those functions alone that take them."""
+        return mapped(body, self.named_in)
+
+    def named_in(self, expression: ex.Expression) -> ex.Expression:
+        def change(part: ex.Expression) -> ex.Expression | None:
+            match part:
+                case ex.Call(ex.Local(name), arguments, keywords):
+                    is_named = self.finished_function(name).is_named
+                    given = tuple(each for each in keywords if is_named or each[0] != ex.NAME.name)
+                    named = tuple((key, self.named_in(value)) for key, value in given)
+                    return ex.Call(part.function, tuple(map(self.named_in, arguments)), named)
+            return None
+
+        return ex.replaced(expression, change)
 
     # Statements
 
@@ -226,10 +247,7 @@ class _Roller:
                     if isinstance(function, Applied) and function.layer in self.planner.tied:
                         given = (*given, ("tied", self.planner.tied[function.layer]))
                     if isinstance(function, ex.Local) and function.name in self.names:
-                        function = ex.Local(self.names[function.name])
-                        if not self.functions[function.name].is_named:
-                            given = tuple(each for each in given if each[0] != ex.NAME.name)
-                        return ex.Call(function, positional, given)
+                        return ex.Call(ex.Local(self.names[function.name]), positional, given)
                     return ex.Call(self.expression(function), positional, given)
             return None
 

@@ -242,7 +242,8 @@ class _Writer(Elaborator):
             construct = made.expression
         body = self.body
         if self.frame.is_shared:
-            if self.frame.passes or self.made is None:
+            # It is made when the block is constructed, where there are no tensors yet, nor their sizes.
+            if self.frame.passes or self.made is None or ex.variables(construct) & self.frame.given.keys():
                 raise _NotWritable
             body = self.made
         doc = statement.doc if statement else ""

@@ -1,0 +1,235 @@
+"""Blocks are functions and loops loops: the written function makes the network that the file means."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import types
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import wdsl
+
+BLOCKS = """
+block Two(units: int, activation: str = "relu") {
+    input x
+    layer first = Dense(units, activation=activation)
+    output y = x -> first -> Dense(units)
+}
+"""
+
+NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
+    # A file, and values of its parameters other than the defaults.
+    "loop": (
+        "network N(n: int = 2) { input x: [4]; h = x; for i in range(n) { h = h -> Dense(4 + i) }; output h }",
+        {"n": 4},
+    ),
+    "loop of blocks": (
+        BLOCKS
+        + "network N(n: int = 2) { input x: [4]; h = x\n for i in range(n) { h = h -> Two(4 * (i + 1)) }; output h }",
+        {"n": 3},
+    ),
+    "input again": (
+        "network N(n: int = 1) { input x: [4]; for i in range(n) { x = x -> Dense(3) }; output y = x }",
+        {"n": 3},
+    ),
+    "list": (
+        BLOCKS
+        + "network N(widths: list = [4, 4, 5]) { input x: [4]\n h = x\n for w in widths { h = h -> Two(w) }; output h }",
+        {"widths": [3, 3, 8, 2]},
+    ),
+    "family": (
+        "network N(n: int = 2) { input x: [4]; h = x\n for i in range(n) { "
+        "layer d[i] = Dense(4) symmetric; h = h -> d[i] }\n"
+        "for i in range(n) { h = h -> d[i] }; output h }",
+        {"n": 3},
+    ),
+    "nested loops": (
+        BLOCKS + "network N(n: int = 1, m: int = 2) { input x: [4]; h = x\n"
+        'for i in range(n) { for j in range(i, m) { h = h -> Two(2 + i + j, activation="tanh" if i == j else "relu") } }; output h }',
+        {"n": 3, "m": 4},
+    ),
+    "if": (
+        "network N(wide: bool = false, n: int = 2) { input x: [4]; h = x -> Dense(4)\n"
+        "if wide { h = h -> Dense(9) -> relu } else if n > 2 { h = h -> tanh } else { h = -h }\n output h }",
+        {"wide": True},
+    ),
+    "if without else": (
+        "network N(normed: bool = false) { input x: [4]; h = x -> Dense(4)\n"
+        "if normed { h = h -> BatchNormalization() }\n output y = h -> Dense(2) }",
+        {"normed": True},
+    ),
+    "first of a loop": (
+        "network N(n: int = 1) { input x: [4]; h = x\n"
+        "for i in range(n) { if i > 0 { h = h -> relu } else { h = h * 2 }; h = h -> Dense(4) }; output h }",
+        {"n": 3},
+    ),
+    "conditional": (
+        BLOCKS
+        + "network N(deep: bool = false) { input x: [4]; h = (x -> Two(8)) if deep else (x -> Dense(8)); output h }",
+        {"deep": True},
+    ),
+    "conditional block": (
+        "block Way(units: int, around: bool) { input x; h = x -> Dense(units); output y = (h + x) if around else h }\n"
+        "network N(n: int = 1) { input x: [4]; h = x; for i in range(n) { h = h -> Way(4, i > 0) }; output h }",
+        {"n": 3},
+    ),
+    "stacks": (
+        BLOCKS + "network N(n: int = 2, m: int = 1) { input x: [4]\n"
+        "output y = (x -> Two(4) * n -> relu) + (x -> Dense(4) * m -> tanh) }",
+        {"n": 3, "m": 2},
+    ),
+    "stack of one": (
+        BLOCKS + "network N(n: int = 2) { input x: [4]; layer two = Two(4); output y = x -> two * n -> two }",
+        {"n": 5},
+    ),
+    "shared with loops": (
+        "block Deep(n: int) { input x; for i in range(n) { x = -x }; layer d = Dense(3); "
+        "output y = x -> d -> tanh -> Dense(4) }\n"
+        "network N(n: int = 2) { input x: [4]; layer deep = Deep(n); output y = x -> deep -> deep }",
+        {"n": 3},
+    ),
+    "two outputs": (
+        "block Halves(units: int = 4) { input x; output left = x -> Dense(units); output right = x -> Dense(units) }\n"
+        "network N(n: int = 2, units: int = 4) { input x: [4]; a, b = x -> Halves(units); "
+        "c = (a, b) -> concat(axis=-1)\n"
+        "for i in range(n) { a, b = a -> Halves(units) }; output d = a + b + (c -> Dense(units)) }",
+        {"n": 3, "units": 5},
+    ),
+    "sizes": (
+        "block Same() { input x: [t, n]; output y = x -> Dense(2 * n) -> Dense(n) }\n"
+        "network N(n: int = 1, width: int = 4) { input x: [3, width]; h = x; for i in range(n) { "
+        "h = h -> Same() }\n output h }",
+        {"n": 2, "width": 6},
+    ),
+    "defaults of defaults": (
+        "block Bottle(wide: int, narrow: int = wide // 2, on: bool = true) {\n"
+        "  input x; h = x -> Dense(narrow); output y = h -> Dense(wide) if on else h }\n"
+        "network N(w: int = 4) { input x: [4]; output y = x -> Bottle(w) -> Bottle(2 * w, on=true) -> Bottle(w, 3) }",
+        {"w": 6},
+    ),
+    "names": (
+        "block Shared(name: int, lambda: int = 2) { input class; layer self = Dense(name); "
+        "layer apply = Dense(lambda)\n"
+        "  output return = class -> self -> apply }\n"
+        "block Exception(name: int) { input name_; output keras = name_ -> Shared(name, lambda=name) }\n"
+        "network N(print: int = 3) { input list: [4]; layer layers = Shared(print)\n"
+        "  output ops = list -> layers -> Shared(4, lambda=4) -> layers -> Exception(print) }",
+        {"print": 5},
+    ),
+    "annotated blocks": (
+        "block Sparse(n: int, more: int) { input x; layer d = Dense(n) zero[where i > j + more]; output y = x -> d }\n"
+        "network N(n: int = 4, depth: int = 1) { input x: [n]; h = x\n"
+        "for i in range(depth) { h = h -> Sparse(n, i) }; output h }",
+        {"n": 5, "depth": 3},
+    ),
+    "tied to one outside": (
+        "network N(n: int = 1) { input x: [4]; layer e = Dense(4); h = x -> e\n"
+        "for i in range(n) { layer d[i] = Dense(4) tie(e.kernel.T); h = h -> d[i] }; output h }",
+        {"n": 3},
+    ),
+    "unknown sizes": (
+        BLOCKS + "network N(n: int = 1) { input x: [T, 4]; h = x; for i in range(n) { h = h -> Two(4) }; output h }",
+        {"n": 2},
+    ),
+    "constants": (
+        "const width = 3\nconst steps = [1, 2]\n"
+        + BLOCKS
+        + "network N(n: int = 1) { input x: [4]; h = x; for s in steps { h = h -> Two(width * s) * n }; output h }",
+        {"n": 2},
+    ),
+}
+
+
+def module_of(source: str) -> types.ModuleType:
+    module = sys.modules["written"] = types.ModuleType("written")
+    exec(compile(source, "written.py", "exec"), vars(module))
+    return module
+
+
+def seen(model: keras.Model) -> tuple[list[str], list[np.ndarray], list[np.ndarray]]:
+    """A model's names, its weights, and what it answers."""
+    inputs = [
+        np.random.default_rng(0).random([2, *(size or 3 for size in each.shape[1:])]).astype("float32")
+        for each in model.inputs
+    ]
+    answers = keras.tree.flatten(model(inputs if len(inputs) > 1 else inputs[0]))
+    # Keras numbers what has no name through all models of a process.
+    names = sorted(each.name.rpartition("_")[0] if each.name[-1].isdigit() else each.name for each in model.layers)
+    return names, [np.asarray(each) for each in model.weights], [np.asarray(each) for each in answers]
+
+
+@pytest.mark.parametrize("case", NETWORKS)
+def test_other_arguments(case: str) -> None:
+    """The function with other arguments is the network that the file is with these, and with its defaults as well."""
+    text, values = NETWORKS[case]
+    module = module_of(wdsl.loads(text).to_python())
+    for given in ({}, values):
+        keras.utils.set_random_seed(1)
+        live = seen(wdsl.loads(text, parameters=given).to_keras())
+        keras.utils.set_random_seed(1)
+        arguments = {name if name not in ("print", "list") else f"{name}_": value for name, value in given.items()}
+        written = seen(module.N(**arguments))
+        assert written[0] == live[0]
+        for one, other in zip(written[1] + written[2], live[1] + live[2], strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+REFUSED = {
+    # A file, and values for which what it gave is not enough to know the network.
+    "no pass was seen": (
+        "network N(n: int = 0) { input x: [4]; h = x -> Dense(4); for i in range(n) { h = h -> Dense(4) }; output h }",
+        {"n": 1},
+        "`range(n)` decides what N is made of",
+    ),
+    "passes differ": (
+        "network N(n: int = 2) { input x: [4]; h = x\n"
+        "for i in range(n) { if i == 0 { layer d[i] = Dense(4) } else { "
+        "layer d[i] = Dense(4) tie(d[i - 1].kernel) }; h = h -> d[i] }\n output h }",
+        {"n": 3},
+        "`range(n)` decides what N is made of",
+    ),
+    "a branch that is annotated": (
+        "network N(wide: bool = false) { input x: [4]; h = x\n"
+        "if wide { layer d = Dense(4) symmetric; h = h -> d } else { h = -h }; output h }",
+        {"wide": True},
+        "`wide` decides what N is made of",
+    ),
+    "a choice of layers": (
+        "network N(wide: bool = false) { input x: [4]; output h = x -> (Dense(8) if wide else Dense(4)) }",
+        {"wide": True},
+        "`wide` decides what N is made of",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_known_is_refused(case: str) -> None:
+    text, values, message = REFUSED[case]
+    module = module_of(wdsl.loads(text).to_python())
+    module.N()
+    with pytest.raises(ValueError, match=message.replace("(", r"\(").replace(")", r"\)")):
+        module.N(**values)
+
+
+def test_blocks_are_functions_and_loops_loops() -> None:
+    """What no pass can be told from is there once."""
+    text = BLOCKS + "network N(n: int = 5) { input x: [4]; h = x; for i in range(n) { h = h -> Two(4) }; output h }"
+    tree = ast.parse(wdsl.loads(text).to_python())
+    assert [each.name for each in tree.body if isinstance(each, ast.FunctionDef)] == ["N", "Two"]
+    assert sum(isinstance(each, ast.For) for each in ast.walk(tree)) == 1
+    calls = [each for each in ast.walk(tree) if isinstance(each, ast.Attribute) and each.attr == "Dense"]
+    assert len(calls) == 2
+
+
+def test_names_of_layers_follow_from_where_they_are() -> None:
+    text = BLOCKS + (
+        "network N(n: int = 2) { input x: [4]; layer one = Two(4); h = x -> one -> Two(4)\n"
+        "for i in range(n) { h = h -> Two(4) -> Two(4) * 2 }; output h }"
+    )
+    names = {each.name for each in wdsl.loads(text).to_keras().layers}
+    ours = {"one_first", "one_dense", "two_first", "two_2_0_first", "two_2_1_first"}
+    assert ours | {f"two_3_{i}_{j}_first" for i in range(2) for j in range(2)} <= names
