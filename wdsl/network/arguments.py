@@ -21,6 +21,7 @@ from wdsl.network.objects import (
     Tensors,
     kind_of,
     shape_of,
+    to_name,
 )
 from wdsl.record import Record
 from wdsl.source import Span
@@ -69,8 +70,7 @@ def bind(
     ok = True
     queue: list[tuple[nodes.Name | None, nodes.Expression, Result | None]] = []
     for value, node in first:
-        spread = isinstance(value, Group) and not (by_position and "tensors" in by_position[0].type)
-        if isinstance(value, Group) and spread and len(value.items) <= len(by_position):
+        if isinstance(value, Group) and _is_spread(len(value.items), by_position):
             queue.extend((None, node, item) for item in value.items)
         else:
             queue.append((None, node, value))
@@ -114,7 +114,7 @@ def bind(
             continue
         # What an arrow sends in stands before the callee, which is then the place of whatever is wrong.
         place = span if node.span.start < span.start else node.span
-        read = _argument(scope, argument, node, known, place)
+        read = _argument(scope, callee, argument, node, known, place)
         if argument.name in values:
             scope.error(
                 "E0306",
@@ -151,8 +151,14 @@ def bind(
     return Bound(values, places, tuple(positional), tuple(keywords), tuple(tensors))
 
 
+def _is_spread(count: int, arguments: Sequence[catalog.Argument]) -> bool:
+    """Whether so many tensors that an arrow sends together are as many arguments."""
+    types = [argument.type for argument in arguments[:count]]
+    return len(types) == count and "tensors" not in types[0] and all("tensor" in each for each in types)
+
+
 def _argument(
-    scope: Scope, argument: catalog.Argument, node: nodes.Expression, known: Result | None, place: Span
+    scope: Scope, callee: str, argument: catalog.Argument, node: nodes.Expression, known: Result | None, place: Span
 ) -> tuple[Any, ex.Expression] | None:
     """The plain value and the expression of an argument; None after an error."""
     if known is None and isinstance(node, nodes.Name) and node.id not in scope.names:
@@ -200,10 +206,13 @@ def _argument(
             scope.error("E0205", f"`{argument.name}` takes no such thing: this is {kind_of(value)}", node.span)
             return None
     problem = catalog.check(argument, plain)
+    if problem and isinstance(value, (Tensors, Group)) and "tensor" in argument.type:
+        labels = (Label(node.span, f"this is {len(plain)} tensors"),) if place != node.span else ()
+        message = f"`{callee}` takes one tensor as its `{argument.name}`, and is given {kind_of(value)}"
+        scope.error("E0403", message, place, labels=labels, hint=to_name(value))
+        return None
     if problem:
         code = "E0401" if "tensor" in argument.type else "E0304"
-        if isinstance(value, Tensors):
-            problem = f"{problem}: name them first, as in `a, b = …`"
         labels = (Label(node.span, f"this is {shape_of(plain)}"),) if isinstance(plain, TensorSpec) else ()
         scope.error(code, problem, place, labels=labels if place != node.span else ())
         return None

@@ -42,6 +42,7 @@ from wdsl.network.objects import (
     of_file,
     shape_of,
     shapes_of,
+    to_name,
 )
 from wdsl.network.references import Reference, read_weight
 from wdsl.source import Span
@@ -661,15 +662,15 @@ class Elaborator:
             case Tensor(spec, expression) if count == 1:
                 specs = (spec,)
             case Tensors(specs, expression) if count != len(specs):
-                self.count(statement.value.span, count, len(specs))
+                self.count(statement.value.span, count, len(specs), value)
                 specs = None
             case Group(items) if count != len(items):
-                self.count(statement.value.span, count, len(items))
+                self.count(statement.value.span, count, len(items), value)
             case Group(items):
                 specs = tuple(item.spec for item in items)
                 expression = ex.Sequence(tuple(item.expression for item in items))
             case Tensor():
-                self.count(statement.value.span, count, 1)
+                self.count(statement.value.span, count, 1, value)
             case Tensors(specs, expression):
                 pass
             case Broken():
@@ -689,10 +690,13 @@ class Elaborator:
         if specs and len(variables) == count:
             self.steps.append(graph.Binding(tuple(variables), expression, specs, statement.span))
 
-    def count(self, span: Span, wanted: int, got: int) -> None:
+    def count(self, span: Span, wanted: int, got: int, value: Result) -> None:
         tensors = "one tensor" if got == 1 else f"{got} tensors"
         names = "one name" if wanted == 1 else f"{wanted} names"
-        self.error("E0403", f"{tensors} cannot be taken apart into {names}", span, f"this is {tensors}")
+        label, hint = f"this is {tensors}", None
+        if isinstance(value, Group) and value.names:
+            label, hint = f"this is {kind_of(value)}", to_name(value)
+        self.error("E0403", f"{tensors} cannot be taken apart into {names}", span, label, hint=hint)
 
     def variable_for(self, name: str) -> str:
         """The variable that holds a tensor: its name, unless the model needs what that holds at the end.
@@ -737,7 +741,8 @@ class Elaborator:
                 self.names[statement.name.id] = BROKEN
             return
         if not isinstance(value, Tensor):
-            self.error("E0205", f"an output is a tensor, not {kind_of(value)}", statement.value.span)
+            message = f"an output is a tensor, not {kind_of(value)}"
+            self.error("E0205", message, statement.value.span, hint=to_name(value))
             return
         if name is None:
             self.error(
@@ -940,7 +945,8 @@ class Elaborator:
                 return self.error("E0310", str(error), span)
         for node, value in zip(operands, values, strict=True):
             if not isinstance(value, Tensor) and not (isinstance(value, Value) and is_number(value.value)):
-                return self.error("E0205", f"`{sign}` does not take {kind_of(value)}", node.span)
+                message = f"`{sign}` does not take {kind_of(value)}"
+                return self.error("E0205", message, node.span, hint=to_name(value))
         operator = catalog.OPERATORS.get(sign if len(values) == 2 else f"unary {sign}")
         if operator is None:
             return self.error("E0205", f"`{sign}` is for constants, not for tensors", span)
