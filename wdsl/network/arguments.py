@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
+from itertools import takewhile
 from typing import Any, Protocol
 
 from wdsl import catalog
 from wdsl import expressions as ex
 from wdsl.catalog import TensorSpec
 from wdsl.catalog.names import words
-from wdsl.diagnostics import Diagnostic, Label, listed, nearest, respelled
+from wdsl.diagnostics import Diagnostic, Fix, Label, listed, nearest, respelled
 from wdsl.network.constants import Value
 from wdsl.network.objects import (
     Broken,
@@ -75,6 +76,14 @@ def bind(
         else:
             queue.append((None, node, value))
     queue.extend((argument.name, argument.value, None) for argument in given)
+    if not first and by_position and by_position[0].type == "tensors" and not by_position[0].variadic:
+        queue = [(name, node, scope.evaluate(node) if name is None else None) for name, node, _ in queue]
+        alone = [node for _, node, known in takewhile(lambda each: isinstance(each[2], Tensor), queue)]
+        if len(alone) > 1:
+            where = alone[0].span.to(alone[-1].span)
+            fix = Fix(where, f"[{where.text}]", safe=True) if _is_closed(where.text) else None
+            scope.error("E0401", f"`{callee}` takes its tensors as one list", where, fix=fix)
+            return None
     for name, node, known in queue:
         if name is None:
             if len(positional) >= len(by_position):
@@ -155,6 +164,16 @@ def _is_spread(count: int, arguments: Sequence[catalog.Argument]) -> bool:
     """Whether so many tensors that an arrow sends together are as many arguments."""
     types = [argument.type for argument in arguments[:count]]
     return len(types) == count and "tensors" not in types[0] and all("tensor" in each for each in types)
+
+
+def _is_closed(text: str) -> bool:
+    """Whether what is opened in a text is closed in it. What stands in parentheses has a span without them."""
+    depth = 0
+    for char in text:
+        depth += {"(": 1, ")": -1}.get(char, 0)
+        if depth < 0 or char in '"#':
+            return False
+    return depth == 0
 
 
 def _argument(

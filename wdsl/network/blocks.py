@@ -190,8 +190,10 @@ def apply(
         return elaborator.error(
             "E0211", f"`{definition.name.id}` has no output", node.span, labels=(label,), hint="add `output NAME`"
         )
-    names, tensors = zip(*frame.outputs, strict=True)
-    return tensors[0] if len(tensors) == 1 else Group(tensors, names, definition.name.id)
+    tensors = tuple(tensor for _, tensor in frame.outputs)
+    if len(tensors) == 1:
+        return tensors[0]
+    return Group(tensors, tuple(name for name, _ in frame.outputs), definition.name.id)
 
 
 def _inputs(

@@ -1157,6 +1157,8 @@ class Elaborator:
         bound = bind(self, row.name, row.arguments, first, arguments, node.span)
         if bound is None:
             return BROKEN
+        if "axis" not in bound.given and any(each.name == "axis" and each.default == 0 for each in row.arguments):
+            return self.along_the_batch(row.name, node)
         try:
             spec = row.infer(bound.values)
         except CatalogError as error:
@@ -1164,6 +1166,17 @@ class Elaborator:
         self.operations.setdefault(row.keras, (node.span, f"the result of `{row.name}`"))
         expression = ex.Call(ex.Symbol(row.keras), bound.positional, bound.keywords)
         return Tensor(spec, expression) if isinstance(spec, TensorSpec) else Tensors(spec, expression)
+
+    def along_the_batch(self, name: str, node: nodes.Expression) -> Broken:
+        """Report `concat` and the like without an axis: what Keras takes then is the batch, which nobody means."""
+        given = node.span.text[:-1].rstrip().rstrip(",") if isinstance(node, nodes.Call) else f"{name}("
+        return self.error(
+            "E0303",
+            f"`{name}` needs the argument `axis`",
+            node.span,
+            "without it Keras takes axis 0, the batch",
+            fix=None if "#" in given else Fix(node.span, f"{given}{'' if given.endswith('(') else ', '}axis=-1)"),
+        )
 
     def apply(
         self,
