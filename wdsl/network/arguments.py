@@ -76,13 +76,14 @@ def bind(
         else:
             queue.append((None, node, value))
     queue.extend((argument.name, argument.value, None) for argument in given)
-    if not first and by_position and by_position[0].type == "tensors" and not by_position[0].variadic:
-        queue = [(name, node, scope.evaluate(node) if name is None else None) for name, node, _ in queue]
+    if by_position and by_position[0].type == "tensors" and not by_position[0].variadic:
+        queue = [(name, node, known or (scope.evaluate(node) if name is None else None)) for name, node, known in queue]
         alone = [node for _, node, known in takewhile(lambda each: isinstance(each[2], Tensor), queue)]
         if len(alone) > 1:
-            where = alone[0].span.to(alone[-1].span)
-            fix = Fix(where, f"[{where.text}]", safe=True) if _is_closed(where.text) else None
-            scope.error("E0401", f"`{callee}` takes its tensors as one list", where, fix=fix)
+            where = span if first else alone[0].span.to(alone[-1].span)
+            fix = Fix(where, f"[{where.text}]", safe=True) if _is_closed(where.text) and not first else None
+            hint = f"send them together: `(a, b) -> {callee}`" if first else None
+            scope.error("E0401", f"`{callee}` takes its tensors as one list", where, hint=hint, fix=fix)
             return None
     for name, node, known in queue:
         if name is None:
