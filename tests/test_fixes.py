@@ -54,6 +54,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
         ("layer a = Dense(8) zero(0, diagonal) via mask", "layer a = Dense(8) zero[0, diagonal] via mask"),
         ("layer a = Flatten", "layer a = Flatten()"),
         ("layr a = Dense(4)", "layer a = Dense(4)"),
+        ("x = Add()(x, relu(x))\n    layer a = Dense(4)", "x = Add()([x, relu(x)])\n    layer a = Dense(4)"),
         (
             "layer b = Dense(4)\n    layer a = Dense(8) tie(b.kernel)",
             "layer b = Dense(4)\n    layer a = Dense(8) tie(b.kernel.T)",

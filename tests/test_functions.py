@@ -37,8 +37,8 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
         {"n": 3},
     ),
     "list": (
-        BLOCKS
-        + "network N(widths: list = [4, 4, 5]) { input x: [4]\n h = x\n for w in widths { h = h -> Two(w) }; output h }",
+        BLOCKS + "network N(widths: list = [4, 4, 5]) { input x: [4]\n h = x\n"
+        "for w in widths { h = h -> Two(w) }; output h }",
         {"widths": [3, 3, 8, 2]},
     ),
     "family": (
@@ -49,7 +49,8 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "nested loops": (
         BLOCKS + "network N(n: int = 1, m: int = 2) { input x: [4]; h = x\n"
-        'for i in range(n) { for j in range(i, m) { h = h -> Two(2 + i + j, activation="tanh" if i == j else "relu") } }; output h }',
+        "for i in range(n) { for j in range(i, m) {\n"
+        'h = h -> Two(2 + i + j, activation="tanh" if i == j else "relu") } }; output h }',
         {"n": 3, "m": 4},
     ),
     "if": (

@@ -66,6 +66,41 @@ b         Dense  [4]       4     20
 14 free parameters of 40
 """
 
+WIDE = """\
+network Recognizer {
+    input image_of_the_left_eye: [32, 32, 3]
+    input image_of_the_right_eye: [32, 32, 3]
+    layer look_at_each_part_of_the_image = SeparableConv2D(1024, 3)
+    for i in range(1) {
+        layer look_at_the_whole_image[i] = Conv2DTranspose(512, 3) { kernel: zero[where i == j] via mask }
+    }
+    h = image_of_the_left_eye + image_of_the_right_eye -> look_at_each_part_of_the_image
+    output what_the_eyes_see = h -> look_at_the_whole_image[0] -> GlobalAveragePooling2D()
+}
+"""
+
+NARROW = """\
+Recognizer: image_of_the_left_eye [32, 32, 3],
+    image_of_the_right_eye [32, 32, 3] -> what_the_eyes_see [512]
+
+layer     class                   shape                    free      dense
+look_at_each_part_of_the_image
+          SeparableConv2D         [30, 30, 1024]          4,123      4,123
+  depthwise_kernel
+                                  3 × 3 × 3 × 1              27         27
+  pointwise_kernel
+                                  1 × 1 × 3 × 1024        3,072      3,072
+  bias                            1024                    1,024      1,024
+look_at_the_whole_image_0
+          Conv2DTranspose         [32, 32, 512]       4,719,104  4,719,104
+  kernel                          3 × 3 × 512 × 1024  4,718,592  4,718,592
+    zero[where i == j] via mask
+  bias                            512                       512        512
+-         GlobalAveragePooling2D  [512]                       0          0
+
+4,723,227 free parameters of 4,723,227
+"""
+
 
 def test_summary(tmp_path: Path) -> None:
     (tmp_path / "net.wnet").write_text(SPEC)
@@ -77,6 +112,12 @@ def test_each_weight_has_a_row(tmp_path: Path) -> None:
     (tmp_path / "net.wnet").write_text(MECHANISMS)
     result = CliRunner().invoke(cli.main, ["summary", str(tmp_path / "net.wnet")])
     assert (result.stdout, result.exit_code) == (TABLE, 0)
+
+
+def test_what_is_wide_takes_more_lines(tmp_path: Path) -> None:
+    (tmp_path / "net.wnet").write_text(WIDE)
+    result = CliRunner().invoke(cli.main, ["summary", str(tmp_path / "net.wnet")])
+    assert (result.stdout, result.exit_code) == (NARROW, 0)
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)

@@ -62,6 +62,7 @@ CODES: dict[str, str] = {
     "E0702": "a weight that is too large to be solved",
     "E0703": "loops and blocks that come to too much",
     "W0101": "documentation that belongs to nothing",
+    "W0102": "an arrow behind both branches of a condition",
     "W0201": "something that no output needs",
     "W0501": "a zero that spreads",
     "W0502": "a weight with nothing left to train",

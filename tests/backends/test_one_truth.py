@@ -163,6 +163,7 @@ OTHER_VALUES: dict[str, Mapping[str, Any]] = {
     "albert": {"vocabulary": 11, "length": 5, "code": 3, "width": 6},
     "transformer_encoder": {"vocabulary": 11, "length": 5, "width": 6},
     "densenet": {"growth": 3, "classes": 3},
+    "mixer": {"side": 12, "patch": 3, "width": 5, "places": 7, "channels": 9, "classes": 3},
 }
 """Values other than the defaults, for the specs with parameters."""
 

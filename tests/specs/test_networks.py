@@ -196,6 +196,61 @@ def densenet(depth: int = 2, growth: int = 4, classes: int = 10) -> Any:
     return keras.Model(image, layers.Dense(classes, activation="softmax")(x))
 
 
+def mixer(
+    side: int = 16,
+    patch: int = 4,
+    width: int = 8,
+    depth: int = 2,
+    places: int = 12,
+    channels: int = 32,
+    classes: int = 10,
+) -> Any:
+    def think(x: Any, hidden: int) -> Any:
+        return layers.Dense(x.shape[-1])(layers.Dense(hidden, "gelu")(x))
+
+    image = keras.Input((side, side, 3))
+    x = layers.Conv2D(width, patch, strides=patch)(image)
+    x = layers.Reshape((-1, width))(x)
+    for _ in range(depth):
+        y = ops.swapaxes(layers.LayerNormalization()(x), 1, 2)
+        x = layers.Add()([x, ops.swapaxes(think(y, places), 1, 2)])
+        x = layers.Add()([x, think(layers.LayerNormalization()(x), channels)])
+    x = ops.mean(layers.LayerNormalization()(x), axis=1)
+    return keras.Model(image, layers.Dense(classes, activation="softmax")(x))
+
+
+def inception(width: int = 2, classes: int = 10, dropout: float = 0.4) -> Any:
+    """The rows of table 1 of the paper: `width` is 16 there."""
+
+    def seen(x: Any, channels: int, size: int) -> Any:
+        return layers.Conv2D(channels * width // 16, size, padding="same", activation="relu")(x)
+
+    def module(x: Any, *channels: int) -> Any:
+        one, narrow3, three, narrow5, five, pooled = channels
+        branches = [
+            seen(x, one, 1),
+            seen(seen(x, narrow3, 1), three, 3),
+            seen(seen(x, narrow5, 1), five, 5),
+            seen(layers.MaxPooling2D(3, strides=1, padding="same")(x), pooled, 1),
+        ]
+        return layers.Concatenate()(branches)
+
+    image = keras.Input((16, 16, 3))
+    x = seen(seen(seen(image, 64, 3), 64, 1), 192, 3)
+    x = module(layers.MaxPooling2D()(x), 64, 96, 128, 16, 32, 32)
+    x = module(x, 128, 128, 192, 32, 96, 64)
+    x = layers.GlobalAveragePooling2D()(layers.MaxPooling2D()(x))
+    return keras.Model(image, layers.Dense(classes, activation="softmax")(layers.Dropout(dropout)(x)))
+
+
+def seq2seq(vocabulary: int = 96, width: int = 8) -> Any:
+    source, target = keras.Input((None,), dtype="int32"), keras.Input((None,), dtype="int32")
+    table = Table(vocabulary, width)
+    states = layers.LSTM(width, return_state=True)(ops.flip(table(source), axis=1))[1:]
+    x = layers.LSTM(width, return_sequences=True)(table(target), initial_state=states)
+    return keras.Model([source, target], Added(vocabulary)(table(x, reverse=True)))
+
+
 # --- side by side ---------------------------------------------------------------------------------
 
 NETWORKS = {
@@ -207,6 +262,9 @@ NETWORKS = {
     "made": (made, {"n": 5, "width": 11}),
     "deepsets": (deepsets, {"features": 2, "width": 8}),
     "densenet": (densenet, {"depth": 3, "growth": 2}),
+    "mixer": (mixer, {"side": 12, "patch": 3, "depth": 1, "channels": 20}),
+    "inception": (inception, {"width": 3, "classes": 4}),
+    "seq2seq": (seq2seq, {"vocabulary": 30, "width": 5}),
 }
 """The plain networks, and other values for some of their parameters."""
 
@@ -220,7 +278,9 @@ def fill(model: Any) -> None:
         if "gamma" in weight.path or "variance" in weight.path:
             weight.assign(rng.uniform(0.5, 1.5, weight.shape))
         else:
-            weight.assign(rng.normal(scale=0.5 / np.sqrt(np.prod(weight.shape[:-1])), size=weight.shape))
+            # Of many convolutions one after the other, which let half through each, something is to be left.
+            gain = np.sqrt(2) if len(weight.shape) == 4 else 0.5
+            weight.assign(rng.normal(scale=gain / np.sqrt(np.prod(weight.shape[:-1])), size=weight.shape))
 
 
 def numbers(name: str, model: Any) -> list[Array]:
@@ -232,11 +292,15 @@ def numbers(name: str, model: Any) -> list[Array]:
     return [each for each in model.get_weights() if each.size]
 
 
-def batch(net: wdsl.Net, seed: int) -> Array:
+def batch(net: wdsl.Net, seed: int) -> Array | list[Array]:
+    """What a model takes: a value for its input, or a list of them. Sizes that are unknown are all different."""
     rng = np.random.default_rng(seed)
-    (each,) = net.inputs
-    shape = (4, *(5 if size is None else int(size) for size in each.spec.shape[1:]))
-    return rng.integers(0, 24, shape) if each.spec.dtype == "int32" else rng.normal(size=shape).astype("float32")
+    values: list[Array] = []
+    for number, each in enumerate(net.inputs):
+        shape = (4, *(5 + number if size is None else int(size) for size in each.spec.shape[1:]))
+        words = each.spec.dtype == "int32"
+        values.append(rng.integers(0, 24, shape) if words else rng.normal(size=shape).astype("float32"))
+    return values if len(values) > 1 else values[0]
 
 
 @pytest.mark.parametrize(("name", "values"), CASES, ids=[f"{name}{'-other' * bool(v)}" for name, v in CASES])

@@ -24,7 +24,7 @@ tf = pytest.importorskip("tensorflow")
 
 FOLDER = Path(__file__).parents[2] / "specs"
 SPECS = {path.stem: path for path in sorted(FOLDER.rglob("*.wnet")) if path.parent.name != "parts"}
-LARGE = {"resnet", "gpt", "albert", "transformer_encoder", "unet", "densenet"}
+LARGE = {"resnet", "gpt", "albert", "transformer_encoder", "unet", "densenet", "mixer", "inception", "seq2seq"}
 """Those with so many layers that tracing and compiling them takes longer than all else: they are trained eagerly."""
 TIME = 6
 """How many steps stand for an unknown size."""
@@ -529,6 +529,58 @@ def densenet(model: Any) -> None:
     assert seen == [3, 8, 12, 16, 8, 12]
 
 
+def mixer(model: Any) -> None:
+    # The first axis of what a dense layer is given are channels and patches by turns, and it sees the last.
+    thinkers = [layer for layer in model.layers if "think" in layer.name]
+    given = [(8, 16), (8, 12), (16, 8), (16, 32)]
+    assert [layer.input.shape[1:] for layer in thinkers] == given * 2
+    # A pixel belongs to one patch, and what is said depends on all of them.
+    (patches,) = (layer.output for layer in model.layers if isinstance(layer, keras.layers.Reshape))
+    cut = keras.Model(model.input, patches)
+    image = data("mixer", 11)[0][:1]
+    for row, column in ((0, 0), (3, 4), (8, 7), (15, 15)):
+        other = image.copy()
+        other[:, row, column] += 1
+        (changed,) = np.nonzero((np.asarray(cut(other)) != np.asarray(cut(image))).any((0, 2)))
+        assert changed.tolist() == [row // 4 * 4 + column // 4]
+        assert (np.asarray(model(other)) != np.asarray(model(image))).any()
+
+
+def inception(model: Any) -> None:
+    modules = [each for each in model.operations if "concatenate" in each.name]
+    assert [[way.shape[-1] for way in each.input] for each in modules] == [[8, 16, 4, 4], [16, 24, 12, 8]]
+    pools = [each for each in model.layers if isinstance(each, keras.layers.MaxPooling2D) and each.strides == (2, 2)]
+    module = keras.Model(pools[0].output, modules[0].output)
+    before = np.random.default_rng(11).uniform(size=(1, 8, 8, 24)).astype("float32")
+    after = before.copy()
+    after[:, 4, 4] += 5
+    with linear(model):
+        differs = np.asarray(module(before) != module(after))[0]
+    # How far each of the four ways sees.
+    for far, ways in ((0, slice(0, 8)), (1, slice(8, 24)), (2, slice(24, 28)), (1, slice(28, 32))):
+        window = np.zeros((8, 8), bool)
+        window[4 - far : 5 + far, 4 - far : 5 + far] = True
+        assert (differs[..., ways].any(-1) == window).all()
+
+
+def seq2seq(model: Any) -> None:
+    table = reply(model, "embed", lambda x: np.arange(96)[None])[0]
+    assert (dense(model, "logits") == table.T).all()
+    source, target = data("seq2seq", 11)
+    said = np.asarray(model([source, target]))
+    other = target.copy()
+    other[:, 3] = (other[:, 3] + 1) % 96
+    differs = (np.asarray(model([source, other])) != said).any((0, 2))
+    assert differs.tolist() == [place >= 3 for place in range(TIME)]
+    # Of the source, all that is written knows all.
+    for place in range(TIME):
+        other = source.copy()
+        other[:, place] = (other[:, place] + 1) % 96
+        assert (np.asarray(model([other, target])) != said).any((0, 2)).all()
+    # The two texts need not be of one length.
+    assert model([source[:, 2:], target[:, :4]]).shape == (8, 4, 96)
+
+
 PROMISES: dict[str, Callable[[Any], None]] = {
     each.__name__: each
     for each in (
@@ -558,6 +610,9 @@ PROMISES: dict[str, Callable[[Any], None]] = {
         made,
         deepsets,
         densenet,
+        mixer,
+        inception,
+        seq2seq,
         equal_start,
         equal_filled,
         equal_averaged,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
+from itertools import takewhile
 from typing import Any, Protocol
 
 from wdsl import catalog
 from wdsl import expressions as ex
 from wdsl.catalog import TensorSpec
 from wdsl.catalog.names import words
-from wdsl.diagnostics import Diagnostic, Label, listed, nearest, respelled
+from wdsl.diagnostics import Diagnostic, Fix, Label, listed, nearest, respelled
 from wdsl.network.constants import Value
 from wdsl.network.objects import (
     Broken,
@@ -21,6 +22,7 @@ from wdsl.network.objects import (
     Tensors,
     kind_of,
     shape_of,
+    to_name,
 )
 from wdsl.record import Record
 from wdsl.source import Span
@@ -69,12 +71,20 @@ def bind(
     ok = True
     queue: list[tuple[nodes.Name | None, nodes.Expression, Result | None]] = []
     for value, node in first:
-        spread = isinstance(value, Group) and not (by_position and "tensors" in by_position[0].type)
-        if isinstance(value, Group) and spread and len(value.items) <= len(by_position):
+        if isinstance(value, Group) and _is_spread(len(value.items), by_position):
             queue.extend((None, node, item) for item in value.items)
         else:
             queue.append((None, node, value))
     queue.extend((argument.name, argument.value, None) for argument in given)
+    if by_position and by_position[0].type == "tensors" and not by_position[0].variadic:
+        queue = [(name, node, known or (scope.evaluate(node) if name is None else None)) for name, node, known in queue]
+        alone = [node for _, node, known in takewhile(lambda each: isinstance(each[2], Tensor), queue)]
+        if len(alone) > 1:
+            where = span if first else alone[0].span.to(alone[-1].span)
+            fix = Fix(where, f"[{where.text}]", safe=True) if _is_closed(where.text) and not first else None
+            hint = f"send them together: `(a, b) -> {callee}`" if first else None
+            scope.error("E0401", f"`{callee}` takes its tensors as one list", where, hint=hint, fix=fix)
+            return None
     for name, node, known in queue:
         if name is None:
             if len(positional) >= len(by_position):
@@ -114,7 +124,7 @@ def bind(
             continue
         # What an arrow sends in stands before the callee, which is then the place of whatever is wrong.
         place = span if node.span.start < span.start else node.span
-        read = _argument(scope, argument, node, known, place)
+        read = _argument(scope, callee, argument, node, known, place)
         if argument.name in values:
             scope.error(
                 "E0306",
@@ -151,8 +161,24 @@ def bind(
     return Bound(values, places, tuple(positional), tuple(keywords), tuple(tensors))
 
 
+def _is_spread(count: int, arguments: Sequence[catalog.Argument]) -> bool:
+    """Whether so many tensors that an arrow sends together are as many arguments."""
+    types = [argument.type for argument in arguments[:count]]
+    return len(types) == count and "tensors" not in types[0] and all("tensor" in each for each in types)
+
+
+def _is_closed(text: str) -> bool:
+    """Whether what is opened in a text is closed in it. What stands in parentheses has a span without them."""
+    depth = 0
+    for char in text:
+        depth += {"(": 1, ")": -1}.get(char, 0)
+        if depth < 0 or char in '"#':
+            return False
+    return depth == 0
+
+
 def _argument(
-    scope: Scope, argument: catalog.Argument, node: nodes.Expression, known: Result | None, place: Span
+    scope: Scope, callee: str, argument: catalog.Argument, node: nodes.Expression, known: Result | None, place: Span
 ) -> tuple[Any, ex.Expression] | None:
     """The plain value and the expression of an argument; None after an error."""
     if known is None and isinstance(node, nodes.Name) and node.id not in scope.names:
@@ -200,10 +226,13 @@ def _argument(
             scope.error("E0205", f"`{argument.name}` takes no such thing: this is {kind_of(value)}", node.span)
             return None
     problem = catalog.check(argument, plain)
+    if problem and isinstance(value, (Tensors, Group)) and "tensor" in argument.type:
+        labels = (Label(node.span, f"this is {len(plain)} tensors"),) if place != node.span else ()
+        message = f"`{callee}` takes one tensor as its `{argument.name}`, and is given {kind_of(value)}"
+        scope.error("E0403", message, place, labels=labels, hint=to_name(value))
+        return None
     if problem:
         code = "E0401" if "tensor" in argument.type else "E0304"
-        if isinstance(value, Tensors):
-            problem = f"{problem}: name them first, as in `a, b = …`"
         labels = (Label(node.span, f"this is {shape_of(plain)}"),) if isinstance(plain, TensorSpec) else ()
         scope.error(code, problem, place, labels=labels if place != node.span else ())
         return None

@@ -18,10 +18,10 @@ from wdsl.network.objects import (
     Group,
     Result,
     Tensor,
-    Tensors,
     kind_of,
     of_file,
     shape_of,
+    to_name,
 )
 from wdsl.source import Span
 from wdsl.syntax import nodes
@@ -192,13 +192,17 @@ def come_out(elaborator: Elaborator, block: BlockObject, frame: Frame, node: nod
     block.names = frame.names
     if any(problem.severity == "error" for problem in elaborator.problems[before:]) or frame.is_broken:
         return BROKEN
+    if not frame.outputs and block.written.scope.lost:
+        return BROKEN
     if not frame.outputs:
         label = Label(definition.name.span, "declared here")
         return elaborator.error(
             "E0211", f"`{definition.name.id}` has no output", node.span, labels=(label,), hint="add `output NAME`"
         )
     tensors = tuple(tensor for _, tensor in frame.outputs)
-    return tensors[0] if len(tensors) == 1 else Group(tensors)
+    if len(tensors) == 1:
+        return tensors[0]
+    return Group(tensors, tuple(name for name, _ in frame.outputs), definition.name.id)
 
 
 def _inputs(
@@ -214,8 +218,18 @@ def _inputs(
     by_name = [each.name.id for each in inputs]
     given: dict[str, tuple[Result, Span]] = {}
     queue: list[tuple[str | None, Result, Span]] = []
+    wanted = "one tensor" if len(inputs) == 1 else f"{len(inputs)} tensors"
     for value, place in first:
         items = value.items if isinstance(value, Group) else (value,)
+        if isinstance(value, Group) and len(items) > len(inputs):
+            elaborator.error(
+                "E0403",
+                f"`{name}` takes {wanted}, and is given {kind_of(value)}",
+                node.span,
+                labels=(Label(place.span, f"this is {len(items)} tensors"),),
+                hint=to_name(value),
+            )
+            return None
         queue += [(None, item, place.span) for item in items]
     for argument in arguments:
         value = elaborator.evaluate(argument.value)
@@ -225,7 +239,6 @@ def _inputs(
             elaborator.error("E0302", f"`{name}` has no input `{argument.name.id}`", argument.name.span, nearby)
             return None
         queue.append((argument.name.id if argument.name else None, value, argument.value.span))
-    wanted = "one tensor" if len(inputs) == 1 else f"{len(inputs)} tensors"
     for position, (input_, value, span) in enumerate(queue):
         if input_ is None and position >= len(inputs):
             elaborator.error("E0403", f"`{name}` takes {wanted}, and this is one more", span)
@@ -248,9 +261,8 @@ def _inputs(
         if isinstance(value, Broken):
             return None
         if not isinstance(value, Tensor):
-            several = isinstance(value, (Tensors, Group))
-            hint = "name them first, as in `a, b = …`" if several else None
-            elaborator.error("E0403", f"`{each}` takes one tensor, and this is {kind_of(value)}", span, hint=hint)
+            message = f"`{each}` takes one tensor, and this is {kind_of(value)}"
+            elaborator.error("E0403", message, span, hint=to_name(value))
             return None
         found.append((value, span))
     return found

@@ -44,6 +44,7 @@ from wdsl.network.objects import (
     of_file,
     shape_of,
     shapes_of,
+    to_name,
 )
 from wdsl.network.references import Reference, read_weight
 from wdsl.source import Span
@@ -689,15 +690,15 @@ class Elaborator:
             case Tensor(spec, expression) if count == 1:
                 specs = (spec,)
             case Tensors(specs, expression) if count != len(specs):
-                self.count(statement.value.span, count, len(specs))
+                self.count(statement.value.span, count, len(specs), value)
                 specs = None
             case Group(items) if count != len(items):
-                self.count(statement.value.span, count, len(items))
+                self.count(statement.value.span, count, len(items), value)
             case Group(items):
                 specs = tuple(item.spec for item in items)
                 expression = ex.Sequence(tuple(item.expression for item in items))
             case Tensor():
-                self.count(statement.value.span, count, 1)
+                self.count(statement.value.span, count, 1, value)
             case Tensors(specs, expression):
                 pass
             case Broken():
@@ -717,10 +718,13 @@ class Elaborator:
         if specs and len(variables) == count:
             self.add(graph.Binding(tuple(variables), expression, specs, statement.span))
 
-    def count(self, span: Span, wanted: int, got: int) -> None:
+    def count(self, span: Span, wanted: int, got: int, value: Result) -> None:
         tensors = "one tensor" if got == 1 else f"{got} tensors"
         names = "one name" if wanted == 1 else f"{wanted} names"
-        self.error("E0403", f"{tensors} cannot be taken apart into {names}", span, f"this is {tensors}")
+        label, hint = f"this is {tensors}", None
+        if isinstance(value, Group) and value.names:
+            label, hint = f"this is {kind_of(value)}", to_name(value)
+        self.error("E0403", f"{tensors} cannot be taken apart into {names}", span, label, hint=hint)
 
     def variable_for(self, name: str) -> str:
         """The variable that holds a tensor: its name, unless the model needs what that holds at the end.
@@ -765,7 +769,8 @@ class Elaborator:
                 self.names[statement.name.id] = BROKEN
             return
         if not isinstance(value, Tensor):
-            self.error("E0205", f"an output is a tensor, not {kind_of(value)}", statement.value.span)
+            message = f"an output is a tensor, not {kind_of(value)}"
+            self.error("E0205", message, statement.value.span, hint=to_name(value))
             return
         if name is None:
             self.error(
@@ -969,7 +974,8 @@ class Elaborator:
                 return self.error("E0310", str(error), span)
         for node, value in zip(operands, values, strict=True):
             if not isinstance(value, Tensor) and not (isinstance(value, Value) and is_number(value.value)):
-                return self.error("E0205", f"`{sign}` does not take {kind_of(value)}", node.span)
+                message = f"`{sign}` does not take {kind_of(value)}"
+                return self.error("E0205", message, node.span, hint=to_name(value))
         operator = catalog.OPERATORS.get(sign if len(values) == 2 else f"unary {sign}")
         if operator is None:
             return self.error("E0205", f"`{sign}` is for constants, not for tensors", span)
@@ -1188,6 +1194,8 @@ class Elaborator:
         bound = bind(self, row.name, row.arguments, first, arguments, node.span)
         if bound is None:
             return BROKEN
+        if "axis" not in bound.given and any(each.name == "axis" and each.default == 0 for each in row.arguments):
+            return self.along_the_batch(row.name, node)
         try:
             spec = row.infer(bound.values)
         except CatalogError as error:
@@ -1195,6 +1203,17 @@ class Elaborator:
         self.operations.setdefault(row.keras, (node.span, f"the result of `{row.name}`"))
         expression = ex.Call(ex.Symbol(row.keras), bound.positional, bound.keywords)
         return Tensor(spec, expression) if isinstance(spec, TensorSpec) else Tensors(spec, expression)
+
+    def along_the_batch(self, name: str, node: nodes.Expression) -> Broken:
+        """Report `concat` and the like without an axis: what Keras takes then is the batch, which nobody means."""
+        given = node.span.text[:-1].rstrip().rstrip(",") if isinstance(node, nodes.Call) else f"{name}("
+        return self.error(
+            "E0303",
+            f"`{name}` needs the argument `axis`",
+            node.span,
+            "without it Keras takes axis 0, the batch",
+            fix=None if "#" in given else Fix(node.span, f"{given}{'' if given.endswith('(') else ', '}axis=-1)"),
+        )
 
     def apply(
         self,

@@ -11,6 +11,7 @@ from wdsl import expressions as ex
 from wdsl.catalog import Constructed, TensorSpec, show_shape
 from wdsl.catalog.argument_types import is_whole
 from wdsl.catalog.names import keras_name
+from wdsl.diagnostics import listed
 from wdsl.network import constants
 from wdsl.network.constants import Value
 from wdsl.network.modules import Scope, Written
@@ -32,9 +33,14 @@ class Tensors(Record):
 
 
 class Group(Record):
-    """`(a, b)` or `[a, b]` with tensors in it."""
+    """`(a, b)` or `[a, b]` with tensors in it, or what comes out of a block that has several outputs.
+
+    Those have `names`, and `block` is whose they are.
+    """
 
     items: tuple[Tensor, ...]
+    names: tuple[str, ...] = ()
+    block: str = ""
 
 
 class ConstructedObject(Record):
@@ -215,8 +221,8 @@ def kind_of(result: Result) -> str:
             return "a tensor"
         case Tensors(specs):
             return f"{len(specs)} tensors"
-        case Group():
-            return "several tensors"
+        case Group(items, names, block):
+            return f"the {len(items)} outputs of `{block}`, {listed(names)}" if names else f"{len(items)} tensors"
         case LayerObject():
             return "a layer"
         case BlockObject(written=written):
@@ -232,6 +238,16 @@ def kind_of(result: Result) -> str:
         case ConstructedObject(constructed):
             return f"a {constructed.kind}"
     return "broken"
+
+
+def to_name(result: Result) -> str | None:
+    """What to do with several tensors where one is needed: a hint, if they have no names yet."""
+    match result:
+        case Group(_, names) if names:
+            return f"name them first, as in `{', '.join(names)} = …`"
+        case Tensors(specs):
+            return f"name them first, as in `{', '.join('abcd'[: len(specs)] if len(specs) < 5 else 'ab…')} = …`"
+    return None
 
 
 def shape_of(spec: TensorSpec) -> str:

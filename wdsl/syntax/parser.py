@@ -19,7 +19,7 @@ from typing import Any
 
 from lark import Lark, Token, UnexpectedToken  # noqa: TID251
 
-from wdsl.diagnostics import Diagnostic, Label, in_order, nearest, respelled
+from wdsl.diagnostics import Diagnostic, Fix, Label, in_order, nearest, respelled
 from wdsl.source import Source, Span
 from wdsl.syntax import nodes
 from wdsl.syntax.lexer import Lexer, Refused
@@ -46,7 +46,7 @@ def parse(source: Source) -> tuple[nodes.File, tuple[Diagnostic, ...]]:
             result = _attempt(source, text)
             if isinstance(result, nodes.File):
                 file = result.replace(lost=frozenset(lost))
-                return file, in_order([*problems, *_lost_documentation(source, _build.docs)])
+                return file, in_order([*problems, *_lost_documentation(source, _build.docs), *_build.unclear])
             problems.append(result)
             broken = _statement_around(text, result.span.start)
             if broken is None or len(problems) == MAX_SYNTAX_ERRORS:
@@ -100,10 +100,16 @@ class _Build:
     source: Source
     docs: dict[int, str]
     """The documentation comments that have not found their declaration yet, by line."""
+    in_parentheses: set[int]
+    """The conditions that stand in parentheses, by identity: those that say the same are equal."""
+    unclear: list[Diagnostic]
+    """Warnings of what may be read as something else than it says."""
 
     def begin(self, source: Source, text: str) -> None:
         self.source = source
         self.docs = {}
+        self.in_parentheses = set()
+        self.unclear = []
         if "##" in text:
             for match in re.finditer(r"^[ \t]*## ?(.*)$", text, re.MULTILINE):
                 self.docs[source.position(match.start(1))[0]] = match[1].rstrip()
@@ -330,7 +336,23 @@ class _Build:
     # Expressions
 
     def chain(self, children: list[Any]) -> nodes.Chain:
-        return nodes.Chain(tuple(children[::2]), span=self.at(children[0], children[-1]))
+        stages = tuple(children[::2])
+        for stage, arrow in zip(stages, children[1::2], strict=False):
+            if isinstance(stage, nodes.Conditional) and id(stage) not in self.in_parentheses:
+                # A span does not have the parentheses at its ends.
+                text, behind = stage.span.text, self.source.text[stage.span.end : arrow.start_pos]
+                is_whole = text.count("(") == text.count(")") and ")" not in behind
+                self.unclear.append(
+                    Diagnostic(
+                        "W0102",
+                        "what the arrow leads to is for both branches of this `if`",
+                        stage.span,
+                        "the arrow binds loosest",
+                        hint="if it is for the second alone, write `a if test else (b -> c)`",
+                        fix=Fix(stage.span, f"({text})") if is_whole else None,
+                    )
+                )
+        return nodes.Chain(stages, span=self.at(children[0], children[-1]))
 
     def conditional(self, children: list[Any]) -> nodes.Conditional:
         then, _, test, _, otherwise = children
@@ -394,6 +416,8 @@ class _Build:
     def parenthesis(self, children: list[Any]) -> nodes.Expression:
         first, items, last = children
         if items and len(items[0]) == 1 and not items[1]:
+            if isinstance(items[0][0], nodes.Conditional):
+                self.in_parentheses.add(id(items[0][0]))
             return items[0][0]  # type: ignore[no-any-return]
         return nodes.Tuple(tuple(items[0]) if items else (), span=self.at(first, last))
 

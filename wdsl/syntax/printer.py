@@ -161,7 +161,9 @@ def _text(expression: nodes.Expression) -> tuple[str, int]:
         case nodes.Conditional(then, test, otherwise):
             return f"{_at(then, _OR)} if {_at(test, _OR)} else {_at(otherwise, _CONDITIONAL)}", _CONDITIONAL
         case nodes.Chain(stages):
-            return " -> ".join(_at(stage, _CONDITIONAL) for stage in stages), _CHAIN
+            # A condition in front of an arrow could do without parentheses, but readers could not: see W0102.
+            *before, last = stages
+            return " -> ".join([*(_at(stage, _OR) for stage in before), _at(last, _CONDITIONAL)]), _CHAIN
         case nodes.Call(function, arguments):
             return f"{_at(function, _PRIMARY)}({_arguments(arguments)})", _PRIMARY
         case nodes.Attribute(value, name):

@@ -21,36 +21,57 @@ Row = tuple[str, ...]
 
 def table(net: wdsl.Net) -> str:
     """The layers and weights as aligned columns, with inputs and outputs above and the sums below."""
-    inputs = ", ".join(f"{one.name} {show_shape(one.spec.shape[1:])}" for one in net.inputs)
-    outputs = ", ".join(f"{one.name} {show_shape(one.spec.shape[1:])}" for one in net.outputs)
+    inputs, outputs = (
+        ", ".join(f"{one.name} {show_shape(one.spec.shape[1:])}".replace(" ", "\0") for one in each)
+        for each in (net.inputs, net.outputs)
+    )
+    title = wrapped(f"{net.name}: {inputs} -> {outputs}", "")
     total = f"{net.parameters:,} free parameters of {net.dense_parameters:,}"
     if others := dict.fromkeys(
         one.row.name for one in (*net.layers, *net.network.unnamed) if isinstance(one.row, Extern)
     ):
         total += f", without those of {listed(others)}, which are not known"
-    return "\n".join([f"{net.name}: {inputs} -> {outputs}", "", *aligned([*named(net), *unnamed(net)]), "", total])
+    rows = [*named(net), *unnamed(net)]
+    return "\n".join([line.replace("\0", " ") for line in title] + ["", *aligned(rows), "", *wrapped(total, "")])
 
 
 def aligned(rows: list[Row]) -> Iterator[str]:
-    """The rows as lines. Structures go below their rows if there is one that has no room beside its own."""
+    """The rows as lines of at most `WIDTH` characters, if there is a way.
+
+    Structures go below their rows if there is one that has no room beside its own. If the rows are still too wide,
+    names that are too long go above theirs, and mechanisms are left out: a structure says which one it has.
+    """
     structures = [row[-1] for row in rows]
-    columns = len(HEADINGS) if any(structures) else HEADINGS.index("mechanism")
-    lines = columned([HEADINGS[:columns], *(row[:columns] for row in rows)])
+    beside = len(HEADINGS) if any(structures) else HEADINGS.index("mechanism")
+    lines = columned([HEADINGS[:beside], *(row[:beside] for row in rows)])
     if max(map(len, lines)) <= WIDTH:
         yield from lines
         return
-    heading, *lines = columned([HEADINGS[:-1], *(row[:-1] for row in rows)])
+    for last in ("structure", "mechanism"):
+        columns = min(HEADINGS.index(last), beside)
+        room = WIDTH - max(map(len, columned([("", *row[1:columns]) for row in (HEADINGS, *rows)])))
+        if room >= max(len(row[0]) for row in rows):
+            break
+    above = [row[0] if len(row[0]) > room else "" for row in rows]
+    cut = [("" if name else row[0], *row[1:columns]) for name, row in zip(above, rows, strict=True)]
+    heading, *lines = columned([HEADINGS[:columns], *cut])
     yield heading
-    for line, structure in zip(lines, structures, strict=True):
+    for name, line, structure in zip(above, lines, structures, strict=True):
+        if name:
+            yield name
         yield line
-        yield from textwrap.wrap(
-            structure,
-            WIDTH,
-            initial_indent="    ",
-            subsequent_indent="    ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+        yield from wrapped(structure, "    ")
+
+
+def wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def columned(rows: list[Row]) -> list[str]:
