@@ -76,11 +76,6 @@ def Albert(
         A model from `tokens`, (batch, length) int32,
         to `guess`, (batch, length, vocabulary) float32.
     """
-    if depth != 3:
-        raise ValueError(
-            "`depth` decides what Albert is made of: build it again for another"
-        )
-
     tokens = keras.Input((length,), dtype="int32", name="tokens")  # line 17
 
     embed_embeddings = Shared(
@@ -89,68 +84,61 @@ def Albert(
     embed = Structured(
         layers.Embedding(vocabulary, code), {"embeddings": [Tied()]}, name="embed"
     )  # line 19
+    encoder = Encoder(width, heads, dropout, name="encoder")  # line 20
     narrow = layers.Dense(code, activation="gelu", name="narrow")  # line 21
     logits = Structured(
         layers.Dense(vocabulary), {"kernel": [Tied()]}, name="logits"
     )  # line 22
 
-    positions_x = embed(tokens, tied={"embeddings": embed_embeddings})  # line 24
-
-    positions_place = Structured(
-        layers.EinsumDense("btd,d->btd", (length, code), bias_axes="td"),
-        {"kernel": [Fixed(1, Flat(slice(None)))]},
-        name="positions_place",
-    )  # specs/parts/transformer.wnet, line 6
-    positions_y = positions_place(positions_x)  # specs/parts/transformer.wnet, line 7
-
-    h = layers.Dense(width)(layers.LayerNormalization()(positions_y))  # line 24
-
-    encoder_attend = layers.MultiHeadAttention(
-        heads, width // heads, name="encoder_attend"
-    )  # specs/parts/transformer.wnet, line 13
-    encoder_norm1 = layers.LayerNormalization(
-        name="encoder_norm1"
-    )  # specs/parts/transformer.wnet, line 14
-    encoder_widen = layers.Dense(
-        4 * width, activation="gelu", name="encoder_widen"
-    )  # specs/parts/transformer.wnet, line 15
-    encoder_narrow = layers.Dense(
-        width, name="encoder_narrow"
-    )  # specs/parts/transformer.wnet, line 16
-    encoder_norm2 = layers.LayerNormalization(
-        name="encoder_norm2"
-    )  # specs/parts/transformer.wnet, line 17
-
-    encoder_h = encoder_norm1(
-        h + layers.Dropout(dropout)(encoder_attend(h, h))
-    )  # specs/parts/transformer.wnet, line 19
-    encoder_y = encoder_norm2(
-        encoder_h + layers.Dropout(dropout)(encoder_narrow(encoder_widen(encoder_h)))
-    )  # specs/parts/transformer.wnet, line 20
-
-    encoder_h_2 = encoder_norm1(
-        encoder_y + layers.Dropout(dropout)(encoder_attend(encoder_y, encoder_y))
-    )  # specs/parts/transformer.wnet, line 19
-    encoder_y_2 = encoder_norm2(
-        encoder_h_2
-        + layers.Dropout(dropout)(encoder_narrow(encoder_widen(encoder_h_2)))
-    )  # specs/parts/transformer.wnet, line 20
-
-    encoder_h_3 = encoder_norm1(
-        encoder_y_2 + layers.Dropout(dropout)(encoder_attend(encoder_y_2, encoder_y_2))
-    )  # specs/parts/transformer.wnet, line 19
-    encoder_y_3 = encoder_norm2(
-        encoder_h_3
-        + layers.Dropout(dropout)(encoder_narrow(encoder_widen(encoder_h_3)))
-    )  # specs/parts/transformer.wnet, line 20
-
-    h = encoder_y_3  # line 25
+    h = embed(tokens, tied={"embeddings": embed_embeddings})  # line 24
+    h = Positions(h, length, code, name="positions")
+    h = layers.LayerNormalization()(h)
+    h = layers.Dense(width)(h)
+    for _ in range(depth):  # line 25
+        h = encoder(h)
     guess = logits(
         layers.LayerNormalization()(narrow(h)),
         tied={"kernel": ops.transpose(embed_embeddings)},
     )  # line 26
 
     return keras.Model(tokens, guess, name="Albert")
+
+
+def Positions(
+    x: keras.KerasTensor, length: int, width: int, *, name: str
+) -> keras.KerasTensor:
+    """Learned positions. Nothing is multiplied; each place of a text has a bias of its own.
+
+    Written by wdsl from specs/parts/transformer.wnet.
+    """
+    place = Structured(
+        layers.EinsumDense("btd,d->btd", (length, width), bias_axes="td"),
+        {"kernel": [Fixed(1, Flat(slice(None)))]},
+        name=f"{name}_place",
+    )  # line 6
+    return place(x)
+
+
+def Encoder(
+    width: int, heads: int, dropout: float, *, name: str
+) -> Callable[[keras.KerasTensor], keras.KerasTensor]:
+    """Each place attends to all others, then two layers see each place by itself (Vaswani et al., 2017).
+
+    Written by wdsl from specs/parts/transformer.wnet.
+    """
+    attend = layers.MultiHeadAttention(
+        heads, width // heads, name=f"{name}_attend"
+    )  # line 13
+    norm1 = layers.LayerNormalization(name=f"{name}_norm1")  # line 14
+    widen = layers.Dense(4 * width, activation="gelu", name=f"{name}_widen")  # line 15
+    narrow = layers.Dense(width, name=f"{name}_narrow")  # line 16
+    norm2 = layers.LayerNormalization(name=f"{name}_norm2")  # line 17
+
+    def apply(x: keras.KerasTensor) -> keras.KerasTensor:
+        h = norm1(x + layers.Dropout(dropout)(attend(x, x)))  # line 19
+        return norm2(h + layers.Dropout(dropout)(narrow(widen(h))))
+
+    return apply
 
 
 # What the weights need: definitions of wdsl's runtime, to the letter. A module that

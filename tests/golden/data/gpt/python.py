@@ -86,11 +86,6 @@ def GPT(
         A model from `tokens`, (batch, context) int32,
         to `next`, (batch, context, vocabulary) float32.
     """
-    if depth != 2:
-        raise ValueError(
-            "`depth` decides what GPT is made of: build it again for another"
-        )
-
     tokens = keras.Input((context,), dtype="int32", name="tokens")  # line 12
 
     embed_embeddings = Shared(
@@ -111,53 +106,32 @@ def GPT(
     h = layers.Dropout(dropout)(
         place(embed(tokens, tied={"embeddings": embed_embeddings}))
     )  # line 19
-
-    decoder_norm1 = layers.LayerNormalization(name="decoder_norm1")  # line 31
-    decoder_attend = layers.MultiHeadAttention(
-        heads, width // heads, name="decoder_attend"
-    )  # line 32
-    decoder_norm2 = layers.LayerNormalization(name="decoder_norm2")  # line 33
-    decoder_widen = layers.Dense(
-        4 * width, activation="gelu", name="decoder_widen"
-    )  # line 34
-    decoder_narrow = layers.Dense(width, name="decoder_narrow")  # line 35
-
-    decoder_normed = decoder_norm1(h)  # line 37
-    decoder_attended = decoder_attend(
-        decoder_normed, decoder_normed, use_causal_mask=True
-    )  # line 38
-    decoder_h = h + layers.Dropout(dropout)(decoder_attended)  # line 39
-    decoder_thought = decoder_narrow(decoder_widen(decoder_norm2(decoder_h)))  # line 40
-    decoder_y = decoder_h + layers.Dropout(dropout)(decoder_thought)  # line 41
-
-    h = decoder_y  # line 21
-
-    decoder_2_norm1 = layers.LayerNormalization(name="decoder_2_norm1")  # line 31
-    decoder_2_attend = layers.MultiHeadAttention(
-        heads, width // heads, name="decoder_2_attend"
-    )  # line 32
-    decoder_2_norm2 = layers.LayerNormalization(name="decoder_2_norm2")  # line 33
-    decoder_2_widen = layers.Dense(
-        4 * width, activation="gelu", name="decoder_2_widen"
-    )  # line 34
-    decoder_2_narrow = layers.Dense(width, name="decoder_2_narrow")  # line 35
-
-    decoder_2_normed = decoder_2_norm1(h)  # line 37
-    decoder_2_attended = decoder_2_attend(
-        decoder_2_normed, decoder_2_normed, use_causal_mask=True
-    )  # line 38
-    decoder_2_h = h + layers.Dropout(dropout)(decoder_2_attended)  # line 39
-    decoder_2_thought = decoder_2_narrow(
-        decoder_2_widen(decoder_2_norm2(decoder_2_h))
-    )  # line 40
-    decoder_2_y = decoder_2_h + layers.Dropout(dropout)(decoder_2_thought)  # line 41
-
-    h = decoder_2_y  # line 21
+    for i in range(depth):  # line 20
+        h = Decoder(h, width, heads, dropout, name=f"decoder_{i}")  # line 21
     next_ = logits(
         layers.LayerNormalization()(h), tied={"kernel": ops.transpose(embed_embeddings)}
     )  # line 23
 
     return keras.Model(tokens, next_, name="GPT")
+
+
+def Decoder(
+    x: keras.KerasTensor, width: int, heads: int, dropout: float, *, name: str
+) -> keras.KerasTensor:
+    """Causal attention, then two layers for each place by itself, each with a way around it."""
+    norm1 = layers.LayerNormalization(name=f"{name}_norm1")  # line 31
+    attend = layers.MultiHeadAttention(
+        heads, width // heads, name=f"{name}_attend"
+    )  # line 32
+    norm2 = layers.LayerNormalization(name=f"{name}_norm2")  # line 33
+    widen = layers.Dense(4 * width, activation="gelu", name=f"{name}_widen")  # line 34
+    narrow = layers.Dense(width, name=f"{name}_narrow")  # line 35
+
+    normed = norm1(x)  # line 37
+    attended = attend(normed, normed, use_causal_mask=True)  # line 38
+    h = x + layers.Dropout(dropout)(attended)  # line 39
+    thought = narrow(widen(norm2(h)))  # line 40
+    return h + layers.Dropout(dropout)(thought)
 
 
 # What the weights need: definitions of wdsl's runtime, to the letter. A module that

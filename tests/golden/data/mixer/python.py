@@ -70,76 +70,29 @@ def Mixer(
         A model from `image`, (batch, side, side, 3) float32,
         to `class`, (batch, classes) float32.
     """
-    if depth != 2:
-        raise ValueError(
-            "`depth` decides what Mixer is made of: build it again for another"
-        )
-
     image = keras.Input((side, side, 3), name="image")  # line 15
 
     h = layers.Reshape(((side // patch) ** 2, width))(
         layers.Conv2D(width, patch, strides=patch)(image)
     )  # line 17
+    for i in range(depth):  # line 18
+        h = Mix(h, places, channels)
 
-    mix_layer_normalization = layers.LayerNormalization(
-        name="mix_layer_normalization"
-    )  # line 28
-
-    mix_turned = layers.Permute((2, 1))(mix_layer_normalization(h))  # line 28
-
-    think_dense = layers.Dense(places, activation="gelu", name="think_dense")  # line 35
-    think_dense_2 = layers.Dense((side // patch) ** 2, name="think_dense_2")  # line 35
-
-    think_y = think_dense_2(think_dense(mix_turned))  # line 35
-
-    mix_h = h + layers.Permute((2, 1))(think_y)  # line 29
-    mix_layer_normalization_2 = layers.LayerNormalization(
-        name="mix_layer_normalization_2"
-    )  # line 30
-    think_2_x = mix_layer_normalization_2(mix_h)  # line 30
-
-    think_2_dense = layers.Dense(
-        channels, activation="gelu", name="think_2_dense"
-    )  # line 35
-    think_2_dense_2 = layers.Dense(width, name="think_2_dense_2")  # line 35
-
-    think_2_y = think_2_dense_2(think_2_dense(think_2_x))  # line 35
-
-    mix_y = mix_h + think_2_y  # line 30
-
-    mix_2_layer_normalization = layers.LayerNormalization(
-        name="mix_2_layer_normalization"
-    )  # line 28
-
-    mix_2_turned = layers.Permute((2, 1))(mix_2_layer_normalization(mix_y))  # line 28
-
-    think_3_dense = layers.Dense(
-        places, activation="gelu", name="think_3_dense"
-    )  # line 35
-    think_3_dense_2 = layers.Dense(
-        (side // patch) ** 2, name="think_3_dense_2"
-    )  # line 35
-
-    think_3_y = think_3_dense_2(think_3_dense(mix_2_turned))  # line 35
-
-    mix_2_h = mix_y + layers.Permute((2, 1))(think_3_y)  # line 29
-    mix_2_layer_normalization_2 = layers.LayerNormalization(
-        name="mix_2_layer_normalization_2"
-    )  # line 30
-    think_4_x = mix_2_layer_normalization_2(mix_2_h)  # line 30
-
-    think_4_dense = layers.Dense(
-        channels, activation="gelu", name="think_4_dense"
-    )  # line 35
-    think_4_dense_2 = layers.Dense(width, name="think_4_dense_2")  # line 35
-
-    think_4_y = think_4_dense_2(think_4_dense(think_4_x))  # line 35
-
-    mix_2_y = mix_2_h + think_4_y  # line 30
-
-    h = layers.LayerNormalization()(mix_2_y)  # line 18
+    h = layers.LayerNormalization()(h)  # line 18
     class_ = layers.Dense(classes, activation="softmax")(
         layers.GlobalAveragePooling1D()(h)
     )  # line 19
 
     return keras.Model(image, class_, name="Mixer")
+
+
+def Mix(x: keras.KerasTensor, places: int, channels: int) -> keras.KerasTensor:
+    """Both turns, each with a way around it."""
+    turned = layers.Permute((2, 1))(layers.LayerNormalization()(x))  # line 28
+    h = x + layers.Permute((2, 1))(Think(turned, places, x.shape[1]))  # line 29
+    return h + Think(layers.LayerNormalization()(h), channels, x.shape[2])
+
+
+def Think(x: keras.KerasTensor, hidden: int, width: int) -> keras.KerasTensor:
+    """The block `Think`."""
+    return layers.Dense(width)(layers.Dense(hidden, activation="gelu")(x))

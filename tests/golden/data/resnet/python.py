@@ -79,116 +79,66 @@ def ResNet(depth: int = 1, width: int = 8, classes: int = 10) -> keras.Model:
         A model from `image`, (batch, 32, 32, 3) float32,
         to `digit`, (batch, classes) float32.
     """
-    if depth != 1:
-        raise ValueError(
-            "`depth` decides what ResNet is made of: build it again for another"
-        )
-
     image = keras.Input((32, 32, 3), name="image")  # line 10
 
-    normed_conv = layers.Conv2D(
-        width, 3, strides=1, padding="same", use_bias=False, name="normed_conv"
-    )  # line 32
-    normed_norm = layers.BatchNormalization(name="normed_norm")  # line 33
-    normed_y = normed_norm(normed_conv(image))  # line 34
-
-    h = activations.relu(normed_y)  # line 12
-
-    residual_short = h  # line 24
-
-    normed_2_conv = layers.Conv2D(
-        width * 1, 3, strides=1, padding="same", use_bias=False, name="normed_2_conv"
-    )  # line 32
-    normed_2_norm = layers.BatchNormalization(name="normed_2_norm")  # line 33
-    normed_2_y = normed_2_norm(normed_2_conv(h))  # line 34
-
-    normed_3_x = activations.relu(normed_2_y)  # line 25
-
-    normed_3_conv = layers.Conv2D(
-        width * 1, 3, strides=1, padding="same", use_bias=False, name="normed_3_conv"
-    )  # line 32
-    normed_3_norm = layers.BatchNormalization(name="normed_3_norm")  # line 33
-    normed_3_y = normed_3_norm(normed_3_conv(normed_3_x))  # line 34
-
-    residual_h = normed_3_y  # line 25
-    residual_y = activations.relu(residual_h + residual_short)  # line 26
-
-    h = residual_y  # line 15
-
-    shrink_pick = layers.AveragePooling2D(1, strides=2, name="shrink_pick")  # line 40
-    shrink_widen = Structured(
-        layers.Conv2D(width * 2, 1, use_bias=False),
-        {
-            "kernel": [
-                Zero(Where(lambda k, l_: k != l_)),
-                Fixed(1, Where(lambda k, l_: k == l_)),
-            ]
-        },
-        name="shrink_widen",
-    )  # line 41
-    shrink_y = shrink_widen(shrink_pick(h))  # line 44
-
-    residual_2_short = shrink_y  # line 24
-
-    normed_4_conv = layers.Conv2D(
-        width * 2, 3, strides=2, padding="same", use_bias=False, name="normed_4_conv"
-    )  # line 32
-    normed_4_norm = layers.BatchNormalization(name="normed_4_norm")  # line 33
-    normed_4_y = normed_4_norm(normed_4_conv(h))  # line 34
-
-    normed_5_x = activations.relu(normed_4_y)  # line 25
-
-    normed_5_conv = layers.Conv2D(
-        width * 2, 3, strides=1, padding="same", use_bias=False, name="normed_5_conv"
-    )  # line 32
-    normed_5_norm = layers.BatchNormalization(name="normed_5_norm")  # line 33
-    normed_5_y = normed_5_norm(normed_5_conv(normed_5_x))  # line 34
-
-    residual_2_h = normed_5_y  # line 25
-    residual_2_y = activations.relu(residual_2_h + residual_2_short)  # line 26
-
-    h = residual_2_y  # line 15
-
-    shrink_2_pick = layers.AveragePooling2D(
-        1, strides=2, name="shrink_2_pick"
-    )  # line 40
-    shrink_2_widen = Structured(
-        layers.Conv2D(width * 4, 1, use_bias=False),
-        {
-            "kernel": [
-                Zero(Where(lambda k, l_: k != l_)),
-                Fixed(1, Where(lambda k, l_: k == l_)),
-            ]
-        },
-        name="shrink_2_widen",
-    )  # line 41
-    shrink_2_y = shrink_2_widen(shrink_2_pick(h))  # line 44
-
-    residual_3_short = shrink_2_y  # line 24
-
-    normed_6_conv = layers.Conv2D(
-        width * 4, 3, strides=2, padding="same", use_bias=False, name="normed_6_conv"
-    )  # line 32
-    normed_6_norm = layers.BatchNormalization(name="normed_6_norm")  # line 33
-    normed_6_y = normed_6_norm(normed_6_conv(h))  # line 34
-
-    normed_7_x = activations.relu(normed_6_y)  # line 25
-
-    normed_7_conv = layers.Conv2D(
-        width * 4, 3, strides=1, padding="same", use_bias=False, name="normed_7_conv"
-    )  # line 32
-    normed_7_norm = layers.BatchNormalization(name="normed_7_norm")  # line 33
-    normed_7_y = normed_7_norm(normed_7_conv(normed_7_x))  # line 34
-
-    residual_3_h = normed_7_y  # line 25
-    residual_3_y = activations.relu(residual_3_h + residual_3_short)  # line 26
-
-    h = residual_3_y  # line 15
+    h = activations.relu(Normed(image, width, name="normed"))  # line 12
+    for stage in range(3):  # line 13
+        for i in range(depth):  # line 14
+            h = Residual(
+                h,
+                width * 2**stage,
+                stride=2 if stage > 0 and i == 0 else 1,
+                name=f"residual_{stage}_{i}",
+            )  # line 15
     digit = layers.Dense(classes, activation="softmax")(
         layers.GlobalAveragePooling2D()(h)
     )  # line 18
 
     return keras.Model(image, digit, name="ResNet")
+
+
+def Residual(
+    x: keras.KerasTensor, filters: int, stride: int = 1, *, name: str
+) -> keras.KerasTensor:
+    """Two convolutions, and a way around them."""
+    short = (
+        x if stride == 1 else Shrink(x, filters, stride, name=f"{name}_shrink")
+    )  # line 24
+    h = Normed(
+        activations.relu(Normed(x, filters, stride, name=f"{name}_normed")),
+        filters,
+        name=f"{name}_normed_2",
+    )  # line 25
+    return activations.relu(h + short)
+
+
+def Normed(
+    x: keras.KerasTensor, filters: int, stride: int = 1, *, name: str
+) -> keras.KerasTensor:
+    """A convolution that leaves its bias to the normalization."""
+    conv = layers.Conv2D(
+        filters, 3, strides=stride, padding="same", use_bias=False, name=f"{name}_conv"
+    )  # line 32
+    norm = layers.BatchNormalization(name=f"{name}_norm")  # line 33
+    return norm(conv(x))
+
+
+def Shrink(
+    x: keras.KerasTensor, filters: int, stride: int, *, name: str
+) -> keras.KerasTensor:
+    """The paper's shortcut A, without parameters: the channels that there are stay as they are, and the new ones are zero."""
+    pick = layers.AveragePooling2D(1, strides=stride, name=f"{name}_pick")  # line 40
+    widen = Structured(
+        layers.Conv2D(filters, 1, use_bias=False),
+        {
+            "kernel": [
+                Zero(Where(lambda k, l_: k != l_)),
+                Fixed(1, Where(lambda k, l_: k == l_)),
+            ]
+        },
+        name=f"{name}_widen",
+    )  # line 41
+    return widen(pick(x))
 
 
 # What the weights need: definitions of wdsl's runtime, to the letter. A module that

@@ -77,7 +77,7 @@ def Seq2Seq(vocabulary: int = 96, width: int = 8) -> keras.Model:
         layers.Dense(vocabulary), {"kernel": [Tied()]}, name="logits"
     )  # line 18
 
-    __, hidden, carry = read(
+    _, hidden, carry = read(
         embed(source, tied={"embeddings": embed_embeddings})
     )  # line 20
     next_ = logits(

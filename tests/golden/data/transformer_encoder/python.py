@@ -65,74 +65,49 @@ def TransformerEncoder(
         A model from `tokens`, (batch, length) int32,
         to `topic`, (batch, topics) float32.
     """
-    if depth != 2:
-        raise ValueError(
-            "`depth` decides what TransformerEncoder is made of: build it again for another"
-        )
-
     tokens = keras.Input((length,), dtype="int32", name="tokens")  # line 15
-    positions_x = layers.Embedding(vocabulary, width)(tokens)  # line 16
-
-    positions_place = Structured(
-        layers.EinsumDense("btd,d->btd", (length, width), bias_axes="td"),
-        {"kernel": [Fixed(1, Flat(slice(None)))]},
-        name="positions_place",
-    )  # specs/parts/transformer.wnet, line 6
-    positions_y = positions_place(positions_x)  # specs/parts/transformer.wnet, line 7
-
-    h = positions_y  # line 16
-
-    encoder_attend = layers.MultiHeadAttention(
-        heads, width // heads, name="encoder_attend"
-    )  # specs/parts/transformer.wnet, line 13
-    encoder_norm1 = layers.LayerNormalization(
-        name="encoder_norm1"
-    )  # specs/parts/transformer.wnet, line 14
-    encoder_widen = layers.Dense(
-        4 * width, activation="gelu", name="encoder_widen"
-    )  # specs/parts/transformer.wnet, line 15
-    encoder_narrow = layers.Dense(
-        width, name="encoder_narrow"
-    )  # specs/parts/transformer.wnet, line 16
-    encoder_norm2 = layers.LayerNormalization(
-        name="encoder_norm2"
-    )  # specs/parts/transformer.wnet, line 17
-
-    encoder_h = encoder_norm1(
-        h + layers.Dropout(dropout)(encoder_attend(h, h))
-    )  # specs/parts/transformer.wnet, line 19
-    encoder_y = encoder_norm2(
-        encoder_h + layers.Dropout(dropout)(encoder_narrow(encoder_widen(encoder_h)))
-    )  # specs/parts/transformer.wnet, line 20
-
-    encoder_2_attend = layers.MultiHeadAttention(
-        heads, width // heads, name="encoder_2_attend"
-    )  # specs/parts/transformer.wnet, line 13
-    encoder_2_norm1 = layers.LayerNormalization(
-        name="encoder_2_norm1"
-    )  # specs/parts/transformer.wnet, line 14
-    encoder_2_widen = layers.Dense(
-        4 * width, activation="gelu", name="encoder_2_widen"
-    )  # specs/parts/transformer.wnet, line 15
-    encoder_2_narrow = layers.Dense(
-        width, name="encoder_2_narrow"
-    )  # specs/parts/transformer.wnet, line 16
-    encoder_2_norm2 = layers.LayerNormalization(
-        name="encoder_2_norm2"
-    )  # specs/parts/transformer.wnet, line 17
-
-    encoder_2_h = encoder_2_norm1(
-        encoder_y + layers.Dropout(dropout)(encoder_2_attend(encoder_y, encoder_y))
-    )  # specs/parts/transformer.wnet, line 19
-    encoder_2_y = encoder_2_norm2(
-        encoder_2_h
-        + layers.Dropout(dropout)(encoder_2_narrow(encoder_2_widen(encoder_2_h)))
-    )  # specs/parts/transformer.wnet, line 20
-
-    h = encoder_2_y  # line 17
+    h = Positions(
+        layers.Embedding(vocabulary, width)(tokens), length, width, name="positions"
+    )  # line 16
+    for i in range(depth):  # line 17
+        h = Encoder(h, width, heads, dropout, name=f"encoder_{i}")
     topic = layers.Dense(topics, activation="softmax")(ops.mean(h, axis=1))  # line 18
 
     return keras.Model(tokens, topic, name="TransformerEncoder")
+
+
+def Positions(
+    x: keras.KerasTensor, length: int, width: int, *, name: str
+) -> keras.KerasTensor:
+    """Learned positions. Nothing is multiplied; each place of a text has a bias of its own.
+
+    Written by wdsl from specs/parts/transformer.wnet.
+    """
+    place = Structured(
+        layers.EinsumDense("btd,d->btd", (length, width), bias_axes="td"),
+        {"kernel": [Fixed(1, Flat(slice(None)))]},
+        name=f"{name}_place",
+    )  # line 6
+    return place(x)
+
+
+def Encoder(
+    x: keras.KerasTensor, width: int, heads: int, dropout: float, *, name: str
+) -> keras.KerasTensor:
+    """Each place attends to all others, then two layers see each place by itself (Vaswani et al., 2017).
+
+    Written by wdsl from specs/parts/transformer.wnet.
+    """
+    attend = layers.MultiHeadAttention(
+        heads, width // heads, name=f"{name}_attend"
+    )  # line 13
+    norm1 = layers.LayerNormalization(name=f"{name}_norm1")  # line 14
+    widen = layers.Dense(4 * width, activation="gelu", name=f"{name}_widen")  # line 15
+    narrow = layers.Dense(width, name=f"{name}_narrow")  # line 16
+    norm2 = layers.LayerNormalization(name=f"{name}_norm2")  # line 17
+
+    h = norm1(x + layers.Dropout(dropout)(attend(x, x)))  # line 19
+    return norm2(h + layers.Dropout(dropout)(narrow(widen(h))))
 
 
 # What the weights need: definitions of wdsl's runtime, to the letter. A module that

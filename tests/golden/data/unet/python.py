@@ -55,76 +55,28 @@ def UNet(width: int = 4, classes: int = 2) -> keras.Model:
     """
     image = keras.Input((16, 16, 1), name="image")  # line 8
 
-    look_conv2d = layers.Conv2D(
-        width, 3, padding="same", activation="relu", name="look_conv2d"
-    )  # line 23
-    look_conv2d_2 = layers.Conv2D(
-        width, 3, padding="same", activation="relu", name="look_conv2d_2"
-    )  # line 23
+    whole = Look(image, width)  # line 10
+    half = Look(layers.MaxPooling2D()(whole), 2 * width)  # line 11
+    quarter = Look(layers.MaxPooling2D()(half), 4 * width)  # line 12
 
-    look_y = look_conv2d_2(look_conv2d(image))  # line 23
-
-    whole = look_y  # line 10
-    look_2_x = layers.MaxPooling2D()(whole)  # line 11
-
-    look_2_conv2d = layers.Conv2D(
-        2 * width, 3, padding="same", activation="relu", name="look_2_conv2d"
-    )  # line 23
-    look_2_conv2d_2 = layers.Conv2D(
-        2 * width, 3, padding="same", activation="relu", name="look_2_conv2d_2"
-    )  # line 23
-
-    look_2_y = look_2_conv2d_2(look_2_conv2d(look_2_x))  # line 23
-
-    half = look_2_y  # line 11
-    look_3_x = layers.MaxPooling2D()(half)  # line 12
-
-    look_3_conv2d = layers.Conv2D(
-        4 * width, 3, padding="same", activation="relu", name="look_3_conv2d"
-    )  # line 23
-    look_3_conv2d_2 = layers.Conv2D(
-        4 * width, 3, padding="same", activation="relu", name="look_3_conv2d_2"
-    )  # line 23
-
-    look_3_y = look_3_conv2d_2(look_3_conv2d(look_3_x))  # line 23
-
-    quarter = look_3_y  # line 12
-
-    up_conv2d_transpose = layers.Conv2DTranspose(
-        2 * width, 2, strides=2, name="up_conv2d_transpose"
-    )  # line 30
-
-    up_raised = up_conv2d_transpose(quarter)  # line 30
-    look_4_x = ops.concatenate([half, up_raised], axis=-1)  # line 31
-
-    look_4_conv2d = layers.Conv2D(
-        2 * width, 3, padding="same", activation="relu", name="look_4_conv2d"
-    )  # line 23
-    look_4_conv2d_2 = layers.Conv2D(
-        2 * width, 3, padding="same", activation="relu", name="look_4_conv2d_2"
-    )  # line 23
-
-    look_4_y = look_4_conv2d_2(look_4_conv2d(look_4_x))  # line 23
-
-    half = look_4_y  # line 14
-
-    up_2_conv2d_transpose = layers.Conv2DTranspose(
-        width, 2, strides=2, name="up_2_conv2d_transpose"
-    )  # line 30
-
-    up_2_raised = up_2_conv2d_transpose(half)  # line 30
-    look_5_x = ops.concatenate([whole, up_2_raised], axis=-1)  # line 31
-
-    look_5_conv2d = layers.Conv2D(
-        width, 3, padding="same", activation="relu", name="look_5_conv2d"
-    )  # line 23
-    look_5_conv2d_2 = layers.Conv2D(
-        width, 3, padding="same", activation="relu", name="look_5_conv2d_2"
-    )  # line 23
-
-    look_5_y = look_5_conv2d_2(look_5_conv2d(look_5_x))  # line 23
-
-    whole = look_5_y  # line 15
+    half = Up(quarter, half, 2 * width)  # line 14
+    whole = Up(half, whole, width)  # line 15
     class_ = layers.Conv2D(classes, 1, activation="softmax")(whole)  # line 16
 
     return keras.Model(image, class_, name="UNet")
+
+
+def Look(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
+    """The block `Look`."""
+    y = x  # line 23
+    for _ in range(2):  # line 23
+        y = layers.Conv2D(filters, 3, padding="same", activation="relu")(y)
+    return y
+
+
+def Up(
+    small: keras.KerasTensor, large: keras.KerasTensor, filters: int
+) -> keras.KerasTensor:
+    """Twice the size, beside what had that size before."""
+    raised = layers.Conv2DTranspose(filters, 2, strides=2)(small)  # line 30
+    return Look(ops.concatenate([large, raised], axis=-1), filters)
