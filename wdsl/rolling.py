@@ -117,7 +117,7 @@ class _Roller:
 
     def named(self, body: Body) -> Body:
         """Statements in which names are given to those functions alone that take them."""
-        return mapped(body, self.named_in)
+        return _without_counters(mapped(body, self.named_in))
 
     def named_in(self, expression: ex.Expression) -> ex.Expression:
         def change(part: ex.Expression) -> ex.Expression | None:
@@ -165,12 +165,10 @@ class _Roller:
             case ex.Call(ex.Symbol("tuple"), (ex.Call(ex.Symbol("range")) as numbers,)):
                 values = numbers
         if alike is not None:
-            read = {name for each in expressions(alike) for name in ex.variables(each)}
-            variable = loop.variable if loop.variable in read else "_"
-            if loop.counter in read:
-                enumerated = ex.Call(ex.Symbol("enumerate"), (values,))
-                return [For((loop.counter or "", variable), enumerated, alike, loop.span)]
-            return [For((variable,), values, alike, loop.span)]
+            if loop.counter is None:
+                return [For((loop.variable,), values, alike, loop.span)]
+            enumerated = ex.Call(ex.Symbol("enumerate"), (values,))
+            return [For((loop.counter, loop.variable), enumerated, alike, loop.span)]
         statements: list[Statement] = []
         if ex.variables(values):
             differs = ex.Operation("!=", (ex.Call(ex.Symbol("tuple"), (values,)), written(loop.found)))
@@ -308,6 +306,24 @@ def _unpacked(body: Sequence[Statement]) -> list[Statement]:
             case _:
                 found.append(statement)
     return found
+
+
+def _without_counters(body: Sequence[Statement]) -> Body:
+    """Statements whose loops have no variables that nothing reads."""
+    found: list[Statement] = []
+    for each in body:
+        match each:
+            case For(targets, values, inside):
+                read = {name for part in expressions(inside) for name in ex.variables(part)}
+                if len(targets) > 1 and targets[0] not in read and isinstance(values, ex.Call):
+                    targets, values = targets[1:], values.arguments[0]
+                targets = tuple(name if name in read else "_" for name in targets)
+                found.append(For(targets, values, _without_counters(inside), each.span))
+            case If(_, bodies):
+                found.append(each.replace(bodies=tuple(part and _without_counters(part) for part in bodies)))
+            case _:
+                found.append(each)
+    return tuple(found)
 
 
 def _families(body: Sequence[Statement]) -> Body:

@@ -5,6 +5,8 @@ Both have the same weights in the same order, or are given the same; then they a
 
 from __future__ import annotations
 
+import ast
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -345,3 +347,38 @@ def test_albert_has_as_many_parameters_however_deep() -> None:
     one, six = (wdsl.load(FOLDER / "albert.wnet", depth=depth) for depth in (1, 6))
     assert one.parameters == six.parameters
     assert len(six.to_keras()._operations) > len(one.to_keras()._operations)
+
+
+# --- the written modules beside these -------------------------------------------------------------
+
+BY_HAND: dict[str, tuple[Any, ...]] = {"resnet": (resnet,), "gpt": (gpt, Table, Added), "unet": (unet,)}
+"""What one writes for a network in Keras, with the classes that it takes."""
+
+ANNOTATED = {"Structured", "Shared", "Coupled"}
+
+
+def statements_of(tree: ast.AST) -> list[ast.stmt]:
+    """All statements but docstrings."""
+    return [
+        each
+        for each in ast.walk(tree)
+        if isinstance(each, ast.stmt) and not (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
+    ]
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_no_longer_than_by_hand(name: str) -> None:
+    """The module has no more statements than one writes by hand, but for those of annotated weights."""
+    module = ast.parse(wdsl.load(FOLDER / f"{name}.wnet").to_python(standalone=False))
+    functions = [each for each in module.body if isinstance(each, ast.FunctionDef)]
+    written = [statement for function in functions for statement in statements_of(function)]
+    annotated = {
+        statement
+        for statement in written
+        if isinstance(statement, ast.Assign)
+        and ANNOTATED & {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
+    }
+    # A block that is there for an annotated layer: its `def` and its `return` are, too.
+    around = sum(2 for function in functions[1:] if annotated & set(function.body))
+    by_hand = sum(len(statements_of(ast.parse(inspect.getsource(each)))) for each in BY_HAND[name])
+    assert len(written) - len(annotated) - around <= by_hand

@@ -34,19 +34,20 @@ Written by wdsl from specs/resnet.wnet:
     ## A convolution that leaves its bias to the normalization.
     block Normed(filters: int, stride: int = 1) {
         input x
-        layer conv = Conv2D(filters, 3, strides=stride, padding=same, use_bias=false)
-        layer norm = BatchNormalization()
-        output y = x -> conv -> norm
+        output y = (
+            x
+            -> Conv2D(filters, 3, strides=stride, padding=same, use_bias=false)
+            -> BatchNormalization()
+        )
     }
 
     ## The paper's shortcut A, without parameters: the channels that there are stay as they are, and the new ones are zero.
     block Shrink(filters: int, stride: int) {
         input x
-        layer pick  = AveragePooling2D(1, strides=stride)
         layer widen = Conv2D(filters, 1, use_bias=false) {
             kernel: zero[where k != l], fixed[where k == l] = 1
         }
-        output y = x -> pick -> widen
+        output y = x -> AveragePooling2D(1, strides=stride) -> widen
     }
 """
 
@@ -81,7 +82,7 @@ def ResNet(depth: int = 1, width: int = 8, classes: int = 10) -> keras.Model:
     """
     image = keras.Input((32, 32, 3), name="image")  # line 10
 
-    h = activations.relu(Normed(image, width, name="normed"))  # line 12
+    h = activations.relu(Normed(image, width))  # line 12
     for stage in range(3):  # line 13
         for i in range(depth):  # line 14
             h = Residual(
@@ -104,30 +105,21 @@ def Residual(
     short = (
         x if stride == 1 else Shrink(x, filters, stride, name=f"{name}_shrink")
     )  # line 24
-    h = Normed(
-        activations.relu(Normed(x, filters, stride, name=f"{name}_normed")),
-        filters,
-        name=f"{name}_normed_2",
-    )  # line 25
+    h = Normed(activations.relu(Normed(x, filters, stride)), filters)  # line 25
     return activations.relu(h + short)
 
 
-def Normed(
-    x: keras.KerasTensor, filters: int, stride: int = 1, *, name: str
-) -> keras.KerasTensor:
+def Normed(x: keras.KerasTensor, filters: int, stride: int = 1) -> keras.KerasTensor:
     """A convolution that leaves its bias to the normalization."""
-    conv = layers.Conv2D(
-        filters, 3, strides=stride, padding="same", use_bias=False, name=f"{name}_conv"
-    )  # line 32
-    norm = layers.BatchNormalization(name=f"{name}_norm")  # line 33
-    return norm(conv(x))
+    return layers.BatchNormalization()(
+        layers.Conv2D(filters, 3, strides=stride, padding="same", use_bias=False)(x)
+    )
 
 
 def Shrink(
     x: keras.KerasTensor, filters: int, stride: int, *, name: str
 ) -> keras.KerasTensor:
     """The paper's shortcut A, without parameters: the channels that there are stay as they are, and the new ones are zero."""
-    pick = layers.AveragePooling2D(1, strides=stride, name=f"{name}_pick")  # line 40
     widen = Structured(
         layers.Conv2D(filters, 1, use_bias=False),
         {
@@ -137,8 +129,8 @@ def Shrink(
             ]
         },
         name=f"{name}_widen",
-    )  # line 41
-    return widen(pick(x))
+    )  # line 42
+    return widen(layers.AveragePooling2D(1, strides=stride)(x))
 
 
 # What the weights need: definitions of wdsl's runtime, to the letter. A module that
