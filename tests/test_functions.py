@@ -234,3 +234,16 @@ def test_names_of_layers_follow_from_where_they_are() -> None:
     names = {each.name for each in wdsl.loads(text).to_keras().layers}
     ours = {"one_first", "one_dense", "two_first", "two_2_0_first", "two_2_1_first"}
     assert ours | {f"two_3_{i}_{j}_first" for i in range(2) for j in range(2)} <= names
+
+
+def test_constants_keep_their_names() -> None:
+    text = (
+        "## How wide.\nconst width = 4\nconst widths = [width, 2 * width]\n"
+        + BLOCKS
+        + "network N(n: int = width) { input x: [n]; h = x\n"
+        "for w in widths { h = h -> Two(w) }; output y = h -> Dense(width) }"
+    )
+    module = module_of(wdsl.loads(text).to_python())
+    assert (module.WIDTH, module.WIDTHS) == (4, (4, 8))
+    module.WIDTH, module.WIDTHS = 3, (5,)
+    assert [each.shape for each in module.N(2).weights if len(each.shape) == 2] == [(2, 5), (5, 5), (5, 3)]

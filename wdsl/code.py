@@ -22,7 +22,7 @@ _LEVELS = {
 }
 
 Names = Mapping[str, str]
-"""The Python identifier of each variable, and of each class from elsewhere by its path."""
+"""The Python identifier of each variable, of each constant by its key, of each class from elsewhere by its path."""
 
 
 def flat(expression: ex.Expression, names: Names, level: int = 0) -> str:
@@ -38,6 +38,8 @@ def _flat(expression: ex.Expression, names: Names) -> tuple[str, int]:
             return _literal(value), _SIGN if negative else _PRIMARY
         case ex.Variable(name) | ex.External(name) | ex.Local(name):
             return names[name], _PRIMARY
+        case ex.Named(_, key):
+            return names[key], _PRIMARY
         case ex.Joined(texts):
             return _formatted(texts, names), _PRIMARY
         case ex.Symbol(path):
@@ -104,7 +106,7 @@ def _is_simple(expression: ex.Expression) -> bool:
             return _is_simple(operand)
         case ex.Constant(value):
             return value is None or isinstance(value, (int, float))
-    return isinstance(expression, (ex.Variable, ex.Symbol))
+    return isinstance(expression, (ex.Variable, ex.Named, ex.Symbol))
 
 
 def _literal(value: float | str | bool | None) -> str:

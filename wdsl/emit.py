@@ -134,10 +134,14 @@ class _OwnNames(dict[str, str]):
         return name
 
 
+def _names(expression: ex.Expression) -> _OwnNames:
+    return _OwnNames({each.key: each.name for each in ex.walk(expression) if isinstance(each, ex.Named)})
+
+
 def _code(expression: ex.Expression) -> str:
     from wdsl.code import flat
 
-    return flat(expression, _OwnNames())
+    return flat(expression, _names(expression))
 
 
 # Pictures

@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from wdsl.record import Record
+from wdsl.record import Record, field
 
 
 class Constant(Record):
@@ -22,6 +22,15 @@ class Variable(Record):
     """A local name: a parameter, a layer, a tensor."""
 
     name: str
+
+
+class Named(Record):
+    """A constant that a file gives a name. `key` tells it from others of the name, `doc` is what stands above it."""
+
+    name: str
+    key: str
+    value: Expression = field(compare=False)
+    doc: str = field(compare=False)
 
 
 class Symbol(Record):
@@ -88,8 +97,8 @@ class Lambda(Record):
 
 
 Expression: TypeAlias = (
-    Constant | Variable | Symbol | Local | External | Operation | Sequence | Mapped | Subscript | Attribute | Call
-    | Joined | Lambda
+    Constant | Variable | Named | Symbol | Local | External | Operation | Sequence | Mapped | Subscript | Attribute
+    | Call | Joined | Lambda
 )  # fmt: skip
 
 
@@ -172,6 +181,11 @@ def replaced(expression: Expression, other: Callable[[Expression], Expression | 
     return with_parts(expression, [replaced(part, other) for part in inside]) if inside else expression
 
 
+def is_written_out(expression: Expression) -> bool:
+    """Whether nothing in an expression has a name that its value could change under, or be known by."""
+    return not any(isinstance(each, (Variable, Named)) for each in walk(expression))
+
+
 def variables(expression: Expression) -> frozenset[str]:
     """The names of the variables in an expression."""
     return frozenset(each.name for each in walk(expression) if isinstance(each, Variable))
@@ -214,6 +228,8 @@ def evaluate(expression: Expression, variables: Mapping[str, Any], library: Call
             return constant
         case Variable(name) | External(name) | Local(name):
             return variables[name]
+        case Named(_, _, constant):
+            return value(constant)
         case Symbol(path):
             return library(path)
         case Operation("if", (then, test, otherwise)):

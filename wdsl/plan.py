@@ -53,9 +53,26 @@ class Plan(Record):
         bodies = (self.body, *(each.everything for each in self.functions))
         for expression in (*(each for body in bodies for each in expressions(body)), self.result):
             yield from ex.walk(expression)
-        for function in self.functions:
-            for expression in function.results:
-                yield from ex.walk(expression)
+        parameters = [*self.network.parameters, *(each for function in self.functions for each in function.parameters)]
+        for given in (*(each.results for each in self.functions), (each.default for each in parameters)):
+            for each in given:
+                yield from ex.walk(each) if each else ()
+
+    @property
+    def named(self) -> tuple[ex.Named, ...]:
+        """The constants of the file that are needed, each after those that it is computed from."""
+        found: dict[str, ex.Named] = {}
+
+        def add(expression: ex.Expression) -> None:
+            for each in ex.walk(expression):
+                if isinstance(each, ex.Named) and each.key not in found:
+                    add(each.value)
+                    found[each.key] = each
+
+        for part in self.parts():
+            if isinstance(part, ex.Named):
+                add(part)
+        return tuple(found.values())
 
 
 def make_plan(network: graph.Network, structures: Structures, outline: Outline | None = None) -> Plan:

@@ -38,7 +38,8 @@ def clash(plan: Plan, where: Span) -> Diagnostic | None:
 
 
 def _symbols(plan: Plan) -> set[str]:
-    parts = (*plan.parts(), *(part for each in plan.constants.values() for part in ex.walk(each)))
+    constants = (*plan.constants.values(), *(each.value for each in plan.named))
+    parts = (*plan.parts(), *(part for each in constants for part in ex.walk(each)))
     return {part.path for part in parts if isinstance(part, ex.Symbol)}
 
 
@@ -81,6 +82,7 @@ def write(plan: Plan, standalone: bool = True) -> str:
         name=network.name,
         parameters=_parameters(f"def {network.name}", network.parameters, names, "keras.Model"),
         function_docstring=_docstring(_function_docstring(plan, names), 4),
+        named=[line for each in plan.named for line in _constant(each, beside)],
         body="\n".join(_body(plan.body, names, 4, network.source, of_functions)),
         result="    " + layout(plan.result, names, 4, "return ", statement=True),
         functions=[_function(each, beside[each.name], network.source, of_functions) for each in functions],
@@ -108,15 +110,23 @@ def _beside(plan: Plan) -> dict[str, str]:
     """A Python identifier for each constant, each class from elsewhere by its path, and each function."""
     names = {name: name for name in plan.constants}
     taken = {plan.network.name, *RESERVED, *names}
-    if plan.externals or any(each.name in CAPITALS for each in plan.functions):
+    if plan.externals or plan.named or any(each.name in CAPITALS for each in plan.functions):
         taken |= runtime.names()
-    for path in (*plan.externals, *(each.name for each in plan.functions)):
-        name = path.rpartition(".")[2]
-        while name in taken:
-            name += "_"
-        taken.add(name)
-        names[path] = name
+    wanted = {each.key: each.name.upper() for each in plan.named}
+    wanted |= {path: path.rpartition(".")[2] for path in (*plan.externals, *(each.name for each in plan.functions))}
+    for key, name in wanted.items():
+        found = name
+        while found in taken:
+            found += "_"
+        taken.add(found)
+        names[key] = found
     return names
+
+
+def _constant(constant: ex.Named, names: Mapping[str, str]) -> list[str]:
+    """A constant of the file, with what stands above it."""
+    doc = [f"# {_printable(line)}".rstrip() for line in constant.doc.split("\n") if constant.doc]
+    return [*doc, layout(constant.value, names, 0, f"{names[constant.key]} = ", statement=True)]
 
 
 def _names(variables: Iterable[str], beside: Mapping[str, str]) -> dict[str, str]:

@@ -94,8 +94,8 @@ def conditional(then: Value, test: Value, otherwise: Value) -> Value:
 
 
 def folded(value: Value) -> Value:
-    """The value with what it is, instead of how it was computed, as its expression, if no variable is in that."""
-    return value if ex.variables(value.expression) else Value(value.value, written(value.value))
+    """The value with what it is, instead of how it was computed, as its expression, if no name is in that."""
+    return Value(value.value, written(value.value)) if ex.is_written_out(value.expression) else value
 
 
 def written(value: Any) -> ex.Expression:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any, TypeAlias
 
+from wdsl import expressions as ex
 from wdsl.catalog import CONSTRAINTS, INITIALIZERS, LAYERS, REGULARIZERS
 from wdsl.diagnostics import Diagnostic, Fix, Label, has_errors, in_order, nearest
 from wdsl.files import Files, decode, is_of_file
@@ -294,7 +295,9 @@ class _Reader:
         except NoConstant as error:
             self.problems += [self.or_later(error.diagnostic)] if error.diagnostic else []
         if fresh and value is not None:
-            self.constants[node.name.id] = self.known[node.name.id] = value
+            key = f"{node.span.source.name}:{node.span.start}"
+            named = Value(value.value, ex.Named(node.name.id, key, value.expression, node.doc))
+            self.constants[node.name.id] = self.known[node.name.id] = named
         elif fresh:
             self.lose(node.name)
 

@@ -289,7 +289,7 @@ class _Writer(Elaborator):
                 isinstance(part, nodes.Name) and part.id in names for part in nodes.walk(each.default)
             ):
                 value = default_of(self, block.written, {}, each.default)
-                default = constants.written(value.value) if isinstance(value, Value) else None
+                default = constants.folded(value).expression if isinstance(value, Value) else None
             type_ = each.type.id if each.type else None
             found.append(graph.Parameter(each.name.id, type_, default, None, each.doc, each.span))
         return found
