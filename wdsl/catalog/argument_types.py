@@ -15,6 +15,7 @@ any          whatever a file can write down
 choice(a|b)  one of these words, as they are written; `anycase(a|b)` in any case
 activation, initializer, regularizer, constraint
              the name of one, or (but for activations) one that is constructed
+layer        a layer that is constructed
 dtype        a tensor's dtype
 policy       what a layer's `dtype` may be: a dtype, or a policy such as "mixed_bfloat16"
 tensor       a tensor; `tensors` is a list of them that is one argument, as merging layers take it
@@ -30,7 +31,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from wdsl.catalog.dtypes import DTYPES, POLICIES
-from wdsl.catalog.model import Argument, Class, Constructed, TensorSpec
+from wdsl.catalog.model import Argument, Class, Constructed, Inner, TensorSpec
 from wdsl.catalog.registries import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from wdsl.catalog.signatures import split
 
@@ -55,6 +56,7 @@ _WORDS = {
     "initializer": "an initializer",
     "regularizer": "a regularizer",
     "constraint": "a constraint",
+    "layer": "a layer",
     "dtype": "a dtype",
     "policy": "a dtype or a dtype policy",
     "tensor": "a tensor",
@@ -67,6 +69,8 @@ _PLURALS = {
     "int": "whole numbers",
     "axis": "axis numbers",
     "float": "numbers",
+    "layer": "layers",
+    "tensor": "tensors",
 }
 _REGISTRIES: Mapping[str, tuple[str, Mapping[str, Class]]] = {
     "initializer": ("initializer", INITIALIZERS),
@@ -153,6 +157,8 @@ def _fits(name: str, parameters: tuple[str, ...], value: object) -> bool:
             if isinstance(value, Constructed):
                 return value.kind == kind
             return isinstance(value, str) and value in registry and registry[value].by_name
+        case "layer":
+            return isinstance(value, Inner)
         case "dtype":
             return isinstance(value, str) and value in DTYPES
         case "policy":
@@ -222,6 +228,8 @@ def show(value: object) -> str:
             text = f"a tensor of shape {show_shape(value.shape[1:])}"
         case Constructed():
             text = f"{value.name}(…)" if value.arguments else f"{value.name}()"
+        case Inner():
+            text = f"{value.row.name}(…)"
         case _:
             text = str(value)
     return text if len(text) <= 80 else text[:79] + "…"

@@ -88,6 +88,15 @@ class AnnotatedLayer(Record):
         return next((weight for weight in self.weights or () if weight.name == name), None)
 
 
+def is_frozen(layer: AnnotatedLayer, weight: Weight) -> bool:
+    """Whether the file says that the layer which has the weight, or one around that, is not trained."""
+    return any(
+        value is False and weight.scope.startswith(argument.removesuffix("trainable"))
+        for argument, value in layer.arguments.items()
+        if argument.split(".")[-1] == "trainable"
+    )
+
+
 def read_annotations(
     layers: Sequence[AnnotatedLayer],
     problems: list[Diagnostic],
@@ -98,7 +107,7 @@ def read_annotations(
         reader.evaluate, reader.files, reader.circumstances = layer.evaluate, layer.files, layer.circumstances
         statement = layer.statement
         if statement.annotations:
-            main = layer.row.main_weight
+            main = layer.row.main(layer.arguments)
             if main is None:
                 reader.no_main_weight(layer)
             else:
@@ -156,7 +165,8 @@ class Reader:
             self.unknown_weight(layer, name, span)
             return
         # LoRA adds to the main weight, and to no other.
-        for argument in (weight.constraint, "lora_rank" if name == layer.row.main_weight else None):
+        is_main = name == layer.row.main(layer.arguments)
+        for argument in (weight.constraint, f"{weight.scope}lora_rank" if is_main else None):
             if argument and argument in layer.given and layer.arguments[argument] is not None:
                 self.error(
                     "E0508",
@@ -166,8 +176,12 @@ class Reader:
                     labels=(Label(annotations[0].span, "annotated here"),),
                 )
                 return
-        if not weight.trainable and layer.arguments.get("trainable", True):
+        if not weight.trainable and not is_frozen(layer, weight):
             self.error("E0508", f"`{layer.name}.{name}` is not trained: the layer sets it itself", span)
+            return
+        if weight.rewritten:
+            message = f"`{layer.row.name}` sets `{layer.name}.{name}` anew in each training step"
+            self.error("E0508", message, span, labels=(Label(layer.place, "constructed here"),))
             return
         for annotation in annotations:
             self.annotation(layer, weight, annotation)
@@ -405,10 +419,11 @@ class Reader:
             )
             return
         for part, whole in ((reference, owner), *(((weight, layer),) if region is not None else ())):
-            if part.name == "bias" and whole.arguments.get("unit_forget_bias"):
+            is_bias = part.name.split(".")[-1] == "bias"
+            if is_bias and whole.arguments.get(f"{part.scope}unit_forget_bias"):
                 self.error(
                     "E0508",
-                    f"`unit_forget_bias` sets parts of `{whole.name}.bias` apart at the start, which a tied bias "
+                    f"`unit_forget_bias` sets parts of `{whole.name}.{part.name}` apart at the start, which a tied bias "
                     "cannot do",
                     annotation.span,
                     labels=(Label(whole.place, "true here"),),

@@ -665,9 +665,11 @@ class Elaborator:
                 specs = None
             case Group(items) if count != len(items):
                 self.count(statement.value.span, count, len(items))
+            case Group(items) if any(isinstance(item, Group) for item in items):
+                self.error("E0205", "lists in a list have no names", statement.value.span)
             case Group(items):
-                specs = tuple(item.spec for item in items)
-                expression = ex.Sequence(tuple(item.expression for item in items))
+                specs = tuple(item.spec for item in items)  # type: ignore[union-attr]
+                expression = ex.Sequence(tuple(item.expression for item in items))  # type: ignore[union-attr]
             case Tensor():
                 self.count(statement.value.span, count, 1)
             case Tensors(specs, expression):
@@ -887,7 +889,7 @@ class Elaborator:
             except ConstantError as error:
                 return self.error("E0310", str(error), items[0].span.to(items[-1].span))
         for node, value in zip(items, values, strict=True):
-            if not isinstance(value, Tensor):
+            if not isinstance(value, (Tensor, Group)):
                 self.error("E0205", f"this is {kind_of(value)}, and stands among tensors", node.span)
                 return BROKEN
         return Group(tuple(values))  # type: ignore[arg-type]
@@ -1198,6 +1200,8 @@ class Elaborator:
             )
         function = ex.Variable(layer.name) if layer.name else layer.expression
         expression = ex.Call(function, bound.positional, bound.keywords)
+        if inferred.nested:
+            expression = ex.Call(ex.Symbol("keras.tree.flatten"), (expression,))
         if isinstance(inferred.output, TensorSpec):
             return Tensor(inferred.output, expression)
         return Tensors(inferred.output, expression)

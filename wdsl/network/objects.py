@@ -30,9 +30,9 @@ class Tensors(Record):
 
 
 class Group(Record):
-    """`(a, b)` or `[a, b]` with tensors in it."""
+    """`(a, b)` or `[a, b]` with tensors in it, or with more such lists."""
 
-    items: tuple[Tensor, ...]
+    items: tuple[Tensor | Group, ...]
 
 
 class ConstructedObject(Record):
@@ -205,6 +205,6 @@ def shapes_of(values: Iterable[Any]) -> str:
     for value in values:
         if isinstance(value, TensorSpec):
             shapes.append(shape_of(value))
-        elif isinstance(value, tuple) and value and all(isinstance(each, TensorSpec) for each in value):
-            shapes.extend(map(shape_of, value))
+        elif isinstance(value, tuple) and (inside := shapes_of(value)):
+            shapes.append(inside)
     return ", ".join(shapes)

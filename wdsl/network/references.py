@@ -121,7 +121,7 @@ def read_weight(
         if isinstance(owner.row, Extern):
             reader.problems.append(unknown_weights(owner.row, parts[0].span))
             return None
-        main = owner.row.main_weight
+        main = owner.row.main(owner.arguments)
         reader.error(
             "E0509",
             f"`{owner.name}` is a layer: which of its weights?",

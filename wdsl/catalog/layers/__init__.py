@@ -14,10 +14,11 @@ from wdsl.catalog.layers import (
     pooling,
     recurrent,
     reshaping,
+    wrappers,
 )
 from wdsl.catalog.model import Layer
 
-FAMILIES = (core, convolution, pooling, reshaping, merging, normalization, recurrent, attention)
+FAMILIES = (core, convolution, pooling, reshaping, merging, normalization, recurrent, attention, wrappers)
 
 LAYERS: Mapping[str, Layer] = MappingProxyType({row.name: row for family in FAMILIES for row in family.ROWS})
 """The layers by the names of their classes in `keras.layers`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wdsl.catalog.dtypes import compute_dtype
 from wdsl.catalog.model import Inferred, Layer, TensorSpec, Values
-from wdsl.catalog.shapes import channels_first, each, image_axes, need_positive, need_rank, window_length
+from wdsl.catalog.shapes import channels_first, each, image_axes, need_positive, need_rank, window_length, window_phrase
 
 
 def pooling(layer: Layer, a: Values, call: Values) -> Inferred:
@@ -21,8 +21,7 @@ def pooling(layer: Layer, a: Values, call: Values) -> Inferred:
         for size, length, stride in zip(spatial, window, strides, strict=True)
     )
     if a["padding"] == "valid":
-        phrase = f"window of {' × '.join(map(int.__repr__, window))}"
-        need_positive(sizes, x.shape, layer.name, phrase, "pool_size")
+        need_positive(sizes, x.shape, layer.name, window_phrase(window), "pool_size")
     shape = (*x.shape[:2], *sizes) if first else (x.shape[0], *sizes, x.shape[-1])
     return Inferred(TensorSpec(shape, compute_dtype(a)))
 
