@@ -6,8 +6,9 @@ count        a whole number of at least 0
 int          a whole number; `true` and `false` are none
 float        a number
 nonnegative  a number of at least 0; `positive` is one above 0
-fraction     a number from 0 to 1
+fraction     a number from 0 to 1; `within(a, b)` is one from a to b
 bool, str    these
+no           `false` and nothing else
 axis, axes   the number of an axis; one such number or a list of them
 sizes(n)     a size for n axes alike, or a list of n of them; `counts(n)` is the same with counts
 list(T)      a list of T; `list(T, n)` is a list of n of them; `list` is one of whatever a file can write down
@@ -47,6 +48,7 @@ _WORDS = {
     "positive": "a number above 0",
     "fraction": "a number from 0 to 1",
     "bool": "true or false",
+    "no": "false",
     "str": "a string",
     "list": "a list",
     "any": "a constant",
@@ -131,8 +133,13 @@ def _fits(name: str, parameters: tuple[str, ...], value: object) -> bool:
             return is_number(value) and value > 0  # type: ignore[operator]
         case "fraction":
             return is_number(value) and 0 <= value <= 1  # type: ignore[operator]
+        case "within":
+            least, most = map(float, parameters)
+            return is_number(value) and least <= value <= most  # type: ignore[operator]
         case "bool":
             return isinstance(value, bool)
+        case "no":
+            return value is False
         case "str":
             return isinstance(value, str)
         case "axes":
@@ -201,6 +208,8 @@ def _describe(name: str, parameters: tuple[str, ...]) -> tuple[str, ...]:
     match name:
         case "sizes" | "counts":
             return _WORDS[name.removesuffix("s")], f"a list of {parameters[0]} of them"
+        case "within":
+            return (f"a number from {parameters[0]} to {parameters[1]}",)
         case "list" if parameters:
             many = _PLURALS.get(parameters[0], f"({describe(parameters[0])})")
             return (f"a list of {' '.join((*parameters[1:], many))}",)

@@ -9,16 +9,30 @@ from wdsl.catalog.layers import (
     attention,
     convolution,
     core,
+    images,
     merging,
     normalization,
     pooling,
+    preprocessing,
     recurrent,
     reshaping,
     wrappers,
 )
 from wdsl.catalog.model import Layer
 
-FAMILIES = (core, convolution, pooling, reshaping, merging, normalization, recurrent, attention, wrappers)
+FAMILIES = (
+    core,
+    convolution,
+    pooling,
+    reshaping,
+    merging,
+    normalization,
+    recurrent,
+    attention,
+    wrappers,
+    preprocessing,
+    images,
+)
 
 LAYERS: Mapping[str, Layer] = MappingProxyType({row.name: row for family in FAMILIES for row in family.ROWS})
 """The layers by the names of their classes in `keras.layers`."""

@@ -37,6 +37,17 @@ def global_pooling(layer: Layer, a: Values, call: Values) -> Inferred:
     return Inferred(TensorSpec(shape, compute_dtype(a)))
 
 
+def adaptive_pooling(layer: Layer, a: Values, call: Values) -> Inferred:
+    """`AdaptiveAveragePooling1D` to `AdaptiveMaxPooling3D`: windows as wide as the output asks for."""
+    x: TensorSpec = call["inputs"]
+    n: int = layer.family["rank"]
+    first = channels_first(a)
+    need_rank(x.shape, n + 2, layer.name, image_axes(n, first))
+    sizes = each(a["output_size"], n)
+    shape = (*x.shape[:2], *sizes) if first else (x.shape[0], *sizes, x.shape[-1])
+    return Inferred(TensorSpec(shape, compute_dtype(a)))
+
+
 def _pooling(kind: str, n: int) -> Layer:
     # Keras gives a default for the window of maxima alone.
     default = {("Max", 1): " = 2", ("Max", 2): " = (2, 2)", ("Max", 3): " = (2, 2, 2)"}.get((kind, n), "")
@@ -64,4 +75,14 @@ def _global(kind: str, n: int) -> Layer:
 ROWS = (
     *(_pooling(kind, n) for kind in ("Max", "Average") for n in (1, 2, 3)),
     *(_global(kind, n) for kind in ("Max", "Average") for n in (1, 2, 3)),
+    *(
+        Layer(
+            f"Adaptive{kind}Pooling{n}D",
+            f"output_size: sizes({n}), data_format: optional choice(channels_last|channels_first) = None",
+            adaptive_pooling,
+            family={"rank": n},
+        )
+        for kind in ("Max", "Average")
+        for n in (1, 2, 3)
+    ),
 )
