@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from typing import Any
 
-from wdsl.catalog.model import CatalogError, Inferred, Inner, Layer, TensorSpec, Weight
+from wdsl.catalog.model import CatalogError, Inferred, Inner, Layer, TensorSpec
 from wdsl.catalog.names import keras_name
 
 
@@ -14,12 +15,15 @@ def inner_name(inner: Inner) -> str:
     return inner.name or keras_name(inner.row.name)
 
 
-def infer_inner(layer: Layer, argument: str, inner: Inner, x: TensorSpec, call: Mapping[str, Any] = {}) -> Inferred:  # noqa: B006
+def infer_inner(
+    layer: Layer, argument: str, inner: Inner, x: TensorSpec, call: Mapping[str, Any] | None = None
+) -> Inferred:
     """What the layer that is the argument of another gives for one tensor.
 
     Its weights' paths and the arguments that they name are the outer layer's. Raises CatalogError for what it
     refuses, and for a layer that is not one from a tensor to a tensor.
     """
+    call = call or {}
     first, *others = inner.row.call
     if "tensor" not in first.type.split() or any(each.required and each.name not in call for each in others):
         raise CatalogError(f"`{layer.name}` takes a layer of one tensor, and `{inner.row.name}` is none", argument)
@@ -27,26 +31,21 @@ def infer_inner(layer: Layer, argument: str, inner: Inner, x: TensorSpec, call: 
     try:
         inferred = inner.row.infer(inner.arguments, given)
     except CatalogError as error:
-        is_own = error.argument is not None and error.argument.partition(".")[0] in inner.arguments
+        is_own = error.argument is not None and re.split(r"[.\[]", error.argument)[0] in inner.arguments
         where = f"{argument}.{error.argument}" if is_own else error.argument
         raise CatalogError(error.message, where) from None
-    return inferred.replace(weights=moved_in(inferred.weights, inner_name(inner), argument))
-
-
-def moved_in(weights: Sequence[Weight], path: str, argument: str, name: str = "") -> tuple[Weight, ...]:
-    """Weights as those of the layer around theirs: below a path, and below a name if there is one."""
 
     def outer(inside: str | None) -> str | None:
         return inside and f"{argument}.{inside}"
 
-    return tuple(
+    moved = (
         each.replace(
-            name=f"{name}.{each.name}" if name else each.name,
-            path=f"{path}/{each.path}",
+            path=f"{inner_name(inner)}/{each.path}",
             initializer=outer(each.initializer),
             regularizer=outer(each.regularizer),
             constraint=outer(each.constraint),
             scope=f"{argument}.{each.scope}",
         )
-        for each in weights
+        for each in inferred.weights
     )
+    return inferred.replace(weights=tuple(moved))

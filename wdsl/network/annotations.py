@@ -423,8 +423,8 @@ class Reader:
             if is_bias and whole.arguments.get(f"{part.scope}unit_forget_bias"):
                 self.error(
                     "E0508",
-                    f"`unit_forget_bias` sets parts of `{whole.name}.{part.name}` apart at the start, which a tied bias "
-                    "cannot do",
+                    f"`unit_forget_bias` sets parts of `{whole.name}.{part.name}` apart at the start, "
+                    "which a tied bias cannot do",
                     annotation.span,
                     labels=(Label(whole.place, "true here"),),
                     hint="give `unit_forget_bias=false`",

@@ -1130,6 +1130,9 @@ class Elaborator:
                 return BROKEN
             call = ex.Call(ex.Symbol(f"{kind.kind}s.{kind.name}"), bound.positional, bound.keywords)
             return ConstructedObject(Constructed(kind.kind, kind.name, bound.values), call)
+        if name.id in catalog.REFUSED:
+            message = f"a file cannot have the layer `{name.id}` of Keras"
+            return self.error("E0311", message, name.span, hint=catalog.REFUSED[name.id])
         known = [*scope.constructors, *catalog.LAYERS, *(each for registry in registries for each in registry)]
         near = nearest(name.id, known)
         fix = respelled(name.span, near, known)

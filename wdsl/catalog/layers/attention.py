@@ -61,7 +61,7 @@ def _projection(a: Values, name: str, bound: tuple[Size, ...], free: tuple[Size,
 
 
 def grouped_query_attention(layer: Layer, a: Values, call: Values) -> Inferred:
-    """`GroupedQueryAttention`: several heads of the query share one of the key and value."""
+    """`GroupQueryAttention`: several heads of the query share one of the key and value."""
     query, value = call["query"].shape, call["value"].shape
     key = value if call["key"] is None else call["key"].shape
     if not len(query) == len(value) == len(key) == 3:
@@ -153,7 +153,7 @@ ROWS = (
         call_signature=_HEADS_CALL,
     ),
     Layer(
-        "GroupedQueryAttention",
+        "GroupQueryAttention",
         "head_dim: size, num_query_heads: size, num_key_value_heads: size, dropout: fraction = 0.0, "
         "use_bias: bool = True, sliding_window: optional size = None, "
         f"flash_attention: optional bool = None, {_BIAS_AND_LIMITS}",

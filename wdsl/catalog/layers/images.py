@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from wdsl.catalog.argument_types import show_shape
+from typing import Any
+
+from wdsl.catalog.argument_types import show, show_shape
 from wdsl.catalog.dtypes import compute_dtype
-from wdsl.catalog.model import CatalogError, Inferred, Layer, TensorSpec, Values
-from wdsl.catalog.shapes import channels_first, image_axes, need_rank
+from wdsl.catalog.model import CatalogError, Inferred, Layer, LayerRule, TensorSpec, Values
+from wdsl.catalog.shapes import channels_first, each, image_axes, need_rank
 
 
 def image(layer: Layer, a: Values, call: Values) -> Inferred:
-    """Layers that leave the shape of images as it is. `family`: `channels`, the number of them that it must be."""
+    """Layers that leave the shape of images as it is.
+
+    `family`: `channels`, the number of them that it must be; `keeps_dtype`, whether the dtype stays what it is.
+    """
     x: TensorSpec = call["data"]
     first = channels_first(a)
     # Keras takes a tensor of 3 axes for a single image without a batch, which no tensor of a model is.
@@ -17,7 +22,22 @@ def image(layer: Layer, a: Values, call: Values) -> Inferred:
     channels = layer.family.get("channels")
     if channels and x.shape[1 if first else -1] not in (None, channels):
         raise CatalogError(f"`{layer.name}` needs {channels} channels, but the input is {show_shape(x.shape)}")
-    return Inferred(TensorSpec(x.shape, compute_dtype(a) if layer.name != "RandomGrayscale" else x.dtype))
+    return Inferred(TensorSpec(x.shape, x.dtype if layer.family.get("keeps_dtype") else compute_dtype(a)))
+
+
+def blur(layer: Layer, a: Values, call: Values) -> Inferred:
+    """`RandomGaussianBlur`, whose window has a middle."""
+    if any(size % 2 == 0 for size in each(a["kernel_size"], 2)):
+        raise CatalogError(f"`kernel_size` must be odd, and not {show(a['kernel_size'])}", "kernel_size")
+    return image(layer, a, call)
+
+
+def zoom(layer: Layer, a: Values, call: Values) -> Inferred:
+    """`RandomZoom`, of which a factor of -1 would leave nothing."""
+    for name in ("height_factor", "width_factor"):
+        if a[name] == -1 or (isinstance(a[name], (list, tuple)) and -1 in a[name]):
+            raise CatalogError(f"`{name}` must be above -1", name)
+    return image(layer, a, call)
 
 
 def resized(layer: Layer, a: Values, call: Values) -> Inferred:
@@ -51,8 +71,8 @@ def _factor(name: str, least: int = -1, most: int = 1, default: str = "") -> str
 _FACTOR_01 = _factor("factor", 0, 1, "1.0")
 
 
-def _row(name: str, *signature: str, channels: int | None = None) -> Layer:
-    return Layer(name, ", ".join(signature), image, call_signature=_CALL, family={"channels": channels})
+def _row(name: str, *signature: str, rule: LayerRule = image, **family: Any) -> Layer:
+    return Layer(name, ", ".join(signature), rule, call_signature=_CALL, family=family)
 
 
 _SIZE = "height: size, width: size"
@@ -85,7 +105,7 @@ ROWS = (
         f"{_VALUES}, clip_limit: float = 4.0, tile_grid_size: list(size, 2) = (8, 8), {_FORMAT}",
     ),
     _row("CutMix", _FACTOR_01, _SEED, _FORMAT),
-    _row("Equalization", _VALUES, "bins: size = 256", _FORMAT),
+    _row("Equalization", _VALUES, "bins: size = 256", _FORMAT, keeps_dtype=True),
     _row("MixUp", "alpha: positive = 0.2", _FORMAT, _SEED),
     _row("RandAugment", _VALUES, "num_ops: size = 2", _factor("factor", 0, 1, "0.5"), _BILINEAR, _SEED, _FORMAT),
     _row("RandomBrightness", _factor("factor"), _VALUES, _SEED),
@@ -135,8 +155,9 @@ ROWS = (
         _VALUES,
         _FORMAT,
         _SEED,
+        rule=blur,
     ),
-    _row("RandomGrayscale", "factor: fraction = 0.5", _FORMAT, _SEED),
+    _row("RandomGrayscale", "factor: fraction = 0.5", _FORMAT, _SEED, keeps_dtype=True),
     _row("RandomHue", _factor("factor", 0, 1), _VALUES, _FORMAT, _SEED),
     _row("RandomInvert", _FACTOR_01, _VALUES, _SEED, _FORMAT),
     _row("RandomPerspective", _FACTOR_01, "scale: fraction = 1.0", _BILINEAR, _FILL_VALUE, _SEED, _FORMAT),
@@ -173,6 +194,7 @@ ROWS = (
         _SEED,
         _FILL_VALUE,
         _FORMAT,
+        rule=zoom,
     ),
     _row(
         "Solarization",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wdsl.catalog.argument_types import is_number, show, show_shape
-from wdsl.catalog.dtypes import INTS, compute_dtype
+from wdsl.catalog.dtypes import INTS, compute_dtype, variable_dtype
 from wdsl.catalog.model import CatalogError, Inferred, Layer, Shape, TensorSpec, Values
 from wdsl.catalog.shapes import (
     as_tuple,
@@ -11,7 +11,6 @@ from wdsl.catalog.shapes import (
     need_axis,
     need_positive,
     need_rank,
-    need_rank_from,
     weight,
     window_length,
     window_phrase,
@@ -68,6 +67,8 @@ def _encoded(shape: Shape, mode: str, depth: int) -> Shape:
     """The shape of categories as they are, each as a row of `depth` entries, or all of the last axis as one row."""
     if mode == "int":
         return shape
+    if not shape:
+        return (depth,)
     if mode == "one_hot" and (shape[-1] != 1 or len(shape) == 1):
         return (*shape, depth)
     return (*shape[:-1], depth)
@@ -76,7 +77,6 @@ def _encoded(shape: Shape, mode: str, depth: int) -> Shape:
 def category_encoding(layer: Layer, a: Values, call: Values) -> Inferred:
     """`CategoryEncoding`."""
     x: TensorSpec = call["inputs"]
-    need_rank_from(x.shape, 1, layer.name)
     if a["num_tokens"] is None:
         raise CatalogError("`num_tokens` must be given", "num_tokens")
     return Inferred(TensorSpec(_encoded(x.shape, a["output_mode"], a["num_tokens"]), compute_dtype(a)))
@@ -85,7 +85,6 @@ def category_encoding(layer: Layer, a: Values, call: Values) -> Inferred:
 def discretization(layer: Layer, a: Values, call: Values) -> Inferred:
     """`Discretization` puts each number into the bin that it is in."""
     x: TensorSpec = call["inputs"]
-    need_rank_from(x.shape, 1, layer.name)
     bins, mode = a["bin_boundaries"], a["output_mode"]
     if a["num_bins"] is not None:
         message = "`num_bins` needs data to find the bins in, which a file does not have: give `bin_boundaries`"
@@ -104,15 +103,14 @@ def _need_whole(layer: Layer, x: TensorSpec) -> None:
 
 
 def hashing(layer: Layer, a: Values, call: Values) -> Inferred:
-    """`Hashing` puts each whole number into a bin."""
+    """`Hashing` puts each number into a bin."""
     x: TensorSpec = call["inputs"]
-    need_rank_from(x.shape, 1, layer.name)
-    _need_whole(layer, x)
     if a["output_mode"] == "int":
         if a["dtype"] not in (None, "int32", "int64"):
             raise CatalogError("the numbers of bins are int32 or int64", "dtype")
         return Inferred(TensorSpec(x.shape, a["dtype"] or "int64"))
-    return Inferred(TensorSpec((*x.shape[:-1], a["num_bins"]), compute_dtype(a)))
+    shape = (*x.shape[:-1], a["num_bins"])  # what Keras declares, for `one_hot` too
+    return Inferred(TensorSpec(shape, variable_dtype(a)))
 
 
 def hashed_crossing(layer: Layer, a: Values, call: Values) -> Inferred:
@@ -135,7 +133,6 @@ def hashed_crossing(layer: Layer, a: Values, call: Values) -> Inferred:
 def integer_lookup(layer: Layer, a: Values, call: Values) -> Inferred:
     """`IntegerLookup`: the place of each whole number in a vocabulary, or with `invert` what is at that place."""
     x: TensorSpec = call["inputs"]
-    need_rank_from(x.shape, 1, layer.name)
     _need_whole(layer, x)
     words, mode, most = a["vocabulary"], a["output_mode"], a["max_tokens"]
     if not words:

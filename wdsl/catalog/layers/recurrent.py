@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 
 from wdsl.catalog.argument_types import show_shape
 from wdsl.catalog.dtypes import compute_dtype
-from wdsl.catalog.inner import infer_inner, inner_name, moved_in
-from wdsl.catalog.model import CatalogError, Inferred, Inner, Layer, Shape, TensorSpec, Values, Weight
+from wdsl.catalog.inner import infer_inner, inner_name
+from wdsl.catalog.model import CatalogError, Inferred, Inner, Layer, LayerRule, Shape, TensorSpec, Values, Weight
 from wdsl.catalog.shapes import (
     channels_first,
     each,
@@ -48,14 +48,15 @@ def cell(layer: Layer, a: Values, call: Values) -> Inferred:
     sizes = _sizes(layer, a)
     _check_states(layer, sizes, call["states"], "states")
     output = TensorSpec((x.shape[0], a["units"]), compute_dtype(a))
-    return Inferred((output,) * (1 + len(list(_leaves(sizes)))), weights, nested=True)
+    outputs = (output,) * (1 + len(list(_leaves(sizes))))
+    return Inferred(outputs, weights, nested=not isinstance(call["states"], TensorSpec))
 
 
 def stacked_cells(layer: Layer, a: Values, call: Values) -> Inferred:
     """`StackedRNNCells`: one step through several cells, each with states of its own."""
-    x: TensorSpec = call["inputs"]
+    inferred = _steps(layer, "cells", a["cells"], call["inputs"])
     _check_states(layer, _sizes(layer, a), call["states"], "states")
-    return _steps(layer, "cells", a["cells"], x)
+    return inferred
 
 
 def _steps(layer: Layer, argument: str, cells: Sequence[Inner], x: TensorSpec) -> Inferred:
@@ -65,21 +66,30 @@ def _steps(layer: Layer, argument: str, cells: Sequence[Inner], x: TensorSpec) -
     weights: list[Weight] = []
     states: list[TensorSpec] = []
     for number, inner in enumerate(cells):
-        inferred = _step(layer, f"{argument}[{number}]", inner, x)
+        inferred = _step(layer, f"{argument}[{number}]", inner, x, [cell])
         weights += (each.replace(name=f"{inner.name}.{each.name}") for each in inferred.weights)
         x, *more = inferred.output  # type: ignore[misc]
         states += more
     return Inferred((x, *states), tuple(weights), nested=True)
 
 
-def _step(layer: Layer, argument: str, inner: Inner, x: TensorSpec) -> Inferred:
+def _step(layer: Layer, argument: str, inner: Inner, x: TensorSpec, rules: Sequence[LayerRule]) -> Inferred:
     """What a cell that is an argument gives, with states that are its own."""
-    if inner.row.rule is not cell:
+    if inner.row.rule not in rules:
         raise CatalogError(f"`{layer.name}` takes cells, and `{inner.row.name}` is none", argument)
-    # Its states may come from anywhere, as long as they are of its size.
-    sizes = _sizes(inner.row, inner.arguments)
-    states = tuple(TensorSpec((x.shape[0], size), x.dtype) for size in _leaves(sizes))
-    return infer_inner(layer, argument, inner, x, {"states": states})
+    for number, part in enumerate(inner.arguments.get("cells", ())):
+        if part.row.rule is not cell:
+            where = f"{argument}.cells[{number}]"
+            raise CatalogError(f"`{inner.row.name}` takes cells, and `{part.row.name}` is none", where)
+    states = _states(_sizes(inner.row, inner.arguments), x)
+    return infer_inner(layer, argument, inner, x, {"states": states if isinstance(states, tuple) else (states,)})
+
+
+def _states(sizes: Sizes, x: TensorSpec) -> Any:
+    """States of these sizes, for the batch of a tensor."""
+    if isinstance(sizes, tuple):
+        return tuple(_states(size, x) for size in sizes)
+    return TensorSpec((x.shape[0], sizes), x.dtype)
 
 
 def _sizes(layer: Layer, a: Values) -> Sizes:
@@ -137,8 +147,7 @@ def recurrent(layer: Layer, a: Values, call: Values) -> Inferred:
     """
     x: TensorSpec = call["sequences"]
     need_rank(x.shape, 3, layer.name, "batch, steps, features")
-    batch, _, features = x.shape
-    weights = _weights(layer, a, features, f"{layer.family['cell']}/")
+    weights = _weights(layer, a, x.shape[2], f"{layer.family['cell']}/")
     sizes = _sizes(layer, a)
     if call["initial_state"] is not None:
         _check_states(layer, sizes, call["initial_state"], "initial_state")
@@ -150,16 +159,12 @@ def rnn(layer: Layer, a: Values, call: Values) -> Inferred:
     x: TensorSpec = call["sequences"]
     need_rank(x.shape, 3, layer.name, "batch, steps, features")
     step = TensorSpec((x.shape[0], *x.shape[2:]), x.dtype)
-    match a["cell"]:
-        case Inner(Layer(rule=rule)) as inner if rule is not stacked_cells:
-            inferred = _step(layer, "cell", inner, step)
-        case Inner(row, arguments) as inner:
-            once = _steps(row, "cells", arguments["cells"], step)
-            inferred = once.replace(weights=moved_in(once.weights, inner_name(inner), "cell"))
-        case cells:
-            once = _steps(layer, "cell", cells, step)
-            below = (each.replace(path=f"stacked_rnn_cells/{each.path}") for each in once.weights)
-            inferred = once.replace(weights=tuple(below))
+    if isinstance(a["cell"], Inner):
+        inferred = _step(layer, "cell", a["cell"], step, [cell, stacked_cells])
+    else:
+        inferred = _steps(layer, "cell", a["cell"], step)
+        below = (each.replace(path=f"stacked_rnn_cells/{each.path}") for each in inferred.weights)
+        inferred = inferred.replace(weights=tuple(below))
     sizes = _sizes(layer, a)
     if call["initial_state"] is not None:
         _check_states(layer, sizes, call["initial_state"], "initial_state")
