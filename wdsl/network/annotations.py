@@ -84,17 +84,16 @@ class AnnotatedLayer(Record):
         value = self.statement.value
         return value.span if value is not None else self.statement.name.span
 
+    def is_frozen(self, weight: Weight) -> bool:
+        """Whether the file says that what has the weight, the layer or one inside it, is not trained."""
+        return any(
+            value is False and weight.scope.startswith(argument.removesuffix("trainable"))
+            for argument, value in self.arguments.items()
+            if argument.split(".")[-1] == "trainable"
+        )
+
     def weight(self, name: str) -> Weight | None:
         return next((weight for weight in self.weights or () if weight.name == name), None)
-
-
-def is_frozen(layer: AnnotatedLayer, weight: Weight) -> bool:
-    """Whether the file says that the layer which has the weight, or one around that, is not trained."""
-    return any(
-        value is False and weight.scope.startswith(argument.removesuffix("trainable"))
-        for argument, value in layer.arguments.items()
-        if argument.split(".")[-1] == "trainable"
-    )
 
 
 def read_annotations(
@@ -170,13 +169,13 @@ class Reader:
             if argument and argument in layer.given and layer.arguments[argument] is not None:
                 self.error(
                     "E0508",
-                    f"`{argument}` would break what the annotation says of `{layer.name}.{name}`",
+                    f"`{argument.split('.')[-1]}` would break what the annotation says of `{layer.name}.{name}`",
                     layer.given[argument][1],
                     "given here",
                     labels=(Label(annotations[0].span, "annotated here"),),
                 )
                 return
-        if not weight.trainable and not is_frozen(layer, weight):
+        if not weight.trainable and not layer.is_frozen(weight):
             self.error("E0508", f"`{layer.name}.{name}` is not trained: the layer sets it itself", span)
             return
         if weight.rewritten:
@@ -412,7 +411,8 @@ class Reader:
         if constraint and constraint in owner.given and owner.arguments[constraint] is not None:
             self.error(
                 "E0508",
-                f"`{constraint}` is about a variable of `{owner.name}`, and `{other}` is none once it is tied",
+                f"`{constraint.split('.')[-1]}` is about a variable of `{owner.name}`, and `{other}` is none "
+                "once it is tied",
                 owner.given[constraint][1],
                 "given here",
                 labels=(Label(annotation.span, "tied here"),),
@@ -435,7 +435,7 @@ class Reader:
             if argument and argument in layer.given and users == [weight]:
                 self.error(
                     "E0508",
-                    f"`{argument}` of `{layer.name}` has nothing to work on: `{name}` is `{other}`",
+                    f"`{argument.split('.')[-1]}` of `{layer.name}` has nothing to work on: `{name}` is `{other}`",
                     layer.given[argument][1],
                     f"give it to `{owner.name}`",
                     labels=(Label(annotation.span, "tied here"),),

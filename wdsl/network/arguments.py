@@ -135,6 +135,7 @@ def bind(
         places[argument.name] = (expression, node.span)
         # What the layers in it were constructed with can be asked for as well: `layer.kernel_initializer`.
         for prefix, made in inside.items():
+            places.setdefault(prefix, (made.expression, made.span))
             values.update((f"{prefix}.{key}", each) for key, each in made.arguments.items())
             places.update((f"{prefix}.{key}", each) for key, each in made.given.items())
         if isinstance(value, TensorSpec):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 from wdsl.catalog.argument_types import show_shape
-from wdsl.catalog.dtypes import compute_dtype
+from wdsl.catalog.dtypes import compute_dtype, is_float
 from wdsl.catalog.inner import infer_inner, inner_name
 from wdsl.catalog.model import CatalogError, Inferred, Inner, Layer, LayerRule, Shape, TensorSpec, Values, Weight
 from wdsl.catalog.shapes import (
@@ -44,6 +44,8 @@ def cell(layer: Layer, a: Values, call: Values) -> Inferred:
     """`SimpleRNNCell`, `GRUCell` and `LSTMCell`: one step, and the states after it."""
     x: TensorSpec = call[layer.call[0].name]
     need_rank(x.shape, 2, layer.name, "batch, features")
+    if layer.name == "SimpleRNNCell" and 0 < a["dropout"] < 1 and not is_float(x.dtype):
+        raise CatalogError(f"with `dropout`, `{layer.name}` does not take {x.dtype}", "dropout")
     weights = _weights(layer, a, x.shape[-1])
     sizes = _sizes(layer, a)
     _check_states(layer, sizes, call["states"], "states")
@@ -54,6 +56,7 @@ def cell(layer: Layer, a: Values, call: Values) -> Inferred:
 
 def stacked_cells(layer: Layer, a: Values, call: Values) -> Inferred:
     """`StackedRNNCells`: one step through several cells, each with states of its own."""
+    need_rank(call["inputs"].shape, 2, layer.name, "batch, features")
     inferred = _steps(layer, "cells", a["cells"], call["inputs"])
     _check_states(layer, _sizes(layer, a), call["states"], "states")
     return inferred
