@@ -467,7 +467,8 @@ class Structured(layers.Wrapper):
     Args:
         layer: The layer.
         structures: For each structured weight its equations. Weights are named by
-            the end of their Keras path: "kernel", "query/kernel".
+            the end of their Keras path, "kernel" or "query/kernel", or by enough of
+            it: "forward/kernel" is in "forward_lstm/lstm_cell/kernel".
 
     Call arguments are the layer's own and `tied`: a tensor for each weight that is
     `Tied()`, by the same name. What regularizes it is the layer that it comes from.

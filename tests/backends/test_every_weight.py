@@ -200,7 +200,8 @@ def test_all_weights_are_one_value_but_for_a_zero(layer: str) -> None:
     if not own:
         pytest.skip("its weights are single numbers")
     net, *values = two_steps(layer, dict.fromkeys(own, "equal, zero[0]"))
-    assert net.parameters == len(own)
+    entries = sum(int(np.prod(shape_of(layer, weight))) for weight in own)
+    assert net.parameters == net.dense_parameters - entries + len(own)
     for each in values:
         for weight in own:
             value = each[f"some.{weight}"]
@@ -208,3 +209,16 @@ def test_all_weights_are_one_value_but_for_a_zero(layer: str) -> None:
             assert value.ravel()[0] == 0
             assert value.ravel()[1] != 0
             assert len(np.unique(value.ravel()[1:])) == 1
+
+
+@pytest.mark.parametrize(("layer", "weight"), [each for each in weights() if not shape_of(*each)])
+def test_a_single_number_is_frozen(layer: str, weight: str) -> None:
+    net = wdsl.loads(text(layer, f"{weight}: frozen"))
+    assert net.parameters == net.dense_parameters - 1
+    model = ones_for_zeros(net)
+    x, y = data(model)
+    before = effective_weights(model)
+    model.compile(keras.optimizers.Adam(0.05), "mse")
+    model.train_on_batch(x, y)
+    assert effective_weights(model) == before == {f"some.{weight}": 1.0}
+    assert wdsl.verify(model).ok

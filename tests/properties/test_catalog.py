@@ -6,6 +6,7 @@ outputs, the weights, and whether it is taken at all.
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Callable, Mapping
@@ -51,9 +52,13 @@ STRICTER = {
 }
 
 
+MORE = int(os.environ.get("WDSL_MORE_EXAMPLES", "1"))
+"""How many times as many examples are drawn: `make conformance` asks for more."""
+
+
 def examples(count: int) -> Callable[..., Any]:
     return settings(
-        max_examples=count,
+        max_examples=count * MORE,
         deadline=None,
         derandomize=True,
         database=None,

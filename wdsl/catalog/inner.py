@@ -27,7 +27,7 @@ def infer_inner(
     first, *others = inner.row.call
     if "tensor" not in first.type.split() or any(each.required and each.name not in call for each in others):
         raise CatalogError(f"`{layer.name}` takes a layer of one tensor, and `{inner.row.name}` is none", argument)
-    given = {each.name: each.default for each in others} | {first.name: x} | call
+    given = {each.name: each.default for each in others} | {first.name: x} | dict(call)
     try:
         inferred = inner.row.infer(inner.arguments, given)
     except CatalogError as error:

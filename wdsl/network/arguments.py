@@ -198,8 +198,8 @@ def _argument(
             pass
         case LayerObject() if "layer" in argument.type:
             # One beside another has a name of its own, so that their weights can be told apart.
-            name = None if argument.required else argument.name
-            return _layer(scope, value, node, argument.name, name)
+            own_name = None if argument.required else argument.name
+            return _layer(scope, value, node, argument.name, own_name)
         case LayerObject():
             scope.error(
                 "E0206",

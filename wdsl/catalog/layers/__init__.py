@@ -46,7 +46,7 @@ MaxPool1D=MaxPooling1D MaxPool2D=MaxPooling2D MaxPool3D=MaxPooling3D SeparableCo
 SeparableConvolution2D=SeparableConv2D
 """
 
-ALIASES: Mapping[str, str] = MappingProxyType(dict(pair.split("=") for pair in _ALIASES.split()))  # type: ignore[arg-type]
+ALIASES: Mapping[str, str] = MappingProxyType(dict(pair.split("=") for pair in _ALIASES.split()))
 """Further names that Keras has for some layers."""
 
 LAYERS: Mapping[str, Layer] = MappingProxyType(_ROWS | {alias: _ROWS[name] for alias, name in ALIASES.items()})

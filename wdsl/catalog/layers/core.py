@@ -59,7 +59,11 @@ def reversible_embedding(layer: Layer, a: Values, call: Values) -> Inferred:
     x: TensorSpec = call["inputs"]
     sizes = a["input_dim"], a["output_dim"]
     embeddings = weight(a, "embeddings", sizes, "embeddings")
-    backwards = () if a["tie_weights"] else (weight(a, "reverse_embeddings", sizes[::-1]),)
+    weights = [embeddings]
+    if not a["tie_weights"]:
+        # Keras initializes both alike.
+        backwards = weight(a, "reverse_embeddings", sizes[::-1])
+        weights.append(backwards.replace(initializer=embeddings.initializer))
     shape = (*x.shape, a["output_dim"])
     if call["reverse"]:
         need_rank_from(x.shape, 1, layer.name, "..., features")
@@ -67,9 +71,7 @@ def reversible_embedding(layer: Layer, a: Values, call: Values) -> Inferred:
             message = f"the last axis is as long as `output_dim` with `reverse`, and not {x.shape[-1]:d}"
             raise CatalogError(message, "reverse")
         shape = (*x.shape[:-1], a["input_dim"])
-    # Keras initializes both alike.
-    backwards = tuple(each.replace(initializer=embeddings.initializer) for each in backwards)
-    return Inferred(TensorSpec(shape, compute_dtype(a)), (embeddings, *backwards))
+    return Inferred(TensorSpec(shape, compute_dtype(a)), tuple(weights))
 
 
 def parametric_relu(layer: Layer, a: Values, call: Values) -> Inferred:

@@ -191,8 +191,8 @@ def convolutional_lstm(layer: Layer, a: Values, call: Values) -> Inferred:
     window, dilation = each(a["kernel_size"], n), each(a["dilation_rate"], n)
     padding = a["padding"].lower()
     sizes = tuple(
-        window_length(size, *rest, padding, rate)
-        for size, *rest, rate in zip(spatial, window, each(a["strides"], n), dilation, strict=True)
+        window_length(size, length, stride, padding, rate)
+        for size, length, stride, rate in zip(spatial, window, each(a["strides"], n), dilation, strict=True)
     )
     if padding == "valid":
         need_positive(sizes, x.shape, layer.name, window_phrase(window, dilation), "kernel_size")
