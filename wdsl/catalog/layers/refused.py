@@ -10,6 +10,7 @@ _TEXT = "a file has no tensors of text: turn text into numbers before the model,
 
 REFUSED: Mapping[str, str] = MappingProxyType(
     {
+        "Equalization": "Keras cannot put it into a model: apply it to the data, before",
         "FlaxLayer": _CLASS,
         "Input": "write `input x: [SIZE]`",
         "InputLayer": "write `input x: [SIZE]`",
