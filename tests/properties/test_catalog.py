@@ -251,15 +251,15 @@ def built(value: Any) -> Any:
 
 def stricter(name: str, arguments: Mapping[str, Any], call: Mapping[str, Any]) -> bool:
     """Whether this is among what the catalogue may refuse and Keras not."""
-    if arguments.get("dtype") in {"int32", "uint8", "bool"} and not isinstance(
-        of_catalog(name, {**arguments, "dtype": None}, call), str
-    ):
+    if "`dtype` must be floating" in str(of_catalog(name, arguments, call)):
         return True  # Weights that are whole numbers cannot be trained, though zeros can be made of them.
     if name == "MultiHeadAttention":  # The axis of the heads, which the inputs do not have.
         axes = arguments.get("attention_axes")
         return axes is not None and len(call["query"].shape) in (axes if isinstance(axes, list) else [axes])
     if name == "SpectralNormalization" and arguments["layer"].arguments.get("lora_rank"):
         return True  # It fails when it trains.
+    if LAYERS[name].rule.__name__ in {"cell", "stacked_cells"} and len(call[LAYERS[name].call[0].name].shape) != 2:
+        return True  # One sample's features would go through the weights as a batch's.
     if LAYERS[name].rule.__name__ == "attention" and {len(x.shape) for x in call["inputs"]} != {3}:
         return True  # Samples would attend to one another, or broadcasting makes something of it.
     if LAYERS[name].rule.__name__ in {"image", "blur", "zoom", "resized"} and len(call["data"].shape) == 3:
@@ -316,7 +316,7 @@ INSIDE: Mapping[str, list[str]] = {
 
 
 def inner(draw: Draw, outer: str, name: str | None = None, depth: int = 0) -> Inner:
-    row = LAYERS[draw(st.sampled_from(INSIDE[outer][: 12 - 6 * depth]))]
+    row = LAYERS[draw(st.sampled_from(INSIDE[outer][: 6 if depth else None]))]
     arguments = arguments_of(draw, row.name, depth + 1)
     return Inner(row, bound(row.arguments, arguments), name)
 
