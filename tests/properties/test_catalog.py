@@ -251,6 +251,8 @@ def built(value: Any) -> Any:
 
 def stricter(name: str, arguments: Mapping[str, Any], call: Mapping[str, Any]) -> bool:
     """Whether this is among what the catalogue may refuse and Keras not."""
+    if "freeze nothing" in str(of_catalog(name, arguments, call)):
+        return True  # It would train in a model, whatever the layer says of itself.
     if "`dtype` must be floating" in str(of_catalog(name, arguments, call)):
         return True  # Weights that are whole numbers cannot be trained, though zeros can be made of them.
     if name == "MultiHeadAttention":  # The axis of the heads, which the inputs do not have.

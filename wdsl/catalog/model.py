@@ -174,7 +174,15 @@ class Layer(Record):
             raise CatalogError(f"`{self.name}` has weights, so its `dtype` must be floating, not {dtype}", "dtype")
         if arguments.get("trainable", True):
             return inferred
+        if any(isinstance(each, Inner) for value in arguments.values() for each in _each(value)):
+            # A model of Keras trains them all the same: it asks the variables, and not the layer around theirs.
+            message = f"`trainable=false` of `{self.name}` would freeze nothing: give it to the layer inside"
+            raise CatalogError(message, "trainable")
         return inferred.replace(weights=tuple(w.replace(trainable=False) for w in inferred.weights))
+
+
+def _each(value: object) -> tuple[object, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 class Function(Record):
