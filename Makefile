@@ -2,6 +2,7 @@
 #
 #     make demo         train the example network
 #     make test         the tests
+#     make conformance  the catalogue against Keras, on ten times as many drawn arguments as in the tests
 #     make lint         ruff and mypy
 #     make bench        how long the command line takes, against its own imports
 #     make exactness    whether annotations hold to the bit under all that training does; 20 minutes
@@ -9,7 +10,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench exactness clean
+.PHONY: help demo test conformance lint bench exactness clean
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -28,6 +29,9 @@ demo: .venv/.for-demo
 # Two at a time, each file whole: its tests share what they have built.
 test: .venv/.for-dev
 	@.venv/bin/python -m pytest -n 2 --dist loadfile
+
+conformance: .venv/.for-dev
+	@WDSL_MORE_EXAMPLES=10 .venv/bin/python -m pytest tests/conformance tests/properties/test_catalog.py
 
 lint: .venv/.for-dev
 	@.venv/bin/ruff check .

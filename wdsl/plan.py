@@ -315,7 +315,9 @@ def _share(owner: Structure, variable: str, network: graph.Network) -> Step:
         arguments.append(ex.Sequence(owner.equations, list))
     values = (("initializer", _initializer(owner)), ("regularizer", _regularizer(owner)), ("fans", _fans(owner)))
     keywords = [(name, value) for name, value in values if value is not None]
-    keywords += [(name, owner.layer.given[name][0]) for name in ("trainable", "dtype") if name in owner.layer.given]
+    for name in ("trainable", "dtype"):
+        argument = f"{owner.weight.scope}{name}"
+        keywords += [(name, owner.layer.given[argument][0])] if argument in owner.layer.given else []
     return _beside_input("Shared", arguments, keywords, owner, variable, network)
 
 
@@ -330,7 +332,8 @@ def _couple(members: tuple[Structure, ...], variable: str, network: graph.Networ
         given = [(str(each.name), value) for each in members if (value := argument(each)) is not None]
         if given:
             keywords.append((name, ex.Mapped(tuple(given))))
-    dtypes = [each.layer.given["dtype"][0] for each in members if "dtype" in each.layer.given]
+    given_dtypes = [(each.layer.given, f"{each.weight.scope}dtype") for each in members]
+    dtypes = [given[argument][0] for given, argument in given_dtypes if argument in given]
     keywords += [("dtype", dtype) for dtype in dtypes[:1]]
     return _beside_input("Coupled", arguments, keywords, members[0], variable, network)
 
@@ -381,9 +384,11 @@ def _moved_to_shared(structures: tuple[Structure, ...], shared: Container[graph.
 
 
 def _key(structure: Structure) -> str:
-    """The weight's name as the end of its path in Keras: "query/kernel", and "kernel" of an RNN's cell."""
-    name = structure.weight.name.replace(".", "/")
-    return name if f"/{structure.weight.path}".endswith(f"/{name}") else structure.weight.path
+    """The weight's name as the runtime finds it by: "query/kernel", or "forward/kernel" in "forward_lstm/…/kernel"."""
+    *ways, name = structure.weight.name.split(".")
+    loose = "".join(f"{re.escape(way)}(_[^/]*)?/(.*/)?" for way in ways)
+    found = re.fullmatch(f"(.*/)?{loose}{name}", structure.weight.path)
+    return "/".join((*ways, name)) if found else structure.weight.path
 
 
 def _model(network: graph.Network) -> ex.Expression:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -15,7 +16,7 @@ from wdsl.runtime import effective_weights
 
 keras = pytest.importorskip("keras")
 
-LAYERS_WITH_WEIGHTS: dict[str, tuple[str, str]] = {
+LAYERS_WITH_WEIGHTS: dict[str, tuple[str, ...]] = {
     "Dense": ("[6]", "Dense(3)"),
     "EinsumDense": ("[4, 3]", 'EinsumDense("abc,cd->abd", [4, 5], bias_axes="d")'),
     "Embedding": ("int32[4]", "Embedding(7, 3)"),
@@ -36,21 +37,49 @@ LAYERS_WITH_WEIGHTS: dict[str, tuple[str, str]] = {
     "SimpleRNN": ("[4, 3]", "SimpleRNN(2)"),
     "GRU": ("[4, 3]", "GRU(2)"),
     "LSTM": ("[4, 3]", "LSTM(2)"),
-    "MultiHeadAttention": ("[4, 6]", "MultiHeadAttention(2, 3, value_dim=2)"),
+    "MultiHeadAttention": ("[4, 6]", "MultiHeadAttention(2, 3, value_dim=2)", "output y = some(x, x)"),
+    "GroupQueryAttention": ("[4, 6]", "GroupQueryAttention(2, 4, 2, use_gate=true)", "output y = some(x, x)"),
+    "Attention": ("[4, 6]", 'Attention(use_scale=true, score_mode="concat")', "output y = some([x, x])"),
+    "AdditiveAttention": ("[4, 6]", "AdditiveAttention()", "output y = some([x, x])"),
+    "PReLU": ("[4, 3]", "PReLU()"),
+    "ReversibleEmbedding": (
+        "int32[4]",
+        "ReversibleEmbedding(7, 3, tie_weights=false)",
+        "output y = some(some(x), reverse=true)",
+    ),
+    "STFTSpectrogram": ("[12, 2]", "STFTSpectrogram(frame_length=4)"),
+    "ConvLSTM1D": ("[3, 4, 2]", "ConvLSTM1D(2, 2)"),
+    "ConvLSTM2D": ("[3, 4, 4, 2]", "ConvLSTM2D(2, 2)"),
+    "ConvLSTM3D": ("[2, 3, 3, 3, 2]", "ConvLSTM3D(2, 2)"),
+    "SimpleRNNCell": ("[3]", "SimpleRNNCell(3)", "output y = cell", "cell, h = some(x, x)"),
+    "GRUCell": ("[3]", "GRUCell(3)", "output y = cell", "cell, h = some(x, x)"),
+    "LSTMCell": ("[3]", "LSTMCell(3)", "output y = cell", "cell, h, c = some(x, [x, x])"),
+    "StackedRNNCells": (
+        "[3]",
+        "StackedRNNCells([LSTMCell(3), LSTMCell(3), GRUCell(3)])",
+        "output y = cell",
+        "cell, h, c, h2, c2, s = some(x, [[x, x], [x, x], x])",
+    ),
+    "RNN": ("[4, 3]", "RNN([LSTMCell(3), SimpleRNNCell(2)])"),
+    "Bidirectional": ("[4, 3]", "Bidirectional(LSTM(2))"),
+    "TimeDistributed": (
+        "[4, 3, 2]",
+        "TimeDistributed(Bidirectional(GRU(2), backward_layer=GRU(2, go_backwards=true)))",
+    ),
+    "SpectralNormalization": ("[5]", "SpectralNormalization(Dense(3))"),
 }
-"""An input, and a construction in which the layer has all of its weights."""
+"""An input, a construction in which the layer has all of its weights, and how it is used, if not on the input alone."""
 
 
 def text(layer: str, weights: str = "") -> str:
     """A network of one layer, and of what its braces hold."""
-    shape, construct = LAYERS_WITH_WEIGHTS[layer]
-    value = "some(x, x)" if layer == "MultiHeadAttention" else "x -> some"
+    shape, construct, *use = LAYERS_WITH_WEIGHTS[layer]
     return "\n".join(
         [
             "network Net {",
             f"    input x: {shape}",
             f"    layer some = {construct} {{ {weights} }}",
-            f"    output y = {value}",
+            *(f"    {statement}" for statement in reversed(use or ["output y = x -> some"])),
             "}",
         ]
     )
@@ -69,20 +98,24 @@ def reference_of(layer: str) -> Any:
 def weights() -> Iterator[tuple[str, str]]:
     for layer in LAYERS_WITH_WEIGHTS:
         for each in plain(layer).weights:
-            if each.weight.trainable:
+            if each.weight.trainable and not each.weight.rewritten:
                 yield layer, each.name.weight
 
 
 def test_no_layer_is_forgotten() -> None:
     """A row that has trainable weights, by what it can initialize, is among those tried, with all of its weights."""
     assert len(LAYERS) >= 30
+    by_name = {"Attention", "AdditiveAttention", "RMSNormalization", "STFTSpectrogram"}
     with_weights = {
-        name for name, row in LAYERS.items() if any(each.name.endswith("_initializer") for each in row.arguments)
-    } | {"RMSNormalization"}  # fmt: skip
-    assert with_weights <= set(LAYERS_WITH_WEIGHTS)
+        row.name
+        for row in LAYERS.values()
+        if any(each.name.endswith("_initializer") or "layer" in each.type for each in row.arguments)
+    }
+    assert with_weights | by_name == set(LAYERS_WITH_WEIGHTS)
     for layer in LAYERS_WITH_WEIGHTS:
-        model = reference_of(layer)
-        assert len(model.trainable_weights) == sum(1 for name, _ in weights() if name == layer)
+        rewritten = sum(each.weight.rewritten for each in plain(layer).weights)
+        of_keras = len(reference_of(layer).trainable_weights)
+        assert of_keras == rewritten + sum(1 for name, _ in weights() if name == layer)
 
 
 def data(model: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -123,34 +156,33 @@ def two_steps(layer: str, annotated: dict[str, str]) -> tuple[wdsl.Net, Values, 
     for name in after:
         if name != "some.key.bias":  # it moves all scores of a query alike, which softmax does not see
             assert (before[name] != after[name]).any()
+    assert wdsl.verify(model).ok
     reference = reference_of(layer)
     paths = {each.name.weight: each.weight.path for each in plain(layer).weights}
-    own = {variable.path.split("/", 1)[1]: variable for variable in reference.weights}
+    own = {unnumbered(variable.path).split("/", 1)[1]: variable for variable in reference.weights}
+    assert len(own) == len(reference.weights)
     for weight in annotated:
-        path = paths[weight]
-        (name,) = [name for name in own if name == path or name.endswith(f"/{path}")]
-        own.pop(name).assign(after[f"some.{weight}"])
+        own.pop(paths[weight]).assign(after[f"some.{weight}"])
     free = {f"some/{weight.replace('.', '_')}" for weight in annotated}
     theirs = [variable for variable in model.weights if variable.path not in free]
     assert len(own) == len(theirs)
-    for variable in own.values():
-        (other,) = [each for each in theirs if ending(each.path) == ending(variable.path)]
+    for path, variable in own.items():
+        (other,) = [each for each in theirs if unnumbered(each.path).endswith(f"/{path}")]
         variable.assign(other)
     np.testing.assert_array_equal(np.asarray(model(x)), np.asarray(reference(x)))
     return net, before, after
 
 
-def ending(path: str) -> str:
-    """What tells the weights of one layer apart."""
-    parts = path.split("/")
-    return "/".join(parts[-2:]) if parts[-2] in ("query", "key", "value", "attention_output") else parts[-1]
+def unnumbered(path: str) -> str:
+    """A path without the numbers that Keras gives to layers of one class."""
+    return re.sub(r"(?<!/cell)_\d+(?=/)", "", path)
 
 
 def shape_of(layer: str, weight: str) -> tuple[int, ...]:
     return next(tuple(map(int, each.weight.shape)) for each in plain(layer).weights if each.name.weight == weight)
 
 
-@pytest.mark.parametrize(("layer", "weight"), list(weights()))
+@pytest.mark.parametrize(("layer", "weight"), [each for each in weights() if shape_of(*each)])
 def test_one_entry_is_zero(layer: str, weight: str) -> None:
     net, *values = two_steps(layer, {weight: "zero[0]"})
     assert net.parameters == net.dense_parameters - 1
@@ -164,9 +196,12 @@ def test_one_entry_is_zero(layer: str, weight: str) -> None:
 
 @pytest.mark.parametrize("layer", LAYERS_WITH_WEIGHTS)
 def test_all_weights_are_one_value_but_for_a_zero(layer: str) -> None:
-    own = [weight for name, weight in weights() if name == layer]
+    own = [weight for name, weight in weights() if name == layer and shape_of(layer, weight)]
+    if not own:
+        pytest.skip("its weights are single numbers")
     net, *values = two_steps(layer, dict.fromkeys(own, "equal, zero[0]"))
-    assert net.parameters == len(own)
+    entries = sum(int(np.prod(shape_of(layer, weight))) for weight in own)
+    assert net.parameters == net.dense_parameters - entries + len(own)
     for each in values:
         for weight in own:
             value = each[f"some.{weight}"]
@@ -174,3 +209,16 @@ def test_all_weights_are_one_value_but_for_a_zero(layer: str) -> None:
             assert value.ravel()[0] == 0
             assert value.ravel()[1] != 0
             assert len(np.unique(value.ravel()[1:])) == 1
+
+
+@pytest.mark.parametrize(("layer", "weight"), [each for each in weights() if not shape_of(*each)])
+def test_a_single_number_is_frozen(layer: str, weight: str) -> None:
+    net = wdsl.loads(text(layer, f"{weight}: frozen"))
+    assert net.parameters == net.dense_parameters - 1
+    model = ones_for_zeros(net)
+    x, y = data(model)
+    before = effective_weights(model)
+    model.compile(keras.optimizers.Adam(0.05), "mse")
+    model.train_on_batch(x, y)
+    assert effective_weights(model) == before == {f"some.{weight}": 1.0}
+    assert wdsl.verify(model).ok

@@ -9,10 +9,12 @@ import pytest
 
 from wdsl.catalog import (
     ACTIVATIONS,
+    ALIASES,
     CONSTRAINTS,
     FUNCTIONS,
     INITIALIZERS,
     LAYERS,
+    REFUSED,
     REGULARIZERS,
     REQUIRED,
     Argument,
@@ -55,6 +57,13 @@ def of_row(arguments: Iterable[Argument]) -> list[tuple[str, object]]:
     return [(argument.name, argument.default) for argument in arguments]
 
 
+REFUSES = {
+    "ActivityRegularization": ["activity_regularizer"],
+    "IntegerLookup": ["activity_regularizer", "trainable", "dtype", "autocast"],
+}
+"""Arguments that every layer has, but not those, though their signatures end in `**kwargs`."""
+
+
 @pytest.mark.parametrize("name", LAYERS)
 def test_constructor(name: str) -> None:
     named, further = of_keras(getattr(keras.layers, name).__init__)
@@ -68,9 +77,23 @@ def test_constructor(name: str) -> None:
     assert all(argument.keyword for argument in rest)
     assert not any(argument.keyword for argument in row[: len(own)])
     by_name = dict(of_keras(keras.layers.Layer.__init__)[0]) if further else dict(named)
-    assert {a.name: a.default for a in rest} == {
-        n: d for n, d in by_name.items() if n != "name" and n not in {o for o, _ in own}
+    left_out = {"name", *(n for n, _ in own), *REFUSES.get(name, ())}
+    assert {a.name: a.default for a in rest} == {n: d for n, d in by_name.items() if n not in left_out}
+
+
+def test_every_layer_is_known() -> None:
+    """A layer of Keras, under each of its names, has a row, or a word on what to do instead."""
+    theirs = {
+        name: found
+        for name in dir(keras.layers)
+        if inspect.isclass(found := getattr(keras.layers, name)) and issubclass(found, keras.layers.Layer)
     }
+    assert set(theirs) <= set(LAYERS) | set(REFUSED)
+    assert set(LAYERS) | set(REFUSED) <= set(dir(keras.layers)) or not IS_OF_ROWS
+    assert not set(LAYERS) & set(REFUSED)
+    names = {name: found.__name__ for name, found in theirs.items() if name in LAYERS}
+    names.pop("GroupQueryAttention", None)  # the only name that it has, and not that of its class
+    assert {name: found for name, found in names.items() if name != found} == dict(ALIASES)
 
 
 @pytest.mark.parametrize("name", LAYERS)

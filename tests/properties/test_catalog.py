@@ -6,6 +6,8 @@ outputs, the weights, and whether it is taken at all.
 
 from __future__ import annotations
 
+import os
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,6 +23,7 @@ from wdsl.catalog import (
     Argument,
     CatalogError,
     Inferred,
+    Inner,
     TensorSpec,
     check,
     operate,
@@ -44,13 +47,18 @@ STRICTER = {
     "target_shape",
     "depth_multiplier",
     "num_classes",
+    "mode",  # of RandomFlip: anything, which flips nothing
     "indices_or_sections",
 }
 
 
+MORE = int(os.environ.get("WDSL_MORE_EXAMPLES", "1"))
+"""How many times as many examples are drawn: `make conformance` asks for more."""
+
+
 def examples(count: int) -> Callable[..., Any]:
     return settings(
-        max_examples=count,
+        max_examples=count * MORE,
         deadline=None,
         derandomize=True,
         database=None,
@@ -80,6 +88,7 @@ RIGHT: Mapping[str, st.SearchStrategy[Any]] = {
     "policy": st.sampled_from(["float16", "mixed_bfloat16", "mixed_float16", "float64", "int32", "uint8", "bool"]),
     "dtype": st.sampled_from(["float16", "int32", "bool", "float32", "int64"]),
     "axes": AXIS | st.lists(AXIS, min_size=1, max_size=2, unique=True),
+    "no": st.just(False),
 }
 WRONG: Mapping[str, list[Any]] = {
     "size": [0, -1, "3", None],
@@ -94,6 +103,7 @@ WRONG: Mapping[str, list[Any]] = {
     "anycase": ["sideways"],
     "sizes": [0, [1], [1, 2, 3, 4], [0, 0], "same"],
     "counts": [-1, [1, 1, 1, 1]],
+    "within": [-9.5, 9],
 }
 
 
@@ -109,6 +119,11 @@ def _alternative(name: str, parameters: tuple[str, ...]) -> st.SearchStrategy[An
             part = RIGHT[name.removesuffix("s")]
             n = int(parameters[0])
             return part | st.lists(part, min_size=n, max_size=n)
+        case "within":
+            least, most = map(float, parameters)
+            return st.sampled_from([least, most, most / 2, int(most)]).filter(lambda value: value >= least)
+        case "list" if not parameters:
+            return st.lists(RIGHT["float"], min_size=1, max_size=3)
         case "list":
             n = int(parameters[1]) if len(parameters) > 1 else None
             return st.lists(right(parameters[0]), min_size=n or 0, max_size=n or 3)
@@ -160,22 +175,23 @@ def like(draw: Draw, x: TensorSpec) -> TensorSpec:
 def symbolic(value: Any) -> Any:
     if isinstance(value, TensorSpec):
         return keras.KerasTensor(value.shape, value.dtype)
-    if isinstance(value, tuple) and value and isinstance(value[0], TensorSpec):
-        return [symbolic(part) for part in value]
-    return value
+    return [symbolic(part) for part in value] if is_of_tensors(value) else value
+
+
+def is_of_tensors(value: Any) -> bool:
+    """Whether this is a list of tensors, or of such lists."""
+    return isinstance(value, tuple) and bool(value) and (isinstance(value[0], TensorSpec) or is_of_tensors(value[0]))
 
 
 def real(value: Any) -> Any:
     """Ones in place of each tensor, unknown sizes being 2."""
     if isinstance(value, TensorSpec):
         return keras.ops.ones([2 if size is None else size for size in value.shape], value.dtype)
-    if isinstance(value, tuple) and value and isinstance(value[0], TensorSpec):
-        return [real(part) for part in value]
-    return value
+    return [real(part) for part in value] if is_of_tensors(value) else value
 
 
 def specs(output: Any) -> tuple[TensorSpec, ...]:
-    parts = output if isinstance(output, (list, tuple)) else [output]
+    parts = keras.tree.flatten(output)
     return tuple(TensorSpec(tuple(part.shape), keras.backend.standardize_dtype(part.dtype)) for part in parts)
 
 
@@ -185,8 +201,14 @@ def bound(arguments: tuple[Argument, ...], given: Mapping[str, Any]) -> dict[str
 
 def refusal(arguments: tuple[Argument, ...], values: Mapping[str, Any]) -> str | None:
     """What `check` has against the values."""
-    found = [message for argument in arguments if (message := check(argument, values[argument.name]))]
-    return found[0] if found else None
+    for argument in arguments:
+        value = values[argument.name]
+        if message := check(argument, value):
+            return message
+        for inner in value if isinstance(value, tuple) else [value]:
+            if isinstance(inner, Inner) and (message := refusal(inner.row.arguments, inner.arguments)):
+                return message
+    return None
 
 
 def of_catalog(name: str, arguments: Mapping[str, Any], call: Mapping[str, Any]) -> Inferred | str:
@@ -199,7 +221,7 @@ def of_catalog(name: str, arguments: Mapping[str, Any], call: Mapping[str, Any])
         return layer.infer(values, inputs)
     except CatalogError as error:
         culprit, message = error.argument, error.message
-    assert culprit in {None, *values, *inputs}
+    assert culprit is None or re.split(r"[.\[]", culprit)[0] in {*values, *inputs}
     return message
 
 
@@ -210,7 +232,7 @@ def of_keras(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            layer = getattr(keras.layers, name)(**arguments)
+            layer = getattr(keras.layers, name)(**{key: built(value) for key, value in arguments.items()})
             first, *others = (tensors(call[a.name]) for a in LAYERS[name].call if a.name in call)
             names = [a.name for a in LAYERS[name].call if a.name in call][1:]
             return layer, layer(first, **dict(zip(names, others, strict=True)))
@@ -218,17 +240,41 @@ def of_keras(
             return error
 
 
+def built(value: Any) -> Any:
+    """A layer of Keras for each that is an argument."""
+    if isinstance(value, Inner):
+        defaults = {argument.name: argument.default for argument in value.row.arguments}
+        given = {key: built(each) for key, each in value.arguments.items() if each != defaults[key]}
+        return getattr(keras.layers, value.row.name)(**given, **({"name": value.name} if value.name else {}))
+    return [built(part) for part in value] if isinstance(value, tuple) and value else value
+
+
 def stricter(name: str, arguments: Mapping[str, Any], call: Mapping[str, Any]) -> bool:
     """Whether this is among what the catalogue may refuse and Keras not."""
-    if arguments.get("dtype") in {"int32", "uint8", "bool"} and not isinstance(
-        of_catalog(name, {**arguments, "dtype": None}, call), str
-    ):
+    if "freeze nothing" in str(of_catalog(name, arguments, call)):
+        return True  # It would train in a model, whatever the layer says of itself.
+    if "`dtype` must be floating" in str(of_catalog(name, arguments, call)):
         return True  # Weights that are whole numbers cannot be trained, though zeros can be made of them.
     if name == "MultiHeadAttention":  # The axis of the heads, which the inputs do not have.
         axes = arguments.get("attention_axes")
         return axes is not None and len(call["query"].shape) in (axes if isinstance(axes, list) else [axes])
-    # What fails with real tensors.
-    return name == "Dot" and isinstance(of_keras(name, arguments, call, real), Exception)
+    if name == "SpectralNormalization" and arguments["layer"].arguments.get("lora_rank"):
+        return True  # It fails when it trains.
+    if LAYERS[name].rule.__name__ in {"cell", "stacked_cells"} and len(call[LAYERS[name].call[0].name].shape) != 2:
+        return True  # One sample's features would go through the weights as a batch's.
+    if LAYERS[name].rule.__name__ == "attention" and {len(x.shape) for x in call["inputs"]} != {3}:
+        return True  # Samples would attend to one another, or broadcasting makes something of it.
+    if LAYERS[name].rule.__name__ in {"image", "blur", "zoom", "resized"} and len(call["data"].shape) == 3:
+        return True  # A single image, which no tensor of a model is.
+    # What fails with real tensors, or gives others than Keras declares.
+    declared, there = of_keras(name, arguments, call), of_keras(name, arguments, call, real)
+    if isinstance(there, Exception):
+        return True
+    shapes = [[part.shape for part in keras.tree.flatten(output)] for _, output in (declared, there)]
+    return len(shapes[0]) != len(shapes[1]) or any(
+        len(a) != len(b) or any(m not in (None, n) for m, n in zip(a, b, strict=True))
+        for a, b in zip(*shapes, strict=True)
+    )
 
 
 def compare(name: str, arguments: Mapping[str, Any], call: Mapping[str, Any]) -> None:
@@ -241,44 +287,134 @@ def compare(name: str, arguments: Mapping[str, Any], call: Mapping[str, Any]) ->
     layer, output = theirs
     outputs = ours.output if isinstance(ours.output, tuple) else (ours.output,)
     assert outputs == specs(output)
+    is_nested = isinstance(output, (list, tuple)) and any(isinstance(part, (list, tuple)) for part in output)
+    assert ours.nested or not is_nested
     below = len(layer.path or "") + 1
     trained = {id(w) for w in layer.trainable_weights}
-    theirs = [(w.path[below:], tuple(w.shape), id(w) in trained) for w in layer.weights]
+    theirs = [(unnumbered(w.path[below:]), tuple(w.shape), id(w) in trained) for w in layer.weights]
     assert [(w.path, w.shape, w.trainable) for w in ours.weights] == theirs
+
+
+def unnumbered(path: str) -> str:
+    """A path without the numbers that Keras gives to layers of one class."""
+    return re.sub(r"(?<!/cell)(?<!/cells)_\d+(?=/)", "", f"/{path}")[1:]
 
 
 # --- layers ---------------------------------------------------------------------------------------
 
 
-def arguments_of(draw: Draw, name: str) -> dict[str, Any]:
-    given = {}
+CELLS = ["SimpleRNNCell", "GRUCell", "LSTMCell"]
+INSIDE: Mapping[str, list[str]] = {
+    "RNN": [*CELLS * 2, "StackedRNNCells", "Dense"],
+    "StackedRNNCells": [*CELLS * 4, "Dense"],
+    "Bidirectional": [*["SimpleRNN", "GRU", "LSTM", "RNN", "ConvLSTM1D"] * 2, "Dense"],
+    "TimeDistributed": [
+        *("Dense", "Dense", "Conv1D", "LSTM", "Bidirectional", "BatchNormalization", "Embedding", "Flatten"),
+        *("Dropout", "MultiHeadAttention", "Add", "RNN", "GlobalMaxPooling1D", "TimeDistributed", "Rescaling"),
+    ],
+    "SpectralNormalization": [*("Dense", "Conv1D", "Embedding", "DepthwiseConv1D", "Conv1DTranspose", "LSTM")],
+}
+"""What is drawn as an argument of layers around layers."""
+
+
+def inner(draw: Draw, outer: str, name: str | None = None, depth: int = 0) -> Inner:
+    row = LAYERS[draw(st.sampled_from(INSIDE[outer][: 6 if depth else None]))]
+    arguments = arguments_of(draw, row.name, depth + 1)
+    return Inner(row, bound(row.arguments, arguments), name)
+
+
+def arguments_of(draw: Draw, name: str, depth: int = 0) -> dict[str, Any]:
+    given: dict[str, Any] = {}
     for argument in LAYERS[name].arguments:
         if argument.type == "unset" or argument.name in {"seed", "use_cudnn", "stateful"}:
             continue
-        if argument.required or argument.name == "groups" or draw(st.integers(0, 2)) == 0:
+        if argument.name == "autocast" and name in {*CELLS, "StackedRNNCells"}:
+            continue  # Without, its states would have to be of its dtype.
+        if depth and not argument.required and draw(st.integers(0, 2)):
+            continue  # Within others fewer are given.
+        kinds = argument.type.removeprefix("optional ").split(" or ")
+        if "list(layer)" in kinds and ("layer" not in kinds or draw(st.booleans())):
+            count = draw(st.sampled_from([1, 2, 2, 3]))
+            each = f"{argument.name.removesuffix('s')}_"
+            given[argument.name] = tuple(inner(draw, "StackedRNNCells", f"{each}{i}", depth) for i in range(count))
+        elif "layer" in kinds:
+            if argument.required or draw(st.integers(0, 4)) == 0:
+                given[argument.name] = inner(draw, name, None if argument.required else argument.name, depth)
+                if not argument.required and draw(st.booleans()):  # such that the two go together
+                    first = given["layer"]
+                    backwards = {**first.arguments, "go_backwards": not first.arguments.get("go_backwards")}
+                    given[argument.name] = Inner(first.row, backwards, argument.name)
+        elif argument.required or argument.name == "groups" or draw(st.integers(0, 2)) == 0:
             given[argument.name] = one_of(draw, argument)
     return given
 
 
-def call_of(draw: Draw, name: str) -> dict[str, Any]:
+RANKS = {
+    "image": 4,
+    "blur": 4,
+    "zoom": 4,
+    "resized": 4,
+    "recurrent": 3,
+    "rnn": 3,
+    "cell": 2,
+    "stacked_cells": 2,
+    "stft_spectrogram": 3,
+}
+RANKS |= {"mel_spectrogram": 2, "attention": 3, "bidirectional": 3, "spectral_normalization": 3}
+
+
+def call_of(draw: Draw, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     layer = LAYERS[name]
+    rule = layer.rule.__name__
     rank = layer.family.get("rank")
-    if layer.rule.__name__ not in {"unchanged"} and rank is not None:
+    if rule == "convolutional_lstm":
+        rank += 3
+    elif rule != "unchanged" and rank is not None:
         rank += 2
-    if layer.rule.__name__ == "recurrent":
-        rank = 3
+    rank = RANKS.get(rule, rank)
+    if rule == "bidirectional" and arguments["layer"].row.name == "ConvLSTM1D":
+        rank = 4
+    if rule == "time_distributed":
+        rank = draw(st.sampled_from([3, 4, 4, 5]))
     first = tensor(draw, rank)
+    if rule in {"hashing", "hashed_crossing", "integer_lookup"} and draw(st.integers(0, 3)):
+        first = first.replace(dtype="int32")
+    if rule == "hashed_crossing" and draw(st.integers(0, 3)):
+        first = first.replace(shape=draw(st.sampled_from([(None,), (None, 1), (2, 1)])))
+    call: dict[str, Any] = {layer.call[0].name: first}
     if layer.call[0].type == "tensors":
-        further = st.sampled_from([1] * 8 + [0, 2] if name in {"Dot", "Subtract"} else [0, 1, 1, 2])
-        return {"inputs": (first, *(like(draw, first) for _ in range(draw(further))))}
-    return {layer.call[0].name: first}
+        pairs = {"Dot", "Subtract", "HashedCrossing"}
+        further = st.sampled_from([1] * 8 + [0, 2] if name in pairs else [0, 1, 1, 2])
+        others = [like(draw, first) for _ in range(draw(further))]
+        if rule == "hashed_crossing" and draw(st.integers(0, 3)):
+            others = [first for _ in others]
+        return {"inputs": (first, *others)}
+    if layer.call[1:] and layer.call[1].name == "states":
+        batch = first.shape[0] if first.shape else None
+        call["states"] = states(draw, name, arguments, batch)
+    if name == "ReversibleEmbedding":
+        call["reverse"] = draw(st.booleans())
+    return call
+
+
+def states(draw: Draw, name: str, arguments: Mapping[str, Any], batch: int | None) -> Any:
+    """States for a cell, of its size as a rule."""
+    if "cells" in arguments:
+        return tuple(states(draw, each.row.name, each.arguments, batch) for each in arguments["cells"])
+    units = arguments.get("units")
+    units = units if isinstance(units, int) and draw(st.integers(0, 9)) else 3
+    state = TensorSpec((batch, units))
+    if name == "LSTMCell":
+        return (state, state)
+    return (state,) if draw(st.booleans()) else state
 
 
 ORDINARY = {
-    family.__name__.rpartition(".")[2]: [row.name for row in family.ROWS if row.name != "EinsumDense"]
+    family.__name__.rpartition(".")[2]: [
+        row.name for row in family.ROWS if row.name not in {"EinsumDense", "MultiHeadAttention", "GroupQueryAttention"}
+    ]
     for family in FAMILIES
 }
-ORDINARY.pop("attention")
 
 
 @pytest.mark.parametrize("family", ORDINARY)
@@ -287,7 +423,8 @@ def test_layers(family: str) -> None:
     @given(st.data())
     def run(data: st.DataObject) -> None:
         name = data.draw(st.sampled_from(ORDINARY[family]))
-        compare(name, arguments_of(data.draw, name), call_of(data.draw, name))
+        arguments = arguments_of(data.draw, name)
+        compare(name, arguments, call_of(data.draw, name, arguments))
 
     run()
 
@@ -325,14 +462,15 @@ def test_einsum_dense(data: st.DataObject) -> None:
     compare("EinsumDense", arguments, {"inputs": x})
 
 
-@examples(120)
+@examples(240)
 @given(st.data())
 def test_attention(data: st.DataObject) -> None:
     draw = data.draw
-    name = "MultiHeadAttention"
+    name = draw(st.sampled_from(["MultiHeadAttention", "GroupQueryAttention"]))
     rank = draw(st.sampled_from([3, 3, 4]))
     query = TensorSpec((None, *(draw(DIMENSION) for _ in range(rank - 2)), draw(st.sampled_from([4, 6, None]))))
-    value = TensorSpec((None, *(draw(DIMENSION) for _ in range(rank - 2)), draw(SIZE)), draw(DTYPE))
+    width = query.shape[-1] if name == "GroupQueryAttention" and draw(st.integers(0, 3)) else draw(SIZE)
+    value = TensorSpec((None, *(draw(DIMENSION) for _ in range(rank - 2)), width), draw(DTYPE))
     key = draw(st.sampled_from([None, None, like(draw, value)]))
     call = {"query": query, "value": value} | ({} if key is None else {"key": key})
     for flag in ("return_attention_scores", "use_causal_mask"):

@@ -6,7 +6,8 @@ Nothing here imports Keras. That the rows say what Keras does is what the tests 
 from wdsl.catalog.argument_types import check, describe, show, show_shape
 from wdsl.catalog.dtypes import DTYPES
 from wdsl.catalog.functions import FUNCTIONS, OPERATORS, operate
-from wdsl.catalog.layers import LAYERS
+from wdsl.catalog.layers import ALIASES, LAYERS
+from wdsl.catalog.layers.refused import REFUSED
 from wdsl.catalog.model import (
     REQUIRED,
     Argument,
@@ -15,6 +16,7 @@ from wdsl.catalog.model import (
     Constructed,
     Function,
     Inferred,
+    Inner,
     Layer,
     TensorSpec,
     Weight,
@@ -23,12 +25,14 @@ from wdsl.catalog.registries import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGU
 
 __all__ = [
     "ACTIVATIONS",
+    "ALIASES",
     "CONSTRAINTS",
     "DTYPES",
     "FUNCTIONS",
     "INITIALIZERS",
     "LAYERS",
     "OPERATORS",
+    "REFUSED",
     "REGULARIZERS",
     "REQUIRED",
     "Argument",
@@ -37,6 +41,7 @@ __all__ = [
     "Constructed",
     "Function",
     "Inferred",
+    "Inner",
     "Layer",
     "TensorSpec",
     "Weight",

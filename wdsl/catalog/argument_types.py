@@ -6,8 +6,9 @@ count        a whole number of at least 0
 int          a whole number; `true` and `false` are none
 float        a number
 nonnegative  a number of at least 0; `positive` is one above 0
-fraction     a number from 0 to 1
+fraction     a number from 0 to 1; `within(a, b)` is one from a to b
 bool, str    these
+no           `false` and nothing else
 axis, axes   the number of an axis; one such number or a list of them
 sizes(n)     a size for n axes alike, or a list of n of them; `counts(n)` is the same with counts
 list(T)      a list of T; `list(T, n)` is a list of n of them; `list` is one of whatever a file can write down
@@ -15,6 +16,7 @@ any          whatever a file can write down
 choice(a|b)  one of these words, as they are written; `anycase(a|b)` in any case
 activation, initializer, regularizer, constraint
              the name of one, or (but for activations) one that is constructed
+layer        a layer that is constructed
 dtype        a tensor's dtype
 policy       what a layer's `dtype` may be: a dtype, or a policy such as "mixed_bfloat16"
 tensor       a tensor; `tensors` is a list of them that is one argument, as merging layers take it
@@ -30,7 +32,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from wdsl.catalog.dtypes import DTYPES, POLICIES
-from wdsl.catalog.model import Argument, Class, Constructed, TensorSpec
+from wdsl.catalog.model import Argument, Class, Constructed, Inner, TensorSpec
 from wdsl.catalog.registries import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from wdsl.catalog.signatures import split
 
@@ -46,6 +48,7 @@ _WORDS = {
     "positive": "a number above 0",
     "fraction": "a number from 0 to 1",
     "bool": "true or false",
+    "no": "false",
     "str": "a string",
     "list": "a list",
     "any": "a constant",
@@ -55,6 +58,7 @@ _WORDS = {
     "initializer": "an initializer",
     "regularizer": "a regularizer",
     "constraint": "a constraint",
+    "layer": "a layer",
     "dtype": "a dtype",
     "policy": "a dtype or a dtype policy",
     "tensor": "a tensor",
@@ -67,6 +71,8 @@ _PLURALS = {
     "int": "whole numbers",
     "axis": "axis numbers",
     "float": "numbers",
+    "layer": "layers",
+    "tensor": "tensors",
 }
 _REGISTRIES: Mapping[str, tuple[str, Mapping[str, Class]]] = {
     "initializer": ("initializer", INITIALIZERS),
@@ -127,8 +133,13 @@ def _fits(name: str, parameters: tuple[str, ...], value: object) -> bool:
             return is_number(value) and value > 0  # type: ignore[operator]
         case "fraction":
             return is_number(value) and 0 <= value <= 1  # type: ignore[operator]
+        case "within":
+            least, most = map(float, parameters)
+            return is_number(value) and least <= value <= most  # type: ignore[operator]
         case "bool":
             return isinstance(value, bool)
+        case "no":
+            return value is False
         case "str":
             return isinstance(value, str)
         case "axes":
@@ -153,6 +164,8 @@ def _fits(name: str, parameters: tuple[str, ...], value: object) -> bool:
             if isinstance(value, Constructed):
                 return value.kind == kind
             return isinstance(value, str) and value in registry and registry[value].by_name
+        case "layer":
+            return isinstance(value, Inner)
         case "dtype":
             return isinstance(value, str) and value in DTYPES
         case "policy":
@@ -195,6 +208,8 @@ def _describe(name: str, parameters: tuple[str, ...]) -> tuple[str, ...]:
     match name:
         case "sizes" | "counts":
             return _WORDS[name.removesuffix("s")], f"a list of {parameters[0]} of them"
+        case "within":
+            return (f"a number from {parameters[0]} to {parameters[1]}",)
         case "list" if parameters:
             many = _PLURALS.get(parameters[0], f"({describe(parameters[0])})")
             return (f"a list of {' '.join((*parameters[1:], many))}",)
@@ -222,6 +237,8 @@ def show(value: object) -> str:
             text = f"a tensor of shape {show_shape(value.shape[1:])}"
         case Constructed():
             text = f"{value.name}(…)" if value.arguments else f"{value.name}()"
+        case Inner():
+            text = f"{value.row.name}(…)"
         case _:
             text = str(value)
     return text if len(text) <= 80 else text[:79] + "…"

@@ -50,6 +50,12 @@ def compute_dtype(arguments: Values) -> str:
     return "float32" if dtype is None else str(dtype).removeprefix("mixed_")
 
 
+def variable_dtype(arguments: Values) -> str:
+    """The dtype that a layer with these arguments has its weights in."""
+    dtype = compute_dtype(arguments)
+    return "float32" if arguments.get("dtype") in POLICIES else dtype
+
+
 def cast_inputs(arguments: Values, call: Values) -> dict[str, object]:
     """A call's arguments as the layer sees them: floating tensors cast to the dtype that it computes in."""
     if not arguments.get("autocast", True):

@@ -21,7 +21,7 @@ from typing import Any, Final, Literal
 from wdsl.record import Record, field
 
 Shape = tuple[int | None, ...]
-Kind = Literal["initializer", "regularizer", "constraint", "layer"]
+Kind = Literal["initializer", "regularizer", "constraint"]
 
 
 class _Required:
@@ -43,11 +43,22 @@ class TensorSpec(Record):
 
 
 class Constructed(Record):
-    """An initializer, regularizer, constraint or layer that a file constructs as an argument."""
+    """An initializer, regularizer or constraint that a file constructs as an argument."""
 
     kind: Kind
     name: str
     arguments: Mapping[str, object]
+
+
+class Inner(Record):
+    """A layer that a file constructs as an argument of another: its row, and its arguments, all bound.
+
+    `name` is the one that it is constructed with, if it is one of several: Keras would number them as it likes.
+    """
+
+    row: Layer
+    arguments: Mapping[str, Any]
+    name: str | None = None
 
 
 class Argument(Record):
@@ -80,13 +91,21 @@ class Weight(Record):
     constraint: str | None
     fans: tuple[tuple[int, ...], tuple[int, ...]] | None = None
     """The axes of inputs and of outputs, where they are not what an initializer takes them to be by itself."""
+    rewritten: bool = False
+    """Whether the layer sets it anew while it trains, beside what the optimizer does."""
+    scope: str = ""
+    """What the names of its arguments begin with: `layer.`, if they are those of a layer that is an argument."""
 
 
 class Inferred(Record):
-    """What a layer gives: its output or outputs, and its weights in Keras's order."""
+    """What a layer gives: its output or outputs, and its weights in Keras's order.
+
+    `nested`: Keras gives the outputs in lists within a list; they are the leaves, in order.
+    """
 
     output: TensorSpec | tuple[TensorSpec, ...]
     weights: tuple[Weight, ...] = ()
+    nested: bool = False
 
 
 class CatalogError(Exception):
@@ -117,6 +136,8 @@ class Layer(Record):
     keywords: str = "activity_regularizer, trainable, dtype, autocast"
     family: Mapping[str, Any] = field(default=MappingProxyType({}), compare=False)
     """What tells this row from the others that share its rule: the number of spatial axes, a cell's path."""
+    wraps: str | None = None
+    """The argument that is a layer whose main weight is this one's too."""
 
     @cached_property
     def arguments(self) -> tuple[Argument, ...]:
@@ -134,6 +155,11 @@ class Layer(Record):
 
         return read_signature(self.call_signature)
 
+    def main(self, arguments: Values) -> str | None:
+        """The weight that annotations are about which name none. A layer around another has the other's."""
+        inner = arguments.get(self.wraps) if self.wraps else None
+        return inner.row.main(inner.arguments) if isinstance(inner, Inner) else self.main_weight
+
     def infer(self, arguments: Mapping[str, object], call: Mapping[str, object]) -> Inferred:
         """The output and the weights for these arguments, all bound, each of a value that `check` let pass.
 
@@ -148,7 +174,15 @@ class Layer(Record):
             raise CatalogError(f"`{self.name}` has weights, so its `dtype` must be floating, not {dtype}", "dtype")
         if arguments.get("trainable", True):
             return inferred
+        if any(isinstance(each, Inner) for value in arguments.values() for each in _each(value)):
+            # A model of Keras trains them all the same: it asks the variables, and not the layer around theirs.
+            message = f"`trainable=false` of `{self.name}` would freeze nothing: give it to the layer inside"
+            raise CatalogError(message, "trainable")
         return inferred.replace(weights=tuple(w.replace(trainable=False) for w in inferred.weights))
+
+
+def _each(value: object) -> tuple[object, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 class Function(Record):

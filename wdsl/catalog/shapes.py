@@ -106,6 +106,18 @@ def window_length(size: Size, window: int, stride: int, padding: str, dilation: 
     return (size - reach) // stride + 1
 
 
+def window_phrase(window: Sequence[int], dilation: Sequence[int] = (1,)) -> str:
+    """`window of 3 × 3`, as messages call it."""
+    phrase = f"window of {' × '.join(map(int.__repr__, window))}"
+    return phrase if max(dilation) == 1 else f"{phrase}, dilated by {' × '.join(map(int.__repr__, dilation))},"
+
+
+def not_both(arguments: Values, n: int) -> None:
+    """Refuses `strides` and `dilation_rate` that are both above 1."""
+    if max(each(arguments["strides"], n)) > 1 and max(each(arguments["dilation_rate"], n)) > 1:
+        raise CatalogError("`strides` and `dilation_rate` cannot both be more than 1", "dilation_rate")
+
+
 def need_positive(sizes: Sequence[Size], before: Shape, layer: str, window: str, argument: str) -> None:
     """Refuses an output of which nothing would be left."""
     if any(size is not None and size <= 0 for size in sizes):

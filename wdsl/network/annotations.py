@@ -84,6 +84,14 @@ class AnnotatedLayer(Record):
         value = self.statement.value
         return value.span if value is not None else self.statement.name.span
 
+    def is_frozen(self, weight: Weight) -> bool:
+        """Whether the file says that what has the weight, the layer or one inside it, is not trained."""
+        return any(
+            value is False and weight.scope.startswith(argument.removesuffix("trainable"))
+            for argument, value in self.arguments.items()
+            if argument.split(".")[-1] == "trainable"
+        )
+
     def weight(self, name: str) -> Weight | None:
         return next((weight for weight in self.weights or () if weight.name == name), None)
 
@@ -98,7 +106,7 @@ def read_annotations(
         reader.evaluate, reader.files, reader.circumstances = layer.evaluate, layer.files, layer.circumstances
         statement = layer.statement
         if statement.annotations:
-            main = layer.row.main_weight
+            main = layer.row.main(layer.arguments)
             if main is None:
                 reader.no_main_weight(layer)
             else:
@@ -156,18 +164,23 @@ class Reader:
             self.unknown_weight(layer, name, span)
             return
         # LoRA adds to the main weight, and to no other.
-        for argument in (weight.constraint, "lora_rank" if name == layer.row.main_weight else None):
+        is_main = name == layer.row.main(layer.arguments)
+        for argument in (weight.constraint, f"{weight.scope}lora_rank" if is_main else None):
             if argument and argument in layer.given and layer.arguments[argument] is not None:
                 self.error(
                     "E0508",
-                    f"`{argument}` would break what the annotation says of `{layer.name}.{name}`",
+                    f"`{argument.split('.')[-1]}` would break what the annotation says of `{layer.name}.{name}`",
                     layer.given[argument][1],
                     "given here",
                     labels=(Label(annotations[0].span, "annotated here"),),
                 )
                 return
-        if not weight.trainable and layer.arguments.get("trainable", True):
+        if not weight.trainable and not layer.is_frozen(weight):
             self.error("E0508", f"`{layer.name}.{name}` is not trained: the layer sets it itself", span)
+            return
+        if weight.rewritten:
+            message = f"`{layer.row.name}` sets `{layer.name}.{name}` anew in each training step"
+            self.error("E0508", message, span, labels=(Label(layer.place, "constructed here"),))
             return
         for annotation in annotations:
             self.annotation(layer, weight, annotation)
@@ -398,18 +411,20 @@ class Reader:
         if constraint and constraint in owner.given and owner.arguments[constraint] is not None:
             self.error(
                 "E0508",
-                f"`{constraint}` is about a variable of `{owner.name}`, and `{other}` is none once it is tied",
+                f"`{constraint.split('.')[-1]}` is about a variable of `{owner.name}`, and `{other}` is none "
+                "once it is tied",
                 owner.given[constraint][1],
                 "given here",
                 labels=(Label(annotation.span, "tied here"),),
             )
             return
         for part, whole in ((reference, owner), *(((weight, layer),) if region is not None else ())):
-            if part.name == "bias" and whole.arguments.get("unit_forget_bias"):
+            is_bias = part.name.split(".")[-1] == "bias"
+            if is_bias and whole.arguments.get(f"{part.scope}unit_forget_bias"):
                 self.error(
                     "E0508",
-                    f"`unit_forget_bias` sets parts of `{whole.name}.bias` apart at the start, which a tied bias "
-                    "cannot do",
+                    f"`unit_forget_bias` sets parts of `{whole.name}.{part.name}` apart at the start, "
+                    "which a tied bias cannot do",
                     annotation.span,
                     labels=(Label(whole.place, "true here"),),
                     hint="give `unit_forget_bias=false`",
@@ -420,7 +435,7 @@ class Reader:
             if argument and argument in layer.given and users == [weight]:
                 self.error(
                     "E0508",
-                    f"`{argument}` of `{layer.name}` has nothing to work on: `{name}` is `{other}`",
+                    f"`{argument.split('.')[-1]}` of `{layer.name}` has nothing to work on: `{name}` is `{other}`",
                     layer.given[argument][1],
                     f"give it to `{owner.name}`",
                     labels=(Label(annotation.span, "tied here"),),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from itertools import takewhile
 from typing import Any, Protocol
 
 from wdsl import catalog
 from wdsl import expressions as ex
-from wdsl.catalog import TensorSpec
+from wdsl.catalog import Inner, TensorSpec
 from wdsl.catalog.names import words
 from wdsl.diagnostics import Diagnostic, Fix, Label, listed, nearest, respelled
 from wdsl.network.constants import Value
+from wdsl.network.externs import Extern
 from wdsl.network.objects import (
     Broken,
     ConstructedObject,
@@ -22,6 +23,7 @@ from wdsl.network.objects import (
     Tensors,
     kind_of,
     shape_of,
+    shapes_of,
     to_name,
 )
 from wdsl.record import Record
@@ -138,13 +140,18 @@ def bind(
             ok = False
             positional.append(ex.Constant(None))
             continue
-        value, expression = read
+        value, expression, inside = read
         values[argument.name] = value
         places[argument.name] = (expression, node.span)
+        # What the layers in it were constructed with can be asked for as well: `layer.kernel_initializer`.
+        for prefix, made in inside.items():
+            places.setdefault(prefix, (made.expression, made.span))
+            values.update((f"{prefix}.{key}", each) for key, each in made.arguments.items())
+            places.update((f"{prefix}.{key}", each) for key, each in made.given.items())
         if isinstance(value, TensorSpec):
             tensors.append((node.span, shape_of(value)))
         elif argument.type.endswith("tensors") and isinstance(value, tuple):
-            tensors.append((node.span, ", ".join(map(shape_of, value))))
+            tensors.append((node.span, shapes_of([value])))
         if name is None:
             positional.append(expression)
         else:
@@ -179,12 +186,12 @@ def _is_closed(text: str) -> bool:
 
 def _argument(
     scope: Scope, callee: str, argument: catalog.Argument, node: nodes.Expression, known: Result | None, place: Span
-) -> tuple[Any, ex.Expression] | None:
-    """The plain value and the expression of an argument; None after an error."""
+) -> tuple[Any, ex.Expression, Mapping[str, LayerObject]] | None:
+    """The plain value and the expression of an argument, and the layers in it by where; None after an error."""
     if known is None and isinstance(node, nodes.Name) and node.id not in scope.names:
         word = _word(scope, argument, node)
         if word is not None:
-            return word
+            return *word, {}
         if (
             isinstance(scope.problems[-1] if scope.problems else None, Diagnostic)
             and scope.problems[-1].span == node.span
@@ -194,6 +201,8 @@ def _argument(
     match node:
         case _ if known is not None:
             value = known
+        case nodes.List(items) | nodes.Tuple(items) if "list(layer)" in argument.type and items:
+            return _layers(scope, argument, items)
         case nodes.Call(nodes.Name() as name) if name.id[0].isupper() and name.id not in scope.names:
             value = scope.construct(name, node, argument.type)
         case _:
@@ -209,11 +218,14 @@ def _argument(
             plain = spec
         case Tensors(specs, expression):
             plain = specs
-        case Group(items):
-            plain = tuple(item.spec for item in items)
-            expression = ex.Sequence(tuple(item.expression for item in items), list)
+        case Group():
+            plain, expression = _list_of(value)
         case ConstructedObject(plain, expression):
             pass
+        case LayerObject() if "layer" in argument.type:
+            # One beside another has a name of its own, so that their weights can be told apart.
+            own_name = None if argument.required else argument.name
+            return _layer(scope, value, node, argument.name, own_name)
         case LayerObject():
             scope.error(
                 "E0206",
@@ -236,7 +248,58 @@ def _argument(
         labels = (Label(node.span, f"this is {shape_of(plain)}"),) if isinstance(plain, TensorSpec) else ()
         scope.error(code, problem, place, labels=labels if place != node.span else ())
         return None
-    return plain, expression
+    return plain, expression, {}
+
+
+def _list_of(group: Group) -> tuple[tuple[Any, ...], ex.Expression]:
+    """The shapes and the expression of tensors in a list, or in lists in it."""
+    parts = [_list_of(item) if isinstance(item, Group) else (item.spec, item.expression) for item in group.items]
+    return tuple(spec for spec, _ in parts), ex.Sequence(tuple(expression for _, expression in parts), list)
+
+
+def _layer(
+    scope: Scope, value: LayerObject, node: nodes.Expression, where: str, name: str | None
+) -> tuple[Inner, ex.Expression, Mapping[str, LayerObject]] | None:
+    """A layer that is constructed as an argument, with a name if it needs one."""
+    if value.name is not None:
+        message = f"`{value.name}` is a layer of its own, and cannot be inside another one"
+        hint = f"construct it here: `{value.row.name}(…)`"
+        scope.error("E0205", message, node.span, labels=(Label(value.span, "declared here"),), hint=hint)
+        return None
+    if isinstance(value.row, Extern):
+        message = f"`{value.row.name}` cannot be inside another layer: what weights it has is not known"
+        scope.error("E0205", message, node.span)
+        return None
+    expression = value.expression
+    if name is not None:
+        assert isinstance(expression, ex.Call)
+        expression = expression.replace(keywords=(*expression.keywords, ("name", ex.Constant(name))))
+    return Inner(value.row, value.arguments, name), expression, {where: value}
+
+
+def _layers(
+    scope: Scope, argument: catalog.Argument, items: Sequence[nodes.Expression]
+) -> tuple[tuple[Inner, ...], ex.Expression, Mapping[str, LayerObject]] | None:
+    """A list of layers: the elements of `cells` get the names `cell_0`, `cell_1`, and so on."""
+    inner: list[Inner] = []
+    expressions: list[ex.Expression] = []
+    places: dict[str, LayerObject] = {}
+    for number, node in enumerate(items):
+        value = scope.evaluate(node)
+        if isinstance(value, Broken):
+            return None
+        if not isinstance(value, LayerObject):
+            label = kind_of(value)
+            scope.error("E0304", f"`{argument.name}` must be {catalog.describe(argument.type)}", node.span, label)
+            return None
+        where, name = f"{argument.name}[{number}]", f"{argument.name.removesuffix('s')}_{number}"
+        read = _layer(scope, value, node, where, name)
+        if read is None:
+            return None
+        inner.append(read[0])
+        expressions.append(read[1])
+        places[where] = value
+    return tuple(inner), ex.Sequence(tuple(expressions), list), places
 
 
 def _word(scope: Scope, argument: catalog.Argument, node: nodes.Name) -> tuple[Any, ex.Expression] | None:

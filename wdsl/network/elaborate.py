@@ -694,9 +694,11 @@ class Elaborator:
                 specs = None
             case Group(items) if count != len(items):
                 self.count(statement.value.span, count, len(items), value)
+            case Group(items) if any(isinstance(item, Group) for item in items):
+                self.error("E0205", "lists in a list have no names", statement.value.span)
             case Group(items):
-                specs = tuple(item.spec for item in items)
-                expression = ex.Sequence(tuple(item.expression for item in items))
+                specs = tuple(item.spec for item in items)  # type: ignore[union-attr]
+                expression = ex.Sequence(tuple(item.expression for item in items))  # type: ignore[union-attr]
             case Tensor():
                 self.count(statement.value.span, count, 1, value)
             case Tensors(specs, expression):
@@ -920,7 +922,7 @@ class Elaborator:
             except ConstantError as error:
                 return self.error("E0310", str(error), items[0].span.to(items[-1].span))
         for node, value in zip(items, values, strict=True):
-            if not isinstance(value, Tensor):
+            if not isinstance(value, (Tensor, Group)):
                 self.error("E0205", f"this is {kind_of(value)}, and stands among tensors", node.span)
                 return BROKEN
         return Group(tuple(values))  # type: ignore[arg-type]
@@ -1171,6 +1173,9 @@ class Elaborator:
                 return BROKEN
             call = ex.Call(ex.Symbol(f"{kind.kind}s.{kind.name}"), bound.positional, bound.keywords)
             return ConstructedObject(Constructed(kind.kind, kind.name, bound.values), call)
+        if name.id in catalog.REFUSED:
+            message = f"a file cannot have the layer `{name.id}` of Keras"
+            return self.error("E0311", message, name.span, hint=catalog.REFUSED[name.id])
         known = [*scope.constructors, *catalog.LAYERS, *(each for registry in registries for each in registry)]
         near = nearest(name.id, known)
         fix = respelled(name.span, near, known)
@@ -1252,6 +1257,8 @@ class Elaborator:
                 labels=(Label(layer.first_use[0], f"it is {by(before.shape)} since this, on {layer.first_use[2]}"),),
             )
         expression = ex.Call(self.applied(layer), bound.positional, bound.keywords)
+        if inferred.nested:
+            expression = ex.Call(ex.Symbol("keras.tree.flatten"), (expression,))
         if isinstance(inferred.output, TensorSpec):
             return Tensor(inferred.output, expression)
         return Tensors(inferred.output, expression)

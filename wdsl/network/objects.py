@@ -33,12 +33,12 @@ class Tensors(Record):
 
 
 class Group(Record):
-    """`(a, b)` or `[a, b]` with tensors in it, or what comes out of a block that has several outputs.
+    """`(a, b)` or `[a, b]` with tensors in it, or with more such lists, or what comes out of a block.
 
-    Those have `names`, and `block` is whose they are.
+    The outputs of a block have `names`, and `block` is whose they are.
     """
 
-    items: tuple[Tensor, ...]
+    items: tuple[Tensor | Group, ...]
     names: tuple[str, ...] = ()
     block: str = ""
 
@@ -260,6 +260,6 @@ def shapes_of(values: Iterable[Any]) -> str:
     for value in values:
         if isinstance(value, TensorSpec):
             shapes.append(shape_of(value))
-        elif isinstance(value, tuple) and value and all(isinstance(each, TensorSpec) for each in value):
-            shapes.extend(map(shape_of, value))
+        elif isinstance(value, tuple) and (inside := shapes_of(value)):
+            shapes.append(inside)
     return ", ".join(shapes)

@@ -72,7 +72,7 @@ def read_reference(reader: Reader, layer: AnnotatedLayer, node: nodes.Expression
             found = inner(value_)
             return found and _sliced(reader, found, items, node.span)
     found = read_weight(reader, node, layer.find, layer.names, layer)
-    if found and not found.weight.trainable and found.layer.arguments.get("trainable", True):
+    if found and ((not found.weight.trainable and not found.layer.is_frozen(found.weight)) or found.weight.rewritten):
         whole = WeightName(found.layer.name, found.weight.name)
         reader.error("E0508", f"`{whole}` is not trained: its layer sets it itself", node.span)
         return None
@@ -121,7 +121,7 @@ def read_weight(
         if isinstance(owner.row, Extern):
             reader.problems.append(unknown_weights(owner.row, parts[0].span))
             return None
-        main = owner.row.main_weight
+        main = owner.row.main(owner.arguments)
         reader.error(
             "E0509",
             f"`{owner.name}` is a layer: which of its weights?",

@@ -12,8 +12,10 @@ from wdsl.catalog.shapes import (
     image_axes,
     need_positive,
     need_rank,
+    not_both,
     weight,
     window_length,
+    window_phrase,
 )
 
 
@@ -44,25 +46,15 @@ def _window(layer: Layer, a: Values, x: TensorSpec, spatial: Shape) -> tuple[Siz
     )
     # Keras looks at this for "valid" alone: with "same", nothing is left only where nothing was.
     if padding == "valid":
-        need_positive(sizes, x.shape, layer.name, _window_phrase(kernel, dilation), "kernel_size")
+        need_positive(sizes, x.shape, layer.name, window_phrase(kernel, dilation), "kernel_size")
     return sizes
-
-
-def _window_phrase(kernel: tuple[int, ...], dilation: tuple[int, ...]) -> str:
-    phrase = f"window of {' × '.join(map(int.__repr__, kernel))}"
-    return phrase if max(dilation) == 1 else f"{phrase}, dilated by {' × '.join(map(int.__repr__, dilation))},"
-
-
-def _not_both(a: Values, n: int) -> None:
-    if max(each(a["strides"], n)) > 1 and max(each(a["dilation_rate"], n)) > 1:
-        raise CatalogError("`strides` and `dilation_rate` cannot both be more than 1", "dilation_rate")
 
 
 def convolution(layer: Layer, a: Values, call: Values) -> Inferred:
     """`Conv1D` to `Conv3D`."""
     x, spatial, channels = _image(layer, a, call)
     filters, groups = a["filters"], a["groups"]
-    _not_both(a, len(spatial))
+    not_both(a, len(spatial))
     if filters % groups:
         raise CatalogError(f"`filters` must be a multiple of `groups`: {filters:d} is none of {groups:d}", "groups")
     if channels % groups:
@@ -77,7 +69,7 @@ def transposed(layer: Layer, a: Values, call: Values) -> Inferred:
     """`Conv1DTranspose` to `Conv3DTranspose`, whose kernels have the filters before the channels."""
     x, spatial, channels = _image(layer, a, call)
     filters, n = a["filters"], len(spatial)
-    _not_both(a, n)
+    not_both(a, n)
     strides = each(a["strides"], n)
     extra = (None,) * n if a["output_padding"] is None else each(a["output_padding"], n)
     for more, stride in zip(extra, strides, strict=True):

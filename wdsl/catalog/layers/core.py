@@ -54,6 +54,38 @@ def embedding(layer: Layer, a: Values, call: Values) -> Inferred:
     return Inferred(output, with_lora(a, embeddings, (), "lora_embeddings"))
 
 
+def reversible_embedding(layer: Layer, a: Values, call: Values) -> Inferred:
+    """`ReversibleEmbedding`: an embedding, or with `reverse` how like each vector is to each embedded one."""
+    x: TensorSpec = call["inputs"]
+    sizes = a["input_dim"], a["output_dim"]
+    embeddings = weight(a, "embeddings", sizes, "embeddings")
+    weights = [embeddings]
+    if not a["tie_weights"]:
+        # Keras initializes both alike.
+        backwards = weight(a, "reverse_embeddings", sizes[::-1])
+        weights.append(backwards.replace(initializer=embeddings.initializer))
+    shape = (*x.shape, a["output_dim"])
+    if call["reverse"]:
+        need_rank_from(x.shape, 1, layer.name, "..., features")
+        if x.shape[-1] not in (None, a["output_dim"]):
+            message = f"the last axis is as long as `output_dim` with `reverse`, and not {x.shape[-1]:d}"
+            raise CatalogError(message, "reverse")
+        shape = (*x.shape[:-1], a["input_dim"])
+    return Inferred(TensorSpec(shape, compute_dtype(a)), tuple(weights))
+
+
+def parametric_relu(layer: Layer, a: Values, call: Values) -> Inferred:
+    """`PReLU`: a slope for each entry, or one for all along each of the `shared_axes`, which count from 1."""
+    x: TensorSpec = call["inputs"]
+    shape = list(x.shape[1:])
+    for axis in () if a["shared_axes"] is None else as_tuple(a["shared_axes"]):
+        if not 1 <= axis <= len(shape):
+            raise CatalogError(f"there is no axis {axis:d} besides the batch: there are {len(shape)}", "shared_axes")
+        shape[axis - 1] = 1
+    alpha = weight(a, "alpha", shape, "alpha", needs="each axis that is not among `shared_axes`")
+    return Inferred(TensorSpec(x.shape, compute_dtype(a)), (alpha,))
+
+
 def unchanged(layer: Layer, a: Values, call: Values) -> Inferred:
     """Layers that change no shape. `family`: `rank`, the only one that they take; `least`, the least."""
     x: TensorSpec = call["inputs"]
@@ -111,6 +143,29 @@ ROWS = (
         f"{_LORA}, quantization_config: unset = None",
         embedding,
         "embeddings",
+    ),
+    Layer(
+        "ReversibleEmbedding",
+        "input_dim: size, output_dim: size, tie_weights: bool = True, "
+        "embeddings_initializer: initializer = 'uniform', embeddings_regularizer: optional regularizer = None, "
+        "embeddings_constraint: optional constraint = None, mask_zero: bool = False, "
+        "reverse_dtype: optional dtype = None, logit_soft_cap: optional positive = None",
+        reversible_embedding,
+        "embeddings",
+        "inputs: tensor, reverse: bool = False",
+    ),
+    Layer(
+        "PReLU",
+        "alpha_initializer: initializer = 'Zeros', alpha_regularizer: optional regularizer = None, "
+        "alpha_constraint: optional constraint = None, shared_axes: optional axes = None",
+        parametric_relu,
+        "alpha",
+    ),
+    Layer(
+        "ActivityRegularization",
+        "l1: nonnegative = 0.0, l2: nonnegative = 0.0",
+        unchanged,
+        keywords="trainable, dtype, autocast",
     ),
     _row("Activation", "activation: optional activation"),
     _row(

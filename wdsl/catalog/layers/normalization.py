@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wdsl.catalog.dtypes import compute_dtype
 from wdsl.catalog.model import CatalogError, Inferred, Layer, Shape, TensorSpec, Values, Weight
-from wdsl.catalog.shapes import need_axis, weight
+from wdsl.catalog.shapes import as_tuple, need_axis, weight
 
 _NEEDS = "each axis that `axis` names"
 
@@ -62,6 +62,14 @@ def rms_normalization(layer: Layer, a: Values, call: Values) -> Inferred:
     return Inferred(TensorSpec(x.shape, compute_dtype(a)), (scale,))
 
 
+def unit_normalization(layer: Layer, a: Values, call: Values) -> Inferred:
+    """`UnitNormalization` has no weights."""
+    x: TensorSpec = call["inputs"]
+    for axis in as_tuple(a["axis"]):
+        need_axis(axis, len(x.shape))
+    return Inferred(TensorSpec(x.shape, compute_dtype(a)))
+
+
 _AFFINE = "center: bool = True, scale: bool = True"
 _INITIALIZERS = "beta_initializer: initializer = 'zeros', gamma_initializer: initializer = 'ones'"
 _LIMITS = (
@@ -95,4 +103,5 @@ ROWS = (
         rms_normalization,
         call_signature="x: tensor",
     ),
+    Layer("UnitNormalization", "axis: axes = -1", unit_normalization),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wdsl.catalog.dtypes import compute_dtype
 from wdsl.catalog.model import Inferred, Layer, TensorSpec, Values
-from wdsl.catalog.shapes import channels_first, each, image_axes, need_positive, need_rank, window_length
+from wdsl.catalog.shapes import channels_first, each, image_axes, need_positive, need_rank, window_length, window_phrase
 
 
 def pooling(layer: Layer, a: Values, call: Values) -> Inferred:
@@ -21,8 +21,7 @@ def pooling(layer: Layer, a: Values, call: Values) -> Inferred:
         for size, length, stride in zip(spatial, window, strides, strict=True)
     )
     if a["padding"] == "valid":
-        phrase = f"window of {' × '.join(map(int.__repr__, window))}"
-        need_positive(sizes, x.shape, layer.name, phrase, "pool_size")
+        need_positive(sizes, x.shape, layer.name, window_phrase(window), "pool_size")
     shape = (*x.shape[:2], *sizes) if first else (x.shape[0], *sizes, x.shape[-1])
     return Inferred(TensorSpec(shape, compute_dtype(a)))
 
@@ -35,6 +34,17 @@ def global_pooling(layer: Layer, a: Values, call: Values) -> Inferred:
     need_rank(x.shape, n + 2, layer.name, image_axes(n, first))
     kept = (1,) * n if a["keepdims"] else ()
     shape = (*x.shape[:2], *kept) if first else (x.shape[0], *kept, x.shape[-1])
+    return Inferred(TensorSpec(shape, compute_dtype(a)))
+
+
+def adaptive_pooling(layer: Layer, a: Values, call: Values) -> Inferred:
+    """`AdaptiveAveragePooling1D` to `AdaptiveMaxPooling3D`: windows as wide as the output asks for."""
+    x: TensorSpec = call["inputs"]
+    n: int = layer.family["rank"]
+    first = channels_first(a)
+    need_rank(x.shape, n + 2, layer.name, image_axes(n, first))
+    sizes = each(a["output_size"], n)
+    shape = (*x.shape[:2], *sizes) if first else (x.shape[0], *sizes, x.shape[-1])
     return Inferred(TensorSpec(shape, compute_dtype(a)))
 
 
@@ -65,4 +75,14 @@ def _global(kind: str, n: int) -> Layer:
 ROWS = (
     *(_pooling(kind, n) for kind in ("Max", "Average") for n in (1, 2, 3)),
     *(_global(kind, n) for kind in ("Max", "Average") for n in (1, 2, 3)),
+    *(
+        Layer(
+            f"Adaptive{kind}Pooling{n}D",
+            f"output_size: sizes({n}), data_format: optional choice(channels_last|channels_first) = None",
+            adaptive_pooling,
+            family={"rank": n},
+        )
+        for kind in ("Max", "Average")
+        for n in (1, 2, 3)
+    ),
 )

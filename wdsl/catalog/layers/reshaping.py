@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from wdsl.catalog.argument_types import show
+from wdsl.catalog.argument_types import show, show_shape
 from wdsl.catalog.dtypes import compute_dtype
 from wdsl.catalog.model import CatalogError, Inferred, Layer, TensorSpec, Values
 from wdsl.catalog.shapes import channels_first, each, image_axes, need_rank, need_rank_from, reshaped, times
@@ -50,6 +50,22 @@ def zero_padding(layer: Layer, a: Values, call: Values) -> Inferred:
     return _along_space(layer, a, call, lambda axis, size: size + both[axis][0] + both[axis][1])
 
 
+def cropping(layer: Layer, a: Values, call: Values) -> Inferred:
+    """`Cropping1D` to `Cropping3D`: what `cropping` means is what `padding` does to `ZeroPadding1D` and so on."""
+    n: int = layer.family["rank"]
+    crops = (a["cropping"],) if n == 1 else each(a["cropping"], n)
+    both = [each(crop, 2) for crop in crops]
+
+    def cropped(axis: int, size: int) -> int:
+        left = size - both[axis][0] - both[axis][1]
+        if left <= 0:
+            shape = show_shape(call["inputs"].shape)
+            raise CatalogError(f"`{layer.name}` would leave nothing of the input {shape}", "cropping")
+        return left
+
+    return _along_space(layer, a, call, cropped)
+
+
 def up_sampling(layer: Layer, a: Values, call: Values) -> Inferred:
     """`UpSampling1D` to `UpSampling3D`."""
     factors = each(a["size"], layer.family["rank"])
@@ -85,6 +101,19 @@ ROWS = (
         "ZeroPadding3D",
         f"padding: count or list(counts(2), 3) = ((1, 1), (1, 1), (1, 1)), {_FORMAT}",
         zero_padding,
+        family={"rank": 3},
+    ),
+    Layer("Cropping1D", "cropping: counts(2) = (1, 1)", cropping, family={"rank": 1}),
+    Layer(
+        "Cropping2D",
+        f"cropping: count or list(counts(2), 2) = ((0, 0), (0, 0)), {_FORMAT}",
+        cropping,
+        family={"rank": 2},
+    ),
+    Layer(
+        "Cropping3D",
+        f"cropping: count or list(counts(2), 3) = ((1, 1), (1, 1), (1, 1)), {_FORMAT}",
+        cropping,
         family={"rank": 3},
     ),
     Layer("UpSampling1D", "size: size = 2", up_sampling, family={"rank": 1}),
