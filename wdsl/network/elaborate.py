@@ -444,7 +444,7 @@ class Elaborator:
         """Take a name. With `again`, one that stands for a tensor may be taken once more."""
         if not (name.id[0].islower() or name.id[0] == "_"):
             self.wrong_case(name, what, capital=False)
-        if name.id in self.frame.declared and not (again and isinstance(self.names[name.id], (Tensor, Broken))):
+        if name.id in self.frame.declared and not (again and isinstance(self.names.get(name.id), (Tensor, Broken))):
             self.error(
                 "E0202",
                 f"`{name.id}` is declared twice",
