@@ -167,6 +167,7 @@ def load(
     /,
     network: str | None = None,
     root: str | os.PathLike[str] | None = None,
+    max_layers: int | None = None,
     **parameters: Any,
 ) -> Net:
     """Read and check a file, without importing Keras.
@@ -175,13 +176,14 @@ def load(
         path: A `.wnet` file.
         network: Which of the file's networks; needed only if there are several.
         root: The folder that the files which this one names must be in; without it, the folder of this one.
-        **parameters: Values for the network's parameters. Those called `network` or `root` can be given to `loads`.
+        max_layers: What loops and blocks may come to, in statements and in layers: 100,000 if it is None.
+        **parameters: Values for the network's parameters. Those called as these arguments can be given to `loads`.
 
     Raises:
         WdslError: There is something wrong with the file; the error lists all of it.
         OSError: The file cannot be read.
     """
-    return loads(_read(path), os.fspath(path), network, parameters, root)
+    return loads(_read(path), os.fspath(path), network, parameters, root, max_layers)
 
 
 def check(
@@ -189,6 +191,7 @@ def check(
     /,
     network: str | None = None,
     root: str | os.PathLike[str] | None = None,
+    max_layers: int | None = None,
     **parameters: Any,
 ) -> tuple[Diagnostic, ...]:
     """All that is wrong with a file, warnings too: of each of its networks, or of the one that is named.
@@ -199,7 +202,7 @@ def check(
         text = _read(path)
     except WdslError as error:
         return error.diagnostics
-    return checks(text, os.fspath(path), network, parameters, root)
+    return checks(text, os.fspath(path), network, parameters, root, max_layers)
 
 
 def checks(
@@ -208,6 +211,7 @@ def checks(
     network: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     root: str | os.PathLike[str] | None = None,
+    max_layers: int | None = None,
 ) -> tuple[Diagnostic, ...]:
     """All that is wrong with a text, as `check` says it of a file. The arguments are those of `loads`."""
     file, scope, problems = _parse(text, filename, Files.beside(filename, root))
@@ -217,7 +221,7 @@ def checks(
     found: list[Diagnostic] = []
     for each in names if network is None and len(names) > 1 else [network]:
         try:
-            found += _check(file, scope, problems, each, parameters or {}).diagnostics
+            found += _check(file, scope, problems, each, parameters or {}, max_layers).diagnostics
         except WdslError as error:
             found += error.diagnostics
     return in_order(found)
@@ -240,6 +244,7 @@ def loads(
     network: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     root: str | os.PathLike[str] | None = None,
+    max_layers: int | None = None,
 ) -> Net:
     """Check a text, as `load` does a file. `filename` is what reports call it.
 
@@ -249,7 +254,7 @@ def loads(
         WdslError: There is something wrong with the text; the error lists all of it.
     """
     file, scope, problems = _parse(text, filename, Files.beside(filename, root))
-    return _check(file, scope, problems, network, parameters or {})
+    return _check(file, scope, problems, network, parameters or {}, max_layers)
 
 
 def _parse(text: str, filename: str, files: Files) -> tuple[nodes.File, Scope, tuple[Diagnostic, ...]]:
@@ -265,12 +270,13 @@ def _check(
     problems: tuple[Diagnostic, ...],
     network: str | None,
     parameters: Mapping[str, Any],
+    max_layers: int | None,
 ) -> Net:
     """The stages behind, for one network of a file. `problems` are those of the stages in front."""
     chosen, unclear = _choose(file, network)
     if chosen is None:
         raise WdslError(problems if has_errors(problems) else in_order([*problems, *unclear]))
-    checked, found = elaborate(chosen, parameters, scope)
+    checked, found = elaborate(chosen, parameters, scope, max_layers)
     problems = in_order([*problems, *found])
     if checked is None or has_errors(problems):
         raise WdslError(problems)
@@ -294,10 +300,11 @@ def compile(
     /,
     network: str | None = None,
     root: str | os.PathLike[str] | None = None,
+    max_layers: int | None = None,
     **parameters: Any,
 ) -> keras.Model:
     """Compile a file to a live `keras.Model`. Arguments and errors are those of `load`."""
-    return load(path, network, root, **parameters).to_keras()
+    return load(path, network, root, max_layers, **parameters).to_keras()
 
 
 def to_python(
@@ -305,10 +312,11 @@ def to_python(
     /,
     network: str | None = None,
     root: str | os.PathLike[str] | None = None,
+    max_layers: int | None = None,
     **parameters: Any,
 ) -> str:
     """Compile a file to the source of a Python module. Arguments and errors are those of `load`."""
-    return load(path, network, root, **parameters).to_python()
+    return load(path, network, root, max_layers, **parameters).to_python()
 
 
 def format(text: str | bytes, filename: str = "<string>") -> str:

@@ -14,6 +14,13 @@ from typing import Any, TypeAlias
 from wdsl.record import Record
 
 
+MOST_PARTS = 1_000
+"""How many operations an expression may have that is computed step by step: it is written out in full in the end."""
+
+MOST_DEEP = 250
+"""How deeply they may stand in one another. Whoever walks through an expression does so by recursion."""
+
+
 class Constant(Record):
     value: int | float | str | bool | None
 
@@ -105,6 +112,23 @@ def walk(expression: Expression) -> Iterator[Expression]:
         yield from walk(part)
 
 
+def extent(expression: Expression) -> tuple[int, int]:
+    """How many operations an expression has, as often as they are written, and how deep they are. It is kept."""
+    kept: tuple[int, int] | None = expression.__dict__.get("_extent")
+    if kept is None:
+        inside = [extent(part) for part in parts(expression) if not isinstance(part, (Constant, Variable))]
+        own = not isinstance(expression, (Constant, Variable, Symbol, Sequence))
+        kept = own + sum(count for count, _ in inside), 1 + max((depth for _, depth in inside), default=0)
+        expression.__dict__["_extent"] = kept
+    return kept
+
+
+def is_intricate(expression: Expression) -> bool:
+    """Whether an expression has more in it than can be written down."""
+    count, depth = extent(expression)
+    return count > MOST_PARTS or depth > MOST_DEEP
+
+
 def replaced(expression: Expression, other: Callable[[Expression], Expression | None]) -> Expression:
     """An expression with something else in place of each part for which `other` gives it."""
 
@@ -131,8 +155,14 @@ def replaced(expression: Expression, other: Callable[[Expression], Expression | 
 
 
 def variables(expression: Expression) -> frozenset[str]:
-    """The names of the variables in an expression."""
-    return frozenset(each.name for each in walk(expression) if isinstance(each, Variable))
+    """The names of the variables in an expression. They are kept: loops ask for them in each pass."""
+    if isinstance(expression, Variable):
+        return frozenset((expression.name,))
+    kept: frozenset[str] | None = expression.__dict__.get("_variables")
+    if kept is None:
+        kept = frozenset().union(*map(variables, parts(expression)))
+        expression.__dict__["_variables"] = kept
+    return kept
 
 
 BINARY: dict[str, Callable[[Any, Any], Any]] = {

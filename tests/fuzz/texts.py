@@ -121,9 +121,9 @@ def filled(snippet: str, names: Sequence[str], random: Random) -> str:
     return re.sub("TABLE", lambda _: random.choice(TABLES), snippet)
 
 
-def changed(text: str, random: Random, others: Sequence[str], dictionary: Sequence[str], most: int = 4) -> str:
+def changed(text: str, random: Random, others: Sequence[str], dictionary: Sequence[str]) -> str:
     """The text with a few changes made, as a writer might make them, or someone who means harm."""
-    for _ in range(random.randint(1, most)):
+    for _ in range(random.choice((1, 1, 1, 2, 3))):
         text = random.choice(CHANGES)(text, random, others, dictionary)
         if len(text) > 20_000:
             text = text[:20_000]
