@@ -18,7 +18,7 @@ from wdsl.diagnostics import Diagnostic, has_errors, in_order, listed, nearest
 from wdsl.emit import STAGES
 from wdsl.files import Files, decode
 from wdsl.network import graph
-from wdsl.network.elaborate import elaborate
+from wdsl.network.elaborate import MAX_PROBLEMS, elaborate
 from wdsl.network.modules import Scope, link
 from wdsl.plan import CAPITALS, Plan, make_plan
 from wdsl.promises import Finding, Report
@@ -217,13 +217,17 @@ def checks(
     file, scope, problems = _parse(text, filename, Files.beside(filename, root))
     if network is None and file.declarations and not file.networks:
         return problems  # a file for others to import
-    names = [each.name.id for each in file.networks]
-    found: list[Diagnostic] = []
-    for each in names if network is None and len(names) > 1 else [network]:
+    names = dict.fromkeys(each.name.id for each in file.networks)
+    found = [*problems]
+    # That there are errors keeps a network from being compiled; which they are was said.
+    known = tuple(each for each in problems if each.severity == "error")[:1]
+    for each in names if network is None and len(file.networks) > 1 else [network]:
         try:
-            found += _check(file, scope, problems, each, parameters or {}, max_layers).diagnostics
+            found += _check(file, scope, known, each, parameters or {}, max_layers).diagnostics
         except WdslError as error:
             found += error.diagnostics
+        if len(found) > MAX_PROBLEMS:
+            break
     return in_order(found)
 
 

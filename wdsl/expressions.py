@@ -106,19 +106,24 @@ def parts(expression: Expression) -> tuple[Expression, ...]:
 
 
 def walk(expression: Expression) -> Iterator[Expression]:
-    """An expression and all that are inside it."""
-    yield expression
-    for part in parts(expression):
-        yield from walk(part)
+    """An expression and all that are inside it, in the order in which they are written."""
+    waiting = [expression]
+    while waiting:
+        one = waiting.pop()
+        yield one
+        waiting += parts(one)[::-1]
 
 
 def extent(expression: Expression) -> tuple[int, int]:
     """How many operations an expression has, as often as they are written, and how deep they are. It is kept."""
     kept: tuple[int, int] | None = expression.__dict__.get("_extent")
     if kept is None:
-        inside = [extent(part) for part in parts(expression) if not isinstance(part, (Constant, Variable))]
-        own = not isinstance(expression, (Constant, Variable, Symbol, Sequence))
-        kept = own + sum(count for count, _ in inside), 1 + max((depth for _, depth in inside), default=0)
+        count = depth = 0
+        for part in parts(expression):
+            if not isinstance(part, (Constant, Variable)):
+                more, deep = extent(part)
+                count, depth = count + more, max(depth, deep)
+        kept = count + (not isinstance(expression, (Constant, Variable, Symbol, Sequence))), depth + 1
         expression.__dict__["_extent"] = kept
     return kept
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Mapping
+from functools import cached_property
 from pathlib import PurePath
 
 from wdsl import expressions as ex
@@ -45,7 +46,7 @@ class Plan(Record):
     result: ex.Expression
     constants: Mapping[str, ex.Expression]
 
-    @property
+    @cached_property
     def externals(self) -> tuple[str, ...]:
         """The paths of the classes that are neither Keras's nor the runtime's."""
         parts = (part for step in self.steps for part in ex.walk(step.value))

@@ -404,7 +404,11 @@ class Elaborator:
 
     def count_one(self, span: Span) -> None:
         self.carried_out += 1
-        if self.carried_out > self.max_layers:
+        self.has_room(0, span)
+
+    def has_room(self, statements: int, span: Span) -> None:
+        """Whether so many more may be carried out: what is seen to be too much is not begun."""
+        if self.carried_out + statements > self.max_layers:
             raise _TooLarge.limit(f"{self.max_layers:,} statements", span)
 
     def work(self, steps: int, span: Span) -> None:
@@ -444,6 +448,7 @@ class Elaborator:
             where = self.frame.declared.get(name.id)
             labels = (Label(where, "first here"),) if where else ()
             self.error("E0202", f"`{name.id}` is declared twice", name.span, "again here", labels=labels)
+        self.has_room(len(values.value) * (1 + len(statement.body)), statement.values.span)
         for number, value in enumerate(values.value):
             self.count_one(statement.span)
             self.names[name.id] = value if hidden is None else BROKEN
@@ -1039,6 +1044,7 @@ class Elaborator:
         if not isinstance(count, Value) or not is_whole(count.value) or count.value < 0:
             return self.error("E0205", "a stack has a whole number of layers", node.right.span, kind_of(count))
         self.decide(count)
+        self.has_room(count.value, node.span)
         for number in range(count.value):
             self.count_one(node.span)
             self.frame.passes.append((None, number, None))
