@@ -18,7 +18,7 @@ from wdsl.diagnostics import Diagnostic, has_errors, in_order, listed, nearest
 from wdsl.emit import STAGES
 from wdsl.files import Files, decode
 from wdsl.network import graph
-from wdsl.network.elaborate import elaborate
+from wdsl.network.elaborate import MAX_PROBLEMS, elaborate
 from wdsl.network.modules import Scope, link
 from wdsl.plan import CAPITALS, Plan, make_plan
 from wdsl.promises import Finding, Report
@@ -80,8 +80,8 @@ class Net(Record):
     network: graph.Network
     structures: Structures
     diagnostics: tuple[Diagnostic, ...]
-    origin: tuple[nodes.Network, Mapping[str, Any], Scope] = field(compare=False)
-    """What it was elaborated from: the network as it is written, its parameters, the names of its file."""
+    origin: tuple[nodes.Network, Mapping[str, Any], Scope, int | None] = field(compare=False)
+    """What it was elaborated from: the network as it is written, its parameters, the names of its file, its limit."""
 
     def __repr__(self) -> str:
         inputs, outputs = (", ".join(each.name for each in tensors) for tensors in (self.inputs, self.outputs))
@@ -173,6 +173,7 @@ def load(
     /,
     network: str | None = None,
     root: str | os.PathLike[str] | None = None,
+    max_layers: int | None = None,
     **parameters: Any,
 ) -> Net:
     """Read and check a file, without importing Keras.
@@ -181,13 +182,14 @@ def load(
         path: A `.wnet` file.
         network: Which of the file's networks; needed only if there are several.
         root: The folder that the files which this one names must be in; without it, the folder of this one.
-        **parameters: Values for the network's parameters. Those called `network` or `root` can be given to `loads`.
+        max_layers: What loops and blocks may come to, in statements and in layers: 100,000 if it is None.
+        **parameters: Values for the network's parameters. Those called as these arguments can be given to `loads`.
 
     Raises:
         WdslError: There is something wrong with the file; the error lists all of it.
         OSError: The file cannot be read.
     """
-    return loads(_read(path), os.fspath(path), network, parameters, root)
+    return loads(_read(path), os.fspath(path), network, parameters, root, max_layers)
 
 
 def check(
@@ -195,6 +197,7 @@ def check(
     /,
     network: str | None = None,
     root: str | os.PathLike[str] | None = None,
+    max_layers: int | None = None,
     **parameters: Any,
 ) -> tuple[Diagnostic, ...]:
     """All that is wrong with a file, warnings too: of each of its networks, or of the one that is named.
@@ -205,7 +208,7 @@ def check(
         text = _read(path)
     except WdslError as error:
         return error.diagnostics
-    return checks(text, os.fspath(path), network, parameters, root)
+    return checks(text, os.fspath(path), network, parameters, root, max_layers)
 
 
 def checks(
@@ -214,18 +217,23 @@ def checks(
     network: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     root: str | os.PathLike[str] | None = None,
+    max_layers: int | None = None,
 ) -> tuple[Diagnostic, ...]:
     """All that is wrong with a text, as `check` says it of a file. The arguments are those of `loads`."""
     file, scope, problems = _parse(text, filename, Files.beside(filename, root))
     if network is None and file.declarations and not file.networks:
         return problems  # a file for others to import
-    names = [each.name.id for each in file.networks]
-    found: list[Diagnostic] = []
-    for each in names if network is None and len(names) > 1 else [network]:
+    names = dict.fromkeys(each.name.id for each in file.networks)
+    found = [*problems]
+    # That there are errors keeps a network from being compiled; which they are was said.
+    known = tuple(each for each in problems if each.severity == "error")[:1]
+    for each in names if network is None and len(file.networks) > 1 else [network]:
         try:
-            found += _check(file, scope, problems, each, parameters or {}).diagnostics
+            found += _check(file, scope, known, each, parameters or {}, max_layers).diagnostics
         except WdslError as error:
             found += error.diagnostics
+        if len(found) > MAX_PROBLEMS:
+            break
     return in_order(found)
 
 
@@ -246,6 +254,7 @@ def loads(
     network: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     root: str | os.PathLike[str] | None = None,
+    max_layers: int | None = None,
 ) -> Net:
     """Check a text, as `load` does a file. `filename` is what reports call it.
 
@@ -255,7 +264,7 @@ def loads(
         WdslError: There is something wrong with the text; the error lists all of it.
     """
     file, scope, problems = _parse(text, filename, Files.beside(filename, root))
-    return _check(file, scope, problems, network, parameters or {})
+    return _check(file, scope, problems, network, parameters or {}, max_layers)
 
 
 def _parse(text: str, filename: str, files: Files) -> tuple[nodes.File, Scope, tuple[Diagnostic, ...]]:
@@ -271,12 +280,13 @@ def _check(
     problems: tuple[Diagnostic, ...],
     network: str | None,
     parameters: Mapping[str, Any],
+    max_layers: int | None,
 ) -> Net:
     """The stages behind, for one network of a file. `problems` are those of the stages in front."""
     chosen, unclear = _choose(file, network)
     if chosen is None:
         raise WdslError(problems if has_errors(problems) else in_order([*problems, *unclear]))
-    checked, found = elaborate(chosen, parameters, scope)
+    checked, found = elaborate(chosen, parameters, scope, max_layers)
     problems = in_order([*problems, *found])
     if checked is None or has_errors(problems):
         raise WdslError(problems)
@@ -286,7 +296,7 @@ def _check(
         problems = in_order([*problems, *check_assertions(checked, structures)])
     if has_errors(problems):
         raise WdslError(problems)
-    net = Net(file, checked, structures, problems, (chosen, parameters, scope))
+    net = Net(file, checked, structures, problems, (chosen, parameters, scope, max_layers))
     if net.name in CAPITALS:
         from wdsl.backends import python  # noqa: TID251
 
@@ -300,10 +310,11 @@ def compile(
     /,
     network: str | None = None,
     root: str | os.PathLike[str] | None = None,
+    max_layers: int | None = None,
     **parameters: Any,
 ) -> keras.Model:
     """Compile a file to a live `keras.Model`. Arguments and errors are those of `load`."""
-    return load(path, network, root, **parameters).to_keras()
+    return load(path, network, root, max_layers, **parameters).to_keras()
 
 
 def to_python(
@@ -311,10 +322,11 @@ def to_python(
     /,
     network: str | None = None,
     root: str | os.PathLike[str] | None = None,
+    max_layers: int | None = None,
     **parameters: Any,
 ) -> str:
     """Compile a file to the source of a Python module. Arguments and errors are those of `load`."""
-    return load(path, network, root, **parameters).to_python()
+    return load(path, network, root, max_layers, **parameters).to_python()
 
 
 def format(text: str | bytes, filename: str = "<string>") -> str:

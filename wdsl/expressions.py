@@ -13,6 +13,12 @@ from typing import Any, TypeAlias
 
 from wdsl.record import Record, field
 
+MOST_PARTS = 1_000
+"""How many operations an expression may have that is computed step by step: it is written out in full in the end."""
+
+MOST_DEEP = 250
+"""How deeply they may stand in one another. Whoever walks through an expression does so by recursion."""
+
 
 class Constant(Record):
     value: int | float | str | bool | None
@@ -143,10 +149,32 @@ def parts(expression: Expression) -> tuple[Expression, ...]:
 
 
 def walk(expression: Expression) -> Iterator[Expression]:
-    """An expression and all that are inside it."""
-    yield expression
-    for part in parts(expression):
-        yield from walk(part)
+    """An expression and all that are inside it, in the order in which they are written."""
+    waiting = [expression]
+    while waiting:
+        one = waiting.pop()
+        yield one
+        waiting += parts(one)[::-1]
+
+
+def extent(expression: Expression) -> tuple[int, int]:
+    """How many operations an expression has, as often as they are written, and how deep they are. It is kept."""
+    kept: tuple[int, int] | None = expression.__dict__.get("_extent")
+    if kept is None:
+        count = depth = 0
+        for part in parts(expression):
+            if not isinstance(part, (Constant, Variable)):
+                more, deep = extent(part)
+                count, depth = count + more, max(depth, deep)
+        kept = count + (not isinstance(expression, (Constant, Variable, Symbol, Sequence))), depth + 1
+        expression.__dict__["_extent"] = kept
+    return kept
+
+
+def is_intricate(expression: Expression) -> bool:
+    """Whether an expression has more in it than can be written down."""
+    count, depth = extent(expression)
+    return count > MOST_PARTS or depth > MOST_DEEP
 
 
 def with_parts(expression: Expression, parts: Iterable[Expression]) -> Expression:
@@ -187,8 +215,14 @@ def is_written_out(expression: Expression) -> bool:
 
 
 def variables(expression: Expression) -> frozenset[str]:
-    """The names of the variables in an expression."""
-    return frozenset(each.name for each in walk(expression) if isinstance(each, Variable))
+    """The names of the variables in an expression. They are kept: loops ask for them in each pass."""
+    if isinstance(expression, Variable):
+        return frozenset((expression.name,))
+    kept: frozenset[str] | None = expression.__dict__.get("_variables")
+    if kept is None:
+        kept = frozenset().union(*map(variables, parts(expression)))
+        expression.__dict__["_variables"] = kept
+    return kept
 
 
 BINARY: dict[str, Callable[[Any, Any], Any]] = {

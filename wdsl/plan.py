@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ class Plan(Record):
     functions: tuple[Function, ...]
     constants: Mapping[str, ex.Expression]
 
-    @property
+    @cached_property
     def externals(self) -> tuple[str, ...]:
         """The paths of the classes that are neither Keras's nor the runtime's."""
         return tuple(sorted({part.path for part in self.parts() if isinstance(part, ex.External)}))
@@ -220,7 +221,7 @@ class _Planner:
 
         try:
             return roll(self, outline)
-        except NotAlike:
+        except (NotAlike, RecursionError):  # what is carried out is a list, however deep
             return None
 
 

@@ -65,6 +65,9 @@ class Record:
     def __init__(self, *values: Any, **named: Any) -> None:
         fields = self._fields
         state = self.__dict__
+        if len(values) == len(fields) and not named:  # as it is nearly always
+            state.update(zip(fields, values))  # noqa: B905
+            return
         if len(values) > len(fields):
             raise TypeError(f"{type(self).__name__} has {len(fields)} fields, not {len(values)}")
         state.update(zip(fields, values))  # noqa: B905 - the rest is by name

@@ -21,6 +21,7 @@ PARAMETER_TYPES: Mapping[str, tuple[type, ...]] = {
 
 MAX_INTEGER = 2**63 - 1
 MAX_ITEMS = 100_000
+MAX_NESTING = 50
 
 
 class Value(Record):
@@ -50,17 +51,17 @@ def constant(value: float | str | bool | None) -> Value:
 
 def sequence(items: Sequence[Value]) -> Value:
     """A list of constants. In Python it is a tuple: nothing of the language changes a list. Raises ConstantError."""
-    return Value(bounded(list(items)), ex.Sequence(tuple(item.expression for item in items)))
+    return _made(bounded(list(items)), ex.Sequence(tuple(item.expression for item in items)))
 
 
 def unary(sign: str, operand: Value) -> Value:
     if sign == "not":
-        return Value(not operand.value, ex.Operation("not", (operand.expression,)))
+        return _made(not operand.value, ex.Operation("not", (operand.expression,)))
     if not is_number(operand.value):
         raise ConstantError(f"`{sign}` needs a number, not {type_name(operand.value)}")
     if isinstance(operand.expression, ex.Constant):
         return constant(ex.UNARY[sign](operand.value))
-    return Value(ex.UNARY[sign](operand.value), ex.Operation(sign, (operand.expression,)))
+    return _made(ex.UNARY[sign](operand.value), ex.Operation(sign, (operand.expression,)))
 
 
 def binary(sign: str, left: Value, right: Value) -> Value:
@@ -69,9 +70,9 @@ def binary(sign: str, left: Value, right: Value) -> Value:
     expression = ex.Operation(sign, (left.expression, right.expression))
     if sign in ("and", "or"):
         chosen = (left if not a else right) if sign == "and" else (left if a else right)
-        return Value(chosen.value, expression)
+        return _made(chosen.value, expression)
     if sign in ("==", "!="):
-        return Value(ex.BINARY[sign](left.plain(), right.plain()), expression)
+        return _made(ex.BINARY[sign](left.plain(), right.plain()), expression)
     words = isinstance(a, str) and isinstance(b, str) and sign in ("+", "<", "<=", ">", ">=")
     lists = isinstance(a, list) and isinstance(b, list) and sign == "+"
     if not (words or lists or (is_number(a) and is_number(b) and sign != "@")):
@@ -84,13 +85,22 @@ def binary(sign: str, left: Value, right: Value) -> Value:
         raise ConstantError("division by zero") from None
     except OverflowError:
         raise ConstantError("the result is too large") from None
-    return Value(bounded(value), expression)
+    return _made(bounded(value), expression)
 
 
 def conditional(then: Value, test: Value, otherwise: Value) -> Value:
-    """`then if test else otherwise`"""
+    """`then if test else otherwise`. Raises ConstantError."""
     chosen = then if test.value else otherwise
-    return Value(chosen.value, ex.Operation("if", (then.expression, test.expression, otherwise.expression)))
+    return _made(chosen.value, ex.Operation("if", (then.expression, test.expression, otherwise.expression)))
+
+
+def _made(value: Any, expression: ex.Expression) -> Value:
+    """A value with what gave it. Raises ConstantError if that is too much to be written down."""
+    if not ex.is_intricate(expression):
+        return Value(value, expression)
+    if not ex.variables(expression):
+        return Value(value, written(value))
+    raise ConstantError("it comes out of parameters in more steps than can be written down")
 
 
 def folded(value: Value) -> Value:
@@ -120,20 +130,23 @@ def bounded(value: Any) -> Any:
         raise ConstantError("the result is larger than 64 bits hold")
     if isinstance(value, float) and not math.isfinite(value):
         raise ConstantError("the result is not a finite number")
-    if isinstance(value, (str, list)) and (len(value) > MAX_ITEMS or _has_more_items(value)):
+    if isinstance(value, str) and len(value) > MAX_ITEMS:
         raise ConstantError(f"the result has more than {MAX_ITEMS} items")
+    if isinstance(value, list):
+        _bounded_list(value)
     return value
 
 
-def _has_more_items(value: Any) -> bool:
-    """Whether a list has more than MAX_ITEMS items, those of the lists in it counted too: each may double the last."""
-    count, waiting = 0, [value]
-    while waiting and count <= MAX_ITEMS:
-        inner = waiting.pop()
-        if isinstance(inner, list):
-            count += len(inner)
-            waiting += [each.value for each in inner]
-    return count > MAX_ITEMS
+def _bounded_list(value: list[Value]) -> None:
+    """Raise ConstantError if a list has too many items, those of lists in it counted too: each may double the last."""
+    count, level, inner = 0, 0, [value]
+    while inner:
+        count, level = count + sum(map(len, inner)), level + 1
+        if count > MAX_ITEMS:
+            raise ConstantError(f"the result has more than {MAX_ITEMS} items")
+        if level > MAX_NESTING:
+            raise ConstantError(f"the result is a list of lists, more than {MAX_NESTING} in one another")
+        inner = [each.value for items in inner for each in items if isinstance(each.value, list)]
 
 
 def item(container: Value, index: Value) -> Value:
@@ -146,7 +159,7 @@ def item(container: Value, index: Value) -> Value:
     if not -size <= index.value < size:
         raise ConstantError(f"index {index.value} is outside: there are {size} items")
     found = container.value[index.value]
-    return Value(
+    return _made(
         found.value if isinstance(found, Value) else found,
         ex.Subscript(container.expression, index.expression),
     )
@@ -221,7 +234,7 @@ def call(name: str, arguments: Sequence[Value]) -> Value:
     expression: ex.Expression = ex.Call(ex.Symbol(name), tuple(argument.expression for argument in arguments))
     if name == "range":
         expression = ex.Call(ex.Symbol("tuple"), (expression,))
-    return Value(bounded(FUNCTIONS[name](arguments)), expression)
+    return _made(bounded(FUNCTIONS[name](arguments)), expression)
 
 
 def type_name(value: Any) -> str:

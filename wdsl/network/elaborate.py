@@ -51,26 +51,53 @@ from wdsl.source import Span
 from wdsl.syntax import nodes
 
 T = TypeVar("T")
-MAX_STATEMENTS = 100_000
-"""How many statements, and passes of stacks, one network may come to."""
+MAX_LAYERS = 100_000
+"""How many statements one network may come to, passes of stacks among them, and how many layers and operations."""
+
+STEPS = 10
+"""How many steps of evaluation there may be for each of them."""
+
+MAX_PROBLEMS = 1_000
+"""How many problems are looked for, those counted that a loop finds again in each pass."""
 
 MAX_STACKED = 16
 """How many passes of stacks become one expression; what is deeper gets variables."""
 
 
 class _TooLarge(Exception):
-    """Loops and blocks come to more statements than anyone means. It is raised with the place."""
+    """Loops and blocks come to more than anyone means. It is raised with the report."""
+
+    @classmethod
+    def limit(cls, what: str, span: Span) -> _TooLarge:
+        hint = "`--max-layers` or `max_layers=` sets another limit"
+        return cls(Diagnostic("E0703", f"the network comes to more than {what}", span, hint=hint))
+
+
+class _TooMany(Exception):
+    """There are more problems than anyone reads."""
 
 
 def elaborate(
-    network: nodes.Network, given: Mapping[str, Any], scope: Scope
+    network: nodes.Network, given: Mapping[str, Any], scope: Scope, max_layers: int | None = None
 ) -> tuple[graph.Network | None, tuple[Diagnostic, ...]]:
     """The checked network with these values of its parameters, and all that is wrong with it.
 
-    There is no network if there are errors. `scope` is what the names of its file stand for.
+    There is no network if there are errors. `scope` is what the names of its file stand for. What loops and blocks come
+    to is bounded by `max_layers`, MAX_LAYERS if that is None.
     """
-    elaborator = Elaborator(network, scope)
-    checked = elaborator.run(given)
+    elaborator = Elaborator(network, scope, MAX_LAYERS if max_layers is None else max_layers)
+    checked = None
+    try:
+        checked = elaborator.run(given)
+    except _TooLarge as error:
+        elaborator.problems = [error.args[0]]
+    except TooDeep as error:
+        message = "blocks, bodies and expressions nest too deeply in one another"
+        elaborator.problems = [Diagnostic("E0105", message, error.args[0], "in this use")]
+    except _TooMany:
+        last = elaborator.problems[-1]
+        hint = f"these are {MAX_PROBLEMS:,} problems, in all passes of loops: the rest of the file was not looked at"
+        elaborator.problems[-1] = last.replace(hint=last.hint or hint)
     # What a block or a loop says more than once is said once.
     once = {(each.code, each.span): each for each in reversed(elaborator.problems)}
     problems = in_order(reversed(once.values()))
@@ -78,8 +105,9 @@ def elaborate(
 
 
 class Elaborator:
-    def __init__(self, network: nodes.Network, scope: Scope) -> None:
+    def __init__(self, network: nodes.Network, scope: Scope, max_layers: int) -> None:
         self.network = network
+        self.max_layers = max_layers
         self.lost = scope.lost
         self.problems: list[Diagnostic] = []
         self.frames = [Frame(scope, network.body, of_file(scope))]
@@ -102,6 +130,8 @@ class Elaborator:
         self.renamed: dict[str, str] = {}
         self.carried_out = 0
         self.is_nested = False
+        self.applied = 0
+        self.evaluated = 0
         self.decided_by: frozenset[str] = frozenset()
         # How far that was when an expression was last written down: see `stack`.
         self.written_down = 0
@@ -156,6 +186,8 @@ class Elaborator:
     def error(self, code: str, message: str, span: Span, label: str = "", **more: Any) -> Broken:
         more["labels"] = (*more.get("labels", ()), *self.circumstances())
         self.problems.append(Diagnostic(code, message, span, label, **more))
+        if len(self.problems) == MAX_PROBLEMS:
+            raise _TooMany
         self.frame.is_broken = True
         return BROKEN
 
@@ -178,17 +210,7 @@ class Elaborator:
         if hasattr(builtins, network.name.id):
             self.error("E0207", f"`{network.name.id}` is a name of Python's own", network.name.span)
         parameters = self.parameters(given)
-        try:
-            self.carry_out(network.body)
-        except _TooLarge as error:
-            self.problems = [
-                Diagnostic("E0703", f"the network comes to more than {MAX_STATEMENTS:,} statements", error.args[0])
-            ]
-            return None
-        except TooDeep as error:
-            message = "blocks, bodies and expressions nest too deeply in one another"
-            self.problems = [Diagnostic("E0105", message, error.args[0], "in this use")]
-            return None
+        self.carry_out(network.body)
         if not self.lost and not self.outputs and not _has(network.body, nodes.Output):
             self.error("E0211", f"`{network.name.id}` has no output", network.name.span, hint="add `output NAME`")
         if not self.lost and not _has(network.body, nodes.Input):
@@ -404,8 +426,32 @@ class Elaborator:
 
     def count_one(self, span: Span) -> None:
         self.carried_out += 1
-        if self.carried_out > MAX_STATEMENTS:
-            raise _TooLarge(span)
+        self.has_room(0, span)
+
+    def has_room(self, statements: int, span: Span) -> None:
+        """Whether so many more may be carried out: what is seen to be too much is not begun."""
+        if self.carried_out + statements > self.max_layers:
+            raise _TooLarge.limit(f"{self.max_layers:,} statements", span)
+
+    def work(self, steps: int, span: Span) -> None:
+        """Count steps of evaluation: expressions, and the items of lists that something is made of."""
+        self.evaluated += steps
+        if self.evaluated > STEPS * self.max_layers:
+            raise _TooLarge.limit(f"{STEPS * self.max_layers:,} steps of evaluation", span)
+
+    def made(
+        self, spec: TensorSpec | tuple[TensorSpec, ...], expression: ex.Expression, span: Span
+    ) -> Tensor | Tensors:
+        """What a layer, a function or an operator gives."""
+        self.applied += 1
+        if self.applied > self.max_layers:
+            raise _TooLarge.limit(f"{self.max_layers:,} layers and operations", span)
+        specs = (spec,) if isinstance(spec, TensorSpec) else spec
+        if any(ex.is_intricate(expression_of(size)) for each in specs for size in each.shape[1:]):
+            message = "a size comes out of the network's parameters in more steps than can be written down"
+            label = f"more than {ex.MOST_PARTS:,}, or more than {ex.MOST_DEEP:,} one after the other"
+            raise _TooLarge(Diagnostic("E0703", message, span, label))
+        return Tensor(spec, expression) if isinstance(spec, TensorSpec) else Tensors(spec, expression)
 
     def loop(self, statement: nodes.For) -> None:
         """`for i in range(3) { … }`: the statements, once for each value."""
@@ -427,6 +473,7 @@ class Elaborator:
             where = self.frame.declared.get(name.id)
             labels = (Label(where, "first here"),) if where else ()
             self.error("E0202", f"`{name.id}` is declared twice", name.span, "again here", labels=labels)
+        self.has_room(len(values.value) * (1 + len(statement.body)), statement.values.span)
         self.go_through(statement, values, hidden is None)
         self.names.pop(name.id, None)
         if hidden is not None:
@@ -473,7 +520,7 @@ class Elaborator:
         """Take a name. With `again`, one that stands for a tensor may be taken once more."""
         if not (name.id[0].islower() or name.id[0] == "_"):
             self.wrong_case(name, what, capital=False)
-        if name.id in self.frame.declared and not (again and isinstance(self.names[name.id], (Tensor, Broken))):
+        if name.id in self.frame.declared and not (again and isinstance(self.names.get(name.id), (Tensor, Broken))):
             self.error(
                 "E0202",
                 f"`{name.id}` is declared twice",
@@ -824,6 +871,7 @@ class Elaborator:
     # Expressions
 
     def evaluate(self, node: nodes.Expression) -> Result:
+        self.work(1, node.span)
         match node:
             case nodes.Literal(value):
                 return constants.constant(value)
@@ -959,7 +1007,11 @@ class Elaborator:
         if not isinstance(other, Value):
             return other if isinstance(other, Broken) else chosen
         then, otherwise = (chosen, other) if test.value else (other, chosen)
-        return self.settled(constants.conditional(then, test, otherwise))
+        self.work(_items([chosen]), node.span)
+        try:
+            return self.settled(constants.conditional(then, test, otherwise))
+        except ConstantError as error:
+            return self.error("E0310", str(error), node.span)
 
     def settled(self, value: Value) -> Value:
         """A constant as it is written: in loops and blocks, where it differs from pass to pass, as what it comes to."""
@@ -970,6 +1022,7 @@ class Elaborator:
         if any(isinstance(value, Broken) for value in values):
             return BROKEN
         if all(isinstance(value, Value) for value in values):
+            self.work(_items(values), span)
             try:
                 return self.settled((constants.unary if len(values) == 1 else constants.binary)(sign, *values))  # type: ignore[arg-type]
             except ConstantError as error:
@@ -993,7 +1046,7 @@ class Elaborator:
             )
             return self.error("E0401", error.message, span, labels=labels)
         self.operations.setdefault(operator.keras, (span, f"the result of `{sign}`"))
-        return Tensor(spec, ex.Operation(sign, tuple(value.expression for value in values)))  # type: ignore[arg-type, union-attr]
+        return self.made(spec, ex.Operation(sign, tuple(value.expression for value in values)), span)  # type: ignore[arg-type, union-attr]
 
     # Wiring
 
@@ -1031,6 +1084,7 @@ class Elaborator:
         if not isinstance(count, Value) or not is_whole(count.value) or count.value < 0:
             return self.error("E0205", "a stack has a whole number of layers", node.right.span, kind_of(count))
         self.decide(count)
+        self.has_room(count.value, node.span)
         return self.go_up(value, node, before, count)
 
     def go_up(self, value: Result, node: nodes.Binary, before: nodes.Expression, count: Value) -> Result:
@@ -1140,8 +1194,11 @@ class Elaborator:
             return BROKEN
         if not all(isinstance(value, Value) for value in values) or any(each.name for each in node.arguments):
             return self.error("E0304", f"`{name}` takes constants, by position", node.span)
+        self.work(_items(values), node.span)
         try:
-            return constants.call(name, values)  # type: ignore[arg-type]
+            value = constants.call(name, values)  # type: ignore[arg-type]
+            self.work(_items([value]), node.span)
+            return value
         except ConstantError as error:
             return self.error("E0310", str(error), node.span)
 
@@ -1207,7 +1264,7 @@ class Elaborator:
             return self.refused(error, bound, row.name, node.span)
         self.operations.setdefault(row.keras, (node.span, f"the result of `{row.name}`"))
         expression = ex.Call(ex.Symbol(row.keras), bound.positional, bound.keywords)
-        return Tensor(spec, expression) if isinstance(spec, TensorSpec) else Tensors(spec, expression)
+        return self.made(spec, expression, node.span)
 
     def along_the_batch(self, name: str, node: nodes.Expression) -> Broken:
         """Report `concat` and the like without an axis: what Keras takes then is the batch, which nobody means."""
@@ -1256,14 +1313,12 @@ class Elaborator:
                 f"on {shapes[0]}",
                 labels=(Label(layer.first_use[0], f"it is {by(before.shape)} since this, on {layer.first_use[2]}"),),
             )
-        expression = ex.Call(self.applied(layer), bound.positional, bound.keywords)
+        expression = ex.Call(self.called(layer), bound.positional, bound.keywords)
         if inferred.nested:
             expression = ex.Call(ex.Symbol("keras.tree.flatten"), (expression,))
-        if isinstance(inferred.output, TensorSpec):
-            return Tensor(inferred.output, expression)
-        return Tensors(inferred.output, expression)
+        return self.made(inferred.output, expression, node.span)
 
-    def applied(self, layer: LayerObject) -> ex.Expression:
+    def called(self, layer: LayerObject) -> ex.Expression:
         """What is called to apply a layer."""
         return ex.Variable(layer.name) if layer.name else layer.expression
 
@@ -1423,6 +1478,11 @@ def _changed(
     before: Sequence[catalog.Weight], after: Sequence[catalog.Weight]
 ) -> tuple[catalog.Weight, catalog.Weight] | None:
     return next((pair for pair in zip(before, after, strict=True) if pair[0].shape != pair[1].shape), None)
+
+
+def _items(values: Iterable[Result]) -> int:
+    """How many items lists have together."""
+    return sum(len(each.value) for each in values if isinstance(each, Value) and isinstance(each.value, list))
 
 
 def _value_of(given: Any) -> Any:

@@ -21,7 +21,7 @@ from wdsl.network import constants, graph
 from wdsl.network.annotations import read_annotations
 from wdsl.network.blocks import come_out, default_of, frame_of
 from wdsl.network.constants import Value
-from wdsl.network.elaborate import Elaborator, names_in
+from wdsl.network.elaborate import MAX_LAYERS, Elaborator, names_in
 from wdsl.network.modules import Scope
 from wdsl.network.objects import (
     BlockObject,
@@ -131,9 +131,11 @@ class _NotWritable(Exception):
     """There is no way here to write a network down as functions and loops."""
 
 
-def make_outline(network: nodes.Network, given: Mapping[str, Any], scope: Scope) -> Outline | None:
+def make_outline(
+    network: nodes.Network, given: Mapping[str, Any], scope: Scope, max_layers: int | None = None
+) -> Outline | None:
     """The outline of a network that `elaborate` found to be in order, or None if it has none."""
-    writer = _Writer(network, scope)
+    writer = _Writer(network, scope, MAX_LAYERS if max_layers is None else max_layers)
     try:
         found = writer.outline(given)
     except _NotWritable:
@@ -142,11 +144,11 @@ def make_outline(network: nodes.Network, given: Mapping[str, Any], scope: Scope)
 
 
 class _Writer(Elaborator):
-    def __init__(self, network: nodes.Network, scope: Scope) -> None:
-        super().__init__(network, scope)
+    def __init__(self, network: nodes.Network, scope: Scope, max_layers: int) -> None:
+        super().__init__(network, scope, max_layers)
         self.body: list[Statement] = []
         # What the block that is being carried out constructs when it is itself constructed, if it may be applied again.
-        self.made: list[Statement] | None = None
+        self.constructed: list[Statement] | None = None
         self.instances: list[Instance] = []
         self.keys: dict[BlockObject, str] = {}
         self.instance_of: dict[BlockObject, Instance] = {}
@@ -243,16 +245,16 @@ class _Writer(Elaborator):
         body = self.body
         if self.frame.is_shared:
             # It is made when the block is constructed, where there are no tensors yet, nor their sizes.
-            if self.frame.passes or self.made is None or ex.variables(construct) & self.frame.given.keys():
+            if self.frame.passes or self.constructed is None or ex.variables(construct) & self.frame.given.keys():
                 raise _NotWritable
-            body = self.made
+            body = self.constructed
         doc = statement.doc if statement else ""
         body.append(Make(variable, made.name, self.labels[made.name], construct, made.span, doc))
 
     def words_of(self, made: LayerObject | BlockObject) -> str:
         return keras_name(made.row.name if isinstance(made, LayerObject) else made.written.node.name.id)
 
-    def applied(self, layer: LayerObject) -> ex.Expression:
+    def called(self, layer: LayerObject) -> ex.Expression:
         if layer.name is None:
             return layer.expression
         assert layer.variable is not None
@@ -307,11 +309,11 @@ class _Writer(Elaborator):
             name = statement.name.id
             frame.given[name] = (Tensor(tensor.spec, ex.Variable(name)), place)
         call = None if frame.is_shared else self.construction(block)
-        outside, target, stages = self.made, self.target, self.stages
-        self.made, self.target, self.stages = [] if frame.is_shared else None, None, ()
+        outside, target, stages = self.constructed, self.target, self.stages
+        self.constructed, self.target, self.stages = [] if frame.is_shared else None, None, ()
         with self.recording() as body:
             result = come_out(self, block, frame, node)
-        made, self.made, self.target, self.stages = self.made, outside, target, stages
+        made, self.constructed, self.target, self.stages = self.constructed, outside, target, stages
         if isinstance(result, Broken):
             return result
         results = tuple(tensor.expression for _, tensor in frame.outputs)
@@ -515,7 +517,8 @@ class _Writer(Elaborator):
         lists: list[Any] = [frame.outputs, frame.passes, self.outputs, self.annotated, self.asserted, self.problems]
         sets: list[Any] = [self.inputs, self.taken]
         saved = [each.copy() for each in (*mappings, *lists, *sets)]
-        carried_out, is_broken, instances = self.carried_out, frame.is_broken, len(self.instances)
+        counts = self.carried_out, self.applied, self.evaluated
+        is_broken, instances = frame.is_broken, len(self.instances)
         families = [(each, dict(each.members)) for each in frame.names.values() if isinstance(each, FamilyObject)]
         found: T | None
         try:
@@ -536,7 +539,8 @@ class _Writer(Elaborator):
         for family, members in families:
             family.members.clear()
             family.members.update(members)
-        self.carried_out, frame.is_broken = carried_out, is_broken
+        self.carried_out, self.applied, self.evaluated = counts
+        frame.is_broken = is_broken
         return found
 
 

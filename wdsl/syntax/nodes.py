@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import TypeAlias
 
 from wdsl.record import Record, field
@@ -301,6 +302,6 @@ class File(Record):
     declarations: tuple[Declaration, ...]
     lost: frozenset[str] = frozenset()
 
-    @property
+    @cached_property
     def networks(self) -> tuple[Network, ...]:
         return tuple(each for each in self.declarations if isinstance(each, Network))

@@ -25,7 +25,7 @@ PROBLEMS = 1
 POLL = 0.3
 """Seconds between two looks at a watched file."""
 
-RESERVED = ("network", "root")
+RESERVED = ("network", "root", "max_layers")
 """Names of `wdsl.load`'s own arguments, which `--set` cannot give."""
 
 
@@ -39,7 +39,7 @@ class Setting(click.ParamType[tuple[str, Any], tuple[str, Any]]):
         if not equals or not name.isidentifier():
             self.fail(f"{value!r} is not of the form name=value", param, ctx)
         if name in RESERVED:
-            self.fail(f"{name!r} is chosen with --{name}", param, ctx)
+            self.fail(f"{name!r} is chosen with --{name.replace('_', '-')}", param, ctx)
         return name, constant(words)
 
 
@@ -51,7 +51,7 @@ def constant(words: str) -> Any:
         return None
     try:
         return json.loads(words, parse_constant=str)  # lists, strings and numbers of the language are JSON's
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     if words[:1].isdigit():
         for kind in (int, float):
@@ -74,7 +74,13 @@ def code_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
 
 
 def chosen(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that say which network, with which parameters, and where the files are that it names."""
+    """The options that say which network, with which parameters, how large it may be, and where the files are."""
+    command = click.option(
+        "--max-layers",
+        metavar="N",
+        type=click.IntRange(min=1),
+        help="What loops and blocks may come to, in statements and in layers. Default: 100000.",
+    )(command)
     command = click.option(
         "--root",
         metavar="FOLDER",
@@ -124,6 +130,7 @@ def build(
     output: str | None,
     network: str | None,
     root: str | None,
+    max_layers: int | None,
     settings: Sequence[tuple[str, Any]],
     runtime: bool,
     emit: str | None,
@@ -154,7 +161,7 @@ def build(
         raise click.UsageError(f"--check compares with a file: it goes with neither {what}")
 
     def once() -> bool:
-        net = load(spec, network, root, settings)
+        net = load(spec, network, root, max_layers, settings)
         if net is None:
             return False
         report(net.diagnostics)
@@ -181,6 +188,7 @@ def check(
     paths: Sequence[str],
     network: str | None,
     root: str | None,
+    max_layers: int | None,
     settings: Sequence[tuple[str, Any]],
     form: str,
     strict: bool,
@@ -202,9 +210,10 @@ def check(
     fixes = held_back = 0
     for path in specs(paths):
         try:
-            found = wdsl.check(path, network=network, root=root, **dict(settings))
+            found = wdsl.check(path, network=network, root=root, max_layers=max_layers, **dict(settings))
             if fix and any(one.fix and one.fix.safe for one in found):
-                check_text = partial(wdsl.checks, filename=path, network=network, parameters=dict(settings), root=root)
+                options = {"network": network, "parameters": dict(settings), "root": root, "max_layers": max_layers}
+                check_text = partial(wdsl.checks, filename=path, **options)
                 found, made, not_made = mend(path, found, check_text)
                 fixes, held_back = fixes + made, held_back + not_made
             diagnostics += found
@@ -320,7 +329,9 @@ def form(path: str, check: bool, diff: bool) -> bool:
 @main.command()
 @click.argument("spec", metavar="NET.WNET", shell_complete=file_names)
 @chosen
-def summary(spec: str, network: str | None, root: str | None, settings: Sequence[tuple[str, Any]]) -> None:
+def summary(
+    spec: str, network: str | None, root: str | None, max_layers: int | None, settings: Sequence[tuple[str, Any]]
+) -> None:
     """Lists layers, shapes, parameters and annotations.
 
     \b
@@ -328,7 +339,7 @@ def summary(spec: str, network: str | None, root: str | None, settings: Sequence
       wdsl summary net.wnet
       wdsl summary net.wnet --set code=64
     """
-    net = load(spec, network, root, settings)
+    net = load(spec, network, root, max_layers, settings)
     if net is None:
         sys.exit(PROBLEMS)
     report(net.diagnostics)
@@ -378,10 +389,12 @@ def completion(shell: str) -> None:
     click.echo(kind(main, {}, "wdsl", "_WDSL_COMPLETE").source())
 
 
-def load(path: str, network: str | None, root: str | None, settings: Iterable[tuple[str, Any]]) -> wdsl.Net | None:
+def load(
+    path: str, network: str | None, root: str | None, max_layers: int | None, settings: Iterable[tuple[str, Any]]
+) -> wdsl.Net | None:
     """The network, or None after its errors are reported."""
     try:
-        return wdsl.load(path, network=network, root=root, **dict(settings))
+        return wdsl.load(path, network=network, root=root, max_layers=max_layers, **dict(settings))
     except wdsl.WdslError as error:
         report(error.diagnostics)
     except OSError as error:

@@ -90,6 +90,8 @@ def names_nothing(equation: ex.Expression, shape: tuple[int, ...], parameters: M
 
 def _counts(equations: Mapping[ex.Expression, None], shape: Shape, parameters: Mapping[str, Any]) -> Counts:
     size = math.prod(shape)
+    if not equations:
+        return Counts(size, size)
     swaps: set[tuple[int, int, bool]] = set()
     rest_is_equal = False
     groups: list[ex.Expression] = []

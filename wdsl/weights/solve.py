@@ -273,7 +273,10 @@ def _closed_form(stated: Stated, shape: tuple[int, ...], members: int, parameter
     rest_is_equal = any(each.kind == "equal" for each, _ in stated) and len(stored) < len(whole)
     if constants and (members > 1 or rest_is_equal):
         return None
-    of_stored, of_kept, of_whole = (closed_form(each, shape, parameters) for each in (stored, kept, whole))
+    of_whole = closed_form(whole, shape, parameters)
+    of_kept, of_stored = (
+        of_whole if len(some) == len(whole) else closed_form(some, shape, parameters) for some in (kept, stored)
+    )
     if of_stored and of_kept and of_whole:
         return Counts(of_stored.free, of_kept.nonzero)
     return None
