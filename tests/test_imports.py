@@ -36,8 +36,11 @@ AT_THE_TOP = {
     "warm_start.py": {"record", "diagnostics", "structure", "weights", "runtime"},
     "expressions.py": {"record"},
     "code.py": {"record", "expressions"},
-    "plan.py": {*EARLY, "network", "weights"},
-    "emit.py": {*EARLY, "network", "weights", "plan"},
+    "program.py": {*EARLY, "network"},
+    "steps.py": {*EARLY, "network", "weights", "program"},
+    "rolling.py": {*EARLY, "network", "weights", "program", "steps"},
+    "plan.py": {*EARLY, "network", "weights", "program", "steps", "rolling"},
+    "emit.py": {*EARLY, "network", "weights", "program", "plan"},
     "__init__.py": {*ORDER, "emit", "promises", "runtime", "warm_start"},
     "__main__.py": {"tools"},
 }

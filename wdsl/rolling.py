@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wdsl import expressions as ex
 from wdsl.network import graph, outline
 from wdsl.network.constants import written
 from wdsl.network.outline import Applied
-from wdsl.plan import _bind, _built_again, _input
 from wdsl.program import (
     Body,
     For,
@@ -24,17 +23,15 @@ from wdsl.program import (
     walk,
     without_unused,
 )
+from wdsl.steps import Planner, bind, built_again, input_of
 from wdsl.weights.solve import for_runtime
-
-if TYPE_CHECKING:
-    from wdsl.plan import _Planner
 
 
 class NotAlike(Exception):
     """The uses of blocks differ in what functions cannot say: their weights are shared with others."""
 
 
-def roll(planner: _Planner, found: outline.Outline) -> tuple[Body, tuple[Function, ...]]:
+def roll(planner: Planner, found: outline.Outline) -> tuple[Body, tuple[Function, ...]]:
     """The statements of a network's function and the functions that they call. Raises NotAlike if there are none."""
     roller = _Roller(planner, found)
     for instance in found.instances:
@@ -49,7 +46,7 @@ def roll(planner: _Planner, found: outline.Outline) -> tuple[Body, tuple[Functio
 
 
 class _Roller:
-    def __init__(self, planner: _Planner, found: outline.Outline) -> None:
+    def __init__(self, planner: Planner, found: outline.Outline) -> None:
         self.planner = planner
         self.network = planner.network
         self.layers = {each.name: each for each in planner.network.layers}
@@ -138,18 +135,18 @@ class _Roller:
         for each in found:
             match each:
                 case graph.Input():
-                    body.append(Step((ex.Variable(each.name),), _input(each), each.span, each.doc))
+                    body.append(Step((ex.Variable(each.name),), input_of(each), each.span, each.doc))
                 case outline.Make():
                     body.append(Step((each.variable,), self.construct(each), each.span, each.doc))
                 case outline.Assign(names, value, span):
-                    body += _bind(names, self.expression(value), span)
+                    body += bind(names, self.expression(value), span)
                 case outline.Loop():
                     body += self.loop(each)
                 case outline.Choice(tests, branches, _, text, span):
                     bodies = tuple(None if branch is None else self.statements(branch) for branch in branches)
                     body.append(If(tests, bodies, text, span))
                 case outline.Guard(test, value, text, span):
-                    message = _built_again(text, self.network.name)
+                    message = built_again(text, self.network.name)
                     body.append(Refuse(ex.Operation("not", (test,)) if value else test, message, span))
         return tuple(_unpacked(body))
 
@@ -172,7 +169,7 @@ class _Roller:
         statements: list[Statement] = []
         if ex.variables(values):
             differs = ex.Operation("!=", (ex.Call(ex.Symbol("tuple"), (values,)), written(loop.found)))
-            statements.append(Refuse(differs, _built_again(loop.text, self.network.name), loop.span))
+            statements.append(Refuse(differs, built_again(loop.text, self.network.name), loop.span))
         for number, (value, body) in enumerate(zip(loop.found, passes, strict=True)):
             known = {loop.variable: written(value)}
             if loop.counter:
@@ -194,13 +191,13 @@ class _Roller:
                 case For(_, _, inside):
                     found.append(each.replace(body=self.finished(inside)))
                 case If(_, bodies, text, span):
-                    refused = (Refuse(ex.Constant(True), _built_again(text, self.network.name), span),)
+                    refused = (Refuse(ex.Constant(True), built_again(text, self.network.name), span),)
                     known = (refused if inside is None else self.finished(inside) for inside in bodies)
                     found.append(each.replace(bodies=tuple(known)))
                 case Step(_, value, span):
                     tests: list[ex.Expression] = []
                     value = _taken(value, tests)
-                    message = _built_again(span.text, self.network.name)
+                    message = built_again(span.text, self.network.name)
                     found += (Refuse(test, message, span) for test in dict.fromkeys(tests))
                     found.append(each.replace(value=value))
                 case _:

@@ -1,0 +1,275 @@
+"""What a network was carried out to, as statements: layers with the structure of their weights, inputs, wiring."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable, Mapping, Sequence
+
+from wdsl import expressions as ex
+from wdsl.network import graph
+from wdsl.network.constants import written
+from wdsl.network.dimensions import expression_of
+from wdsl.program import Body, Refuse, Statement, Step
+from wdsl.source import Span
+from wdsl.weights.solve import Structure, Structures
+
+
+class Planner:
+    """What the statements of a network need to know of its weights."""
+
+    def __init__(self, network: graph.Network, structures: Structures) -> None:
+        self.network = network
+        self.structures = structures
+        self.shared = {
+            owner.name: owner
+            for owner in structures.weights
+            if owner.name == owner.owner and len(structures.sharing(owner.name)) > 1
+        }
+        taken = {name for step in network.steps if not isinstance(step, graph.FreeWeight) for name in _names(step)}
+        taken |= {each.name for each in network.parameters}
+        variables: dict[graph.WeightName, str] = {}
+        for name, owner in self.shared.items():
+            wanted = "coupled_weights" if owner.coupled else str(name).replace(".", "_")
+            variables[name] = unique(wanted, taken)
+            taken.add(variables[name])
+        self.tied = {
+            layer.name: ex.Mapped(
+                tuple(
+                    (_key(each), _of_graph(each, variables[each.owner]))
+                    for each in structures.of(layer.name)
+                    if each.owner in self.shared
+                )
+            )
+            for layer in network.layers
+            if any(each.owner in self.shared for each in structures.of(layer.name))
+        }
+        self.waiting = [
+            _couple(structures.sharing(name), variables[name], network)
+            if owner.coupled
+            else _share(owner, variables[name], network)
+            for name, owner in self.shared.items()
+        ]
+
+    def with_shared(self, groups: Iterable[tuple[object, Sequence[Statement]]]) -> Body:
+        """The statements for the steps of the network, the shared weights among them."""
+        body: list[Statement] = []
+        waiting = self.waiting
+        has_input = False
+        for step, statements in groups:
+            if has_input and not isinstance(step, graph.Input):
+                body += waiting
+                waiting = []
+            has_input = has_input or isinstance(step, graph.Input)
+            body += statements
+        return tuple(body)
+
+    # As it was carried out
+
+    def carried_out(self) -> Body:
+        """The statements for one step of the network after the other."""
+        network = self.network
+        refused = [
+            Refuse(_differs(each), built_again(each.name, network.name), each.span)
+            for each in network.parameters
+            if each.name in network.decided_by
+        ]
+        return (*refused, *self.with_shared((step, self.step(step)) for step in network.steps))
+
+    def step(self, step: graph.Step) -> Sequence[Statement]:
+        match step:
+            case graph.Input():
+                return [Step((ex.Variable(step.name),), input_of(step), step.span, step.doc)]
+            case graph.Layer():
+                equations = {each.name: each.equations for each in self.structures.of(step.name)}
+                construct = self.construct(step, step.construct, ex.Constant(step.name), equations)
+                return [Step((ex.Variable(step.name or ""),), construct, step.span, step.doc)]
+            case graph.Binding():
+                return bind(step.names, self.with_ties(step.expression), step.span)
+        return []
+
+    def with_ties(self, expression: ex.Expression) -> ex.Expression:
+        """The wiring, with the shared weights given to each call of a layer that uses them."""
+
+        def change(part: ex.Expression) -> ex.Expression | None:
+            match part:
+                case ex.Call(ex.Variable(name), arguments, keywords) if name in self.tied:
+                    given = tuple((each, self.with_ties(value)) for each, value in keywords)
+                    positional = tuple(map(self.with_ties, arguments))
+                    return ex.Call(part.function, positional, (*given, ("tied", self.tied[name])))
+            return None
+
+        return ex.replaced(expression, change) if self.tied else expression
+
+    def construct(
+        self,
+        layer: graph.Layer,
+        construct: ex.Expression,
+        label: ex.Expression,
+        equations: Mapping[graph.WeightName, tuple[ex.Expression, ...]],
+    ) -> ex.Expression:
+        """The layer, in `Structured(…)` if a weight of it has structure."""
+        assert isinstance(construct, ex.Call)
+        structures = self.structures.of(layer.name)
+        weights: list[tuple[str, ex.Expression]] = []
+        for structure in structures:
+            if structure.owner in self.shared:
+                weights.append((_key(structure), ex.Sequence((ex.Call(ex.Symbol("Tied")),), list)))
+            elif equations[structure.name]:
+                weights.append((_key(structure), ex.Sequence(equations[structure.name], list)))
+        name = ("name", label)
+        if not weights:
+            return ex.Call(construct.function, construct.arguments, (*construct.keywords, name))
+        moved = _moved_to_shared(structures, self.shared)
+        kept = tuple((argument, value) for argument, value in construct.keywords if argument not in moved)
+        inner = ex.Call(construct.function, construct.arguments, kept)
+        return ex.Call(ex.Symbol("Structured"), (inner, ex.Mapped(tuple(weights))), (name,))
+
+
+def _differs(parameter: graph.Parameter) -> ex.Expression:
+    """Whether a parameter is not what it was when it decided what the network is made of."""
+    variable, value = ex.Variable(parameter.name), parameter.value
+    if isinstance(value, bool):
+        return ex.Operation("not", (variable,)) if value else variable
+    if isinstance(value, (list, tuple)):
+        return ex.Operation("!=", (ex.Call(ex.Symbol("tuple"), (variable,)), written(value)))
+    return ex.Operation("!=", (variable, ex.Constant(value)))
+
+
+def built_again(what: str, network: str) -> str:
+    return f"`{what}` decides what {network} is made of: build it again for another"
+
+
+MAX_NESTED_CALLS = 3
+
+
+def bind(names: tuple[str, ...], value: ex.Expression, span: Span) -> list[Step]:
+    """The binding; a long chain as a statement for each of its calls, which go from one to the next under one name."""
+    calls: list[ex.Call] = []
+    inner = value
+    while isinstance(inner, ex.Call) and inner.arguments:
+        calls.insert(0, inner)
+        inner = inner.arguments[0]
+    targets = tuple(map(ex.Variable, names))
+    name = names[0]
+    others = (part for call in calls for part in (*call.arguments[1:], *(each for _, each in call.keywords)))
+    if len(calls) <= MAX_NESTED_CALLS or any(name in ex.variables(part) for part in others):
+        return [Step(targets, value, span)]
+    steps = []
+    for call in calls:
+        step = ex.Call(call.function, (inner, *call.arguments[1:]), call.keywords)
+        steps.append(Step(targets if call is calls[-1] else targets[:1], step, span))
+        inner = targets[0]
+    return steps
+
+
+def _names(step: graph.Step) -> tuple[str, ...]:
+    return step.names if isinstance(step, graph.Binding) else (step.name or "",)
+
+
+def unique(name: str, taken: set[str]) -> str:
+    candidate, number = name, 2
+    while candidate in taken:
+        candidate, number = f"{name}_{number}", number + 1
+    return candidate
+
+
+def input_of(step: graph.Input) -> ex.Expression:
+    keywords: list[tuple[str, ex.Expression]] = []
+    if step.spec.dtype != "float32":
+        keywords.append(("dtype", ex.Constant(step.spec.dtype)))
+    keywords.append(("name", ex.Constant(step.name)))
+    return ex.Call(ex.Symbol("keras.Input"), (_shape(step.spec.shape[1:]),), tuple(keywords))
+
+
+def _shape(sizes: tuple[int | None, ...]) -> ex.Expression:
+    return ex.Sequence(tuple(map(expression_of, sizes)))
+
+
+def _of_graph(structure: Structure, variable: str) -> ex.Expression:
+    """A weight, as a view of the shared one that a variable holds, or as one of the coupled ones."""
+    if structure.coupled:
+        return ex.Subscript(ex.Variable(variable), ex.Constant(str(structure.name)))
+    return structure.view.of(ex.Variable(variable))
+
+
+def _share(owner: Structure, variable: str, network: graph.Network) -> Step:
+    """`encode_kernel = Shared((784, code), name="encode_kernel")(image)`"""
+    arguments: list[ex.Expression] = [_shape(owner.weight.shape)]
+    if owner.equations:
+        arguments.append(ex.Sequence(owner.equations, list))
+    values = (("initializer", _initializer(owner)), ("regularizer", _regularizer(owner)), ("fans", _fans(owner)))
+    keywords = [(name, value) for name, value in values if value is not None]
+    for name in ("trainable", "dtype"):
+        argument = f"{owner.weight.scope}{name}"
+        keywords += [(name, owner.layer.given[argument][0])] if argument in owner.layer.given else []
+    return _besideinput_of("Shared", arguments, keywords, owner, variable, network)
+
+
+def _couple(members: tuple[Structure, ...], variable: str, network: graph.Network) -> Step:
+    """`coupled_weights = Coupled({"a.kernel": (8, 8), …}, {"b.kernel": [Tie(…)]}, name="coupled_weights")(image)`"""
+    arguments: list[ex.Expression] = [
+        ex.Mapped(tuple((str(each.name), _shape(each.weight.shape)) for each in members)),
+        ex.Mapped(tuple((str(each.name), ex.Sequence(each.equations, list)) for each in members if each.equations)),
+    ]
+    keywords: list[tuple[str, ex.Expression]] = []
+    for name, argument in (("initializers", _initializer), ("regularizers", _regularizer), ("fans", _fans)):
+        given = [(str(each.name), value) for each in members if (value := argument(each)) is not None]
+        if given:
+            keywords.append((name, ex.Mapped(tuple(given))))
+    given_dtypes = [(each.layer.given, f"{each.weight.scope}dtype") for each in members]
+    dtypes = [given[argument][0] for given, argument in given_dtypes if argument in given]
+    keywords += [("dtype", dtype) for dtype in dtypes[:1]]
+    return _besideinput_of("Coupled", arguments, keywords, members[0], variable, network)
+
+
+def _initializer(structure: Structure) -> ex.Expression | None:
+    """The initializer of a weight, if it is not what the runtime takes by itself."""
+    argument, layer = structure.weight.initializer, structure.layer
+    if argument and argument in layer.given:
+        return layer.given[argument][0]
+    if argument and layer.arguments[argument] != "glorot_uniform":
+        return ex.Constant(layer.arguments[argument])
+    return None
+
+
+def _regularizer(structure: Structure) -> ex.Expression | None:
+    argument, given = structure.weight.regularizer, structure.layer.given
+    return given[argument][0] if argument and argument in given else None
+
+
+def _fans(structure: Structure) -> ex.Expression | None:
+    """The axes of a weight that its layer counts as inputs and as outputs, if they are not the last two."""
+    fans = structure.weight.fans
+    return ex.Sequence(tuple(map(_shape, fans))) if fans and fans != ((0,), (1,)) else None
+
+
+def _besideinput_of(
+    name: str,
+    arguments: list[ex.Expression],
+    keywords: list[tuple[str, ex.Expression]],
+    owner: Structure,
+    variable: str,
+    network: graph.Network,
+) -> Step:
+    """A layer that gives weights, called on the first input for the sake of standing in the graph."""
+    layer = ex.Call(ex.Symbol(name), tuple(arguments), (*keywords, ("name", ex.Constant(variable))))
+    doc = owner.layer.doc if isinstance(owner.layer, graph.FreeWeight) and not owner.coupled else ""
+    return Step((ex.Variable(variable),), ex.Call(layer, (ex.Variable(network.inputs[0].name),)), owner.layer.span, doc)
+
+
+def _moved_to_shared(structures: tuple[Structure, ...], shared: Container[graph.WeightName]) -> set[str | None]:
+    """The initializers and regularizers that are about shared weights alone: `Shared` has them."""
+
+    def arguments(structure: Structure) -> set[str | None]:
+        return {structure.weight.initializer, structure.weight.regularizer}
+
+    moved = {name for each in structures if each.owner in shared for name in arguments(each)}
+    return moved - {name for each in structures if each.owner not in shared for name in arguments(each)}
+
+
+def _key(structure: Structure) -> str:
+    """The weight's name as the runtime finds it by: "query/kernel", or "forward/kernel" in "forward_lstm/…/kernel"."""
+    *ways, name = structure.weight.name.split(".")
+    loose = "".join(f"{re.escape(way)}(_[^/]*)?/(.*/)?" for way in ways)
+    found = re.fullmatch(f"(.*/)?{loose}{name}", structure.weight.path)
+    return "/".join((*ways, name)) if found else structure.weight.path
