@@ -1292,12 +1292,14 @@ class Elaborator:
         """The steps that lead to an output; a warning for each layer, weight and input that does not."""
         wanted = {output.variable for output in self.outputs}
         kept: list[graph.Step] = []
+        # What is not in order may be what would have used them.
+        unused = self.unused if not self.lost and not has_errors(self.problems) else lambda span, message: None
         for step in reversed(self.steps):
             if isinstance(step, graph.FreeWeight):
                 kept.append(step)
             elif isinstance(step, graph.Binding):
                 if wanted.isdisjoint(step.names):
-                    self.unused(step.span, f"`{', '.join(step.names)}` is on no path to an output")
+                    unused(step.span, f"`{', '.join(step.names)}` is on no path to an output")
                     continue
                 wanted -= set(step.names)
                 wanted |= set(ex.variables(step.expression))
@@ -1305,7 +1307,7 @@ class Elaborator:
             elif step.name in wanted:
                 kept.append(step if isinstance(step, graph.Input) else _frozen(step))
             else:
-                self.unused(step.span, f"`{step.name}` is on no path to an output")
+                unused(step.span, f"`{step.name}` is on no path to an output")
                 if isinstance(step, graph.Input):
                     kept.append(step)
         # A free weight is needed for those that are tied to it, and for those that these are tied to.
@@ -1316,7 +1318,7 @@ class Elaborator:
             reached |= more
         for one in kept:
             if isinstance(one, graph.FreeWeight) and one.name not in reached:
-                self.unused(one.span, f"`{one.name}` is tied to no weight that an output needs")
+                unused(one.span, f"`{one.name}` is tied to no weight that an output needs")
         return tuple(step for step in reversed(kept) if not isinstance(step, graph.FreeWeight) or step.name in reached)
 
     def unused(self, span: Span, message: str) -> None:
@@ -1324,7 +1326,7 @@ class Elaborator:
         inside = (
             self.network.span.start <= span.start < self.network.span.end and span.source is self.network.span.source
         )
-        if inside and not self.lost and not has_errors(self.problems):
+        if inside:
             self.problems.append(Diagnostic("W0201", message, span))
 
 
