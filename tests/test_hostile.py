@@ -104,6 +104,7 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "a huge product": ("const a = 9_223_372_036_854_775_807\nconst b = a * a\n", "E0310"),
     "a huge shape": ("network Net {\n    input x: [9_000_000_000_000_000_000]\n    output y = x -> Dense(9_000_000_000_000)\n}", ""),
     "a huge range": (network("for i in range(2 ** 62) { }", "output y = x -> Dense(3)"), "E0310"),
+    "a range of everything": ("const a = len(range(-9_000_000_000_000_000_000, 9_000_000_000_000_000_000))\n", "E0310"),
     "a huge slice": (network("layer a = Dense(8) zero[-9_000_000_000_000_000_000:9_000_000_000_000_000_000:7]", "output y = x -> a"), "E0503"),
     # Values that double
     "doubled strings": ("const a0 = \"ab\"\n" + "".join(f"const a{n + 1} = a{n} + a{n}\n" for n in range(60)), "E0310"),
