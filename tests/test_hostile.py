@@ -50,7 +50,7 @@ SECONDS = 60
 
 
 def run(folder: Path, *commands: list[str]) -> tuple[list[int], str]:
-    """The exit statuses of commands, and what they say of a file. A traceback, or too much of anything, is a failure."""
+    """The exit statuses of commands, and what they say. A traceback, or too much of anything, is a failure."""
     ran = subprocess.run(
         [sys.executable, "-c", CODE, json.dumps(commands)],
         cwd=folder,
@@ -75,7 +75,9 @@ def network(*lines: str, parameters: str = "", before: str = "") -> str:
 
 def chain(count: int, inner: str, last: str) -> str:
     """Blocks of which each uses the next one as `inner` says."""
-    blocks = [f"block B{at}(n: int) {{\n    input x\n    output y = {inner.format(at + 1)}\n}}\n" for at in range(count)]
+    blocks = [
+        f"block B{at}(n: int) {{\n    input x\n    output y = {inner.format(at + 1)}\n}}\n" for at in range(count)
+    ]
     return "".join([*blocks, f"block B{count}(n: int) {{\n    input x\n    output y = {last}\n}}\n"])
 
 
@@ -102,17 +104,25 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "a huge power": (network("output y = x -> Dense(9 ** 9 ** 9 ** 9)"), "E0310"),
     "a huge power of a parameter": (network("output y = x -> Dense(n ** n)", parameters="(n: int = 9_999)"), "E0310"),
     "a huge product": ("const a = 9_223_372_036_854_775_807\nconst b = a * a\n", "E0310"),
-    "a huge shape": ("network Net {\n    input x: [9_000_000_000_000_000_000]\n    output y = x -> Dense(9_000_000_000_000)\n}", ""),
+    "a huge shape": (
+        "network Net {\n    input x: [9_000_000_000_000_000_000]\n    output y = x -> Dense(9_000_000_000_000)\n}",
+        "",
+    ),
     "a huge range": (network("for i in range(2 ** 62) { }", "output y = x -> Dense(3)"), "E0310"),
     "a range of everything": ("const a = len(range(-9_000_000_000_000_000_000, 9_000_000_000_000_000_000))\n", "E0310"),
-    "a huge slice": (network("layer a = Dense(8) zero[-9_000_000_000_000_000_000:9_000_000_000_000_000_000:7]", "output y = x -> a"), "E0503"),
+    "a huge slice": (
+        network("layer a = Dense(8) zero[-9_000_000_000_000_000_000:9_000_000_000_000_000_000:7]", "output y = x -> a"),
+        "E0503",
+    ),
     # Values that double
-    "doubled strings": ("const a0 = \"ab\"\n" + "".join(f"const a{n + 1} = a{n} + a{n}\n" for n in range(60)), "E0310"),
+    "doubled strings": ('const a0 = "ab"\n' + "".join(f"const a{n + 1} = a{n} + a{n}\n" for n in range(60)), "E0310"),
     "doubled lists": ("const a0 = [1]\n" + "".join(f"const a{n + 1} = a{n} + a{n}\n" for n in range(60)), "E0310"),
     "nested lists": ("const a0 = [1]\n" + "".join(f"const a{n + 1} = [a{n}, a{n}]\n" for n in range(60)), "E0310"),
     "deep lists": ("const a0 = [1]\n" + "".join(f"const a{n + 1} = [a{n}]\n" for n in range(5_000)), "E0310"),
     "doubled expressions in blocks": (
-        network("output y = x -> B0(n)", parameters="(n: int = 8)", before=chain(38, "x -> B{}(n + n - n)", "x -> Dense(n)")),
+        network(
+            "output y = x -> B0(n)", parameters="(n: int = 8)", before=chain(38, "x -> B{}(n + n - n)", "x -> Dense(n)")
+        ),
         "E0310",
     ),
     "doubled expressions in defaults": (
@@ -121,38 +131,83 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
         "E0310",
     ),
     "doubled conditions": (
-        network("output y = x -> B0(n)", parameters="(n: int = 8)", before=chain(38, "x -> B{}(n if n > 0 else n)", "x -> Dense(n)")),
+        network(
+            "output y = x -> B0(n)",
+            parameters="(n: int = 8)",
+            before=chain(38, "x -> B{}(n if n > 0 else n)", "x -> Dense(n)"),
+        ),
         "E0310",
     ),
     "doubled sizes": (
-        network("h = x", "for i in range(40) { h = (h, h) -> Concatenate() }", "output y = h").replace("[8]", "[n]").replace("Net", "Net(n: int = 8)"),
+        network("h = x", "for i in range(40) { h = (h, h) -> Concatenate() }", "output y = h")
+        .replace("[8]", "[n]")
+        .replace("Net", "Net(n: int = 8)"),
         "E0703",
     ),
     "a size of many steps": (
-        network("h = x", "for i in range(5_000) { h = (h, x) -> Concatenate() }", "output y = h").replace("[8]", "[n]").replace("Net", "Net(n: int = 8)"),
+        network("h = x", "for i in range(5_000) { h = (h, x) -> Concatenate() }", "output y = h")
+        .replace("[8]", "[n]")
+        .replace("Net", "Net(n: int = 8)"),
         "E0703",
     ),
     # Loops, blocks and stacks that do not end, or not soon
-    "loops in loops": (network("for i in range(1_000) { for j in range(1_000) { } }", "output y = x -> Dense(2)"), "E0703"),
-    "loops of chains": (network("h = x", "for i in range(40_000) { h = h" + " -> relu" * 140 + " }", "output y = h -> Dense(2)"), "E0703"),
-    "loops of sums": (network("h = x", "for i in range(40_000) { h = h" + " + x" * 140 + " }", "output y = h -> Dense(2)"), "E0703"),
-    "loops of conditions": (network("for i in range(40_000) { if " + "1 + " * 140 + "1 > 0 { } }", "output y = x -> Dense(2)"), "E0703"),
-    "loops of lists": (network("for i in range(40_000) { if len(range(99_999)) == 1 { } }", "output y = x -> Dense(2)"), "E0703"),
-    "a loop of declarations": (network("h = x", "for i in range(10_000) { layer a[i] = Dense(8)\n h = h -> a[i] }", "output y = h"), ""),
-    "a loop of annotations": (network("h = x", "for i in range(10_000) { layer a[i] = Dense(8) symmetric\n h = h -> a[i] }", "output y = h"), ""),
-    "a loop of assertions": (network("for i in range(40_000) { assert parameters > 0 }", "output y = x -> Dense(8)"), ""),
+    "loops in loops": (
+        network("for i in range(1_000) { for j in range(1_000) { } }", "output y = x -> Dense(2)"),
+        "E0703",
+    ),
+    "loops of chains": (
+        network("h = x", "for i in range(40_000) { h = h" + " -> relu" * 140 + " }", "output y = h -> Dense(2)"),
+        "E0703",
+    ),
+    "loops of sums": (
+        network("h = x", "for i in range(40_000) { h = h" + " + x" * 140 + " }", "output y = h -> Dense(2)"),
+        "E0703",
+    ),
+    "loops of conditions": (
+        network("for i in range(40_000) { if " + "1 + " * 140 + "1 > 0 { } }", "output y = x -> Dense(2)"),
+        "E0703",
+    ),
+    "loops of lists": (
+        network("for i in range(40_000) { if len(range(99_999)) == 1 { } }", "output y = x -> Dense(2)"),
+        "E0703",
+    ),
+    "a loop of declarations": (
+        network("h = x", "for i in range(10_000) { layer a[i] = Dense(8)\n h = h -> a[i] }", "output y = h"),
+        "",
+    ),
+    "a loop of annotations": (
+        network("h = x", "for i in range(10_000) { layer a[i] = Dense(8) symmetric\n h = h -> a[i] }", "output y = h"),
+        "",
+    ),
+    "a loop of assertions": (
+        network("for i in range(40_000) { assert parameters > 0 }", "output y = x -> Dense(8)"),
+        "",
+    ),
     "a loop of mistakes": (network("for i in range(40_000) { h = x -> Dnse(8) }", "output y = x"), "E0301"),
     "a loop of outputs": (network("for i in range(40_000) { output y = x }"), "E0202"),
     "a deep stack": (network(f"output y = x -> Dense(8) * {MANY + 1}"), "E0703"),
     "an endless stack": (network("output y = x -> Dense(8) * 9_000_000_000_000"), "E0703"),
     "stacks of stacks": (network("output y = x -> Dense(8)" + " * 90" * 100), "E0703"),
-    "a block in itself": (network("output y = x -> B(1)", before="block B(n: int) {\n    input x\n    output y = x -> B(n + 1)\n}\n"), "E0213"),
-    "blocks in one another": (
-        network("output y = x -> A()", before="block A {\n    input x\n    output y = x -> B()\n}\nblock B {\n    input x\n    output y = x -> A()\n}\n"),
+    "a block in itself": (
+        network("output y = x -> B(1)", before="block B(n: int) {\n    input x\n    output y = x -> B(n + 1)\n}\n"),
         "E0213",
     ),
-    "blocks that double": (network("output y = x -> B0(8)", before=chain(35, "x -> B{0}(n) -> B{0}(n)", "x -> relu")), "E0703"),
-    "blocks that double by stacks": (network("output y = x -> B0(8)", before=chain(35, "x -> B{0}(n) * 9", "x -> relu")), "E0703"),
+    "blocks in one another": (
+        network(
+            "output y = x -> A()",
+            before="block A {\n    input x\n    output y = x -> B()\n}\n"
+            "block B {\n    input x\n    output y = x -> A()\n}\n",
+        ),
+        "E0213",
+    ),
+    "blocks that double": (
+        network("output y = x -> B0(8)", before=chain(35, "x -> B{0}(n) -> B{0}(n)", "x -> relu")),
+        "E0703",
+    ),
+    "blocks that double by stacks": (
+        network("output y = x -> B0(8)", before=chain(35, "x -> B{0}(n) * 9", "x -> relu")),
+        "E0703",
+    ),
     "many blocks deep": (network("output y = x -> B0(8)", before=chain(400, "x -> B{0}(n)", "x -> relu")), "E0105"),
     # Much of something
     "many networks": ("network N {}\n" * 5_000, "E0202"),
@@ -160,14 +215,22 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "many unknown names": (network(*[f"h = x{n} -> relu" for n in range(5_000)], "output y = x"), "E0201"),
     "many syntax errors": (network(*["h = = x"] * 5_000, "output y = x"), "E0101"),
     "many constants": ("".join(f"const a{n} = {n}\n" for n in range(20_000)), ""),
-    "many parameters": (network("output y = x -> Dense(2)", parameters=f"({', '.join(f'a{n}: int = 1' for n in range(10_000))})"), ""),
+    "many parameters": (
+        network("output y = x -> Dense(2)", parameters=f"({', '.join(f'a{n}: int = 1' for n in range(10_000))})"),
+        "",
+    ),
     "many inputs": (network(*[f"input x{n}: [8]" for n in range(5_000)], "output y = x -> Dense(2)"), ""),
     "many layers": (network(*[f"layer a{n} = Dense(8)" for n in range(10_000)], "output y = x -> a1"), ""),
     "many annotations": (network("layer a = Dense(8) " + ", ".join(["symmetric"] * 10_000), "output y = x -> a"), ""),
     "many regions": (network(f"layer a = Dense(8) zero[{', '.join(['0'] * 20_000)}]", "output y = x -> a"), ""),
     "many arguments": (network(f"output y = x -> Dense({', '.join(['8'] * 20_000)})"), "E0305"),
     "many ties": (
-        network("layer a0 = Dense(8)", "h = x -> a0", *[f"layer a{n + 1} = Dense(8) tie(a{n}.kernel.T); h = h -> a{n + 1}" for n in range(500)], "output y = h"),
+        network(
+            "layer a0 = Dense(8)",
+            "h = x -> a0",
+            *[f"layer a{n + 1} = Dense(8) tie(a{n}.kernel.T); h = h -> a{n + 1}" for n in range(500)],
+            "output y = h",
+        ),
         "",
     ),
     "a long name": (network(f"output {'y' * MANY} = x -> Dense(2)"), ""),
@@ -190,18 +253,40 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     # Weights
     "many words": (network(*["h = x"] * 60_000, "output y = h"), "E0604"),
     "mistakes far down": (network(*["h = x"] * 8_000, *["h = = x"] * 50), "E0101"),
-    "many annotations of one weight": (network(f"layer a = Dense(8) {', '.join(f'zero[{n % 64}]' for n in range(2_000))}", "output y = x -> a"), ""),
+    "many annotations of one weight": (
+        network(f"layer a = Dense(8) {', '.join(f'zero[{n % 64}]' for n in range(2_000))}", "output y = x -> a"),
+        "",
+    ),
     "the largest predicate": (network("layer a = Dense(2_000_000) zero[where i % 7 == 3]", "output y = x -> a"), ""),
     "the largest symmetry": (
-        network("layer a = Dense(4_000) symmetric, zero[where (i + j) % 3 == 0]", "output y = x -> Dense(4_000) -> a"), ""
+        network("layer a = Dense(4_000) symmetric, zero[where (i + j) % 3 == 0]", "output y = x -> Dense(4_000) -> a"),
+        "",
     ),
-    "a huge predicate": (network("layer a = Dense(9_000_000_000) zero[where i % 7 == 3]", "output y = x -> a"), "E0702"),
-    "a large predicate": (network("layer a = Dense(60_000) zero[where (i * j) ** 3 % 7 == 3]", "output y = x -> a"), ""),
-    "powers in a predicate": (network("layer a = Dense(1_000) zero[where i ** 64 ** 64 > 0]", "output y = x -> a"), "E0310"),
-    "a division by zero in a predicate": (network("layer a = Dense(8) zero[where i // (j - j) > 0]", "output y = x -> a"), "E0511"),
-    "a large solution": (network("layer a = Dense(900_000) symmetric(0, 1), equal[diagonals], zero[::3]", "output y = x -> a"), "E0502"),
+    "a huge predicate": (
+        network("layer a = Dense(9_000_000_000) zero[where i % 7 == 3]", "output y = x -> a"),
+        "E0702",
+    ),
+    "a large predicate": (
+        network("layer a = Dense(60_000) zero[where (i * j) ** 3 % 7 == 3]", "output y = x -> a"),
+        "",
+    ),
+    "powers in a predicate": (
+        network("layer a = Dense(1_000) zero[where i ** 64 ** 64 > 0]", "output y = x -> a"),
+        "E0310",
+    ),
+    "a division by zero in a predicate": (
+        network("layer a = Dense(8) zero[where i // (j - j) > 0]", "output y = x -> a"),
+        "E0511",
+    ),
+    "a large solution": (
+        network("layer a = Dense(900_000) symmetric(0, 1), equal[diagonals], zero[::3]", "output y = x -> a"),
+        "E0502",
+    ),
     "einsum of many letters": (network(f'output y = einsum("{"a" * MANY}->b", x)'), "E0401"),
-    "many axes": (f"network Net {{\n    input x: [{', '.join(['1'] * 5_000)}]\n    output y = x -> Flatten()\n}}\n", ""),
+    "many axes": (
+        f"network Net {{\n    input x: [{', '.join(['1'] * 5_000)}]\n    output y = x -> Flatten()\n}}\n",
+        "",
+    ),
 }
 
 
@@ -289,7 +374,9 @@ PATHS = {
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path[:40] or "nothing")
 def test_paths_that_lead_astray(path: str, tmp_path: Path) -> None:
     root = with_files(tmp_path)
-    (root / "net.wnet").write_text(network("output y = x", before=f'import "{path}" as it\nfrom "{path}" import {SECRET}\n'))
+    (root / "net.wnet").write_text(
+        network("output y = x", before=f'import "{path}" as it\nfrom "{path}" import {SECRET}\n')
+    )
     statuses, said = run(root, ["check", "net.wnet"], ["build", "net.wnet"])
     assert statuses == [1, 1]
     assert f"error[{PATHS[path]}" in said
@@ -297,7 +384,9 @@ def test_paths_that_lead_astray(path: str, tmp_path: Path) -> None:
     assert not (root / "net.py").exists()
 
 
-@pytest.mark.parametrize("path", ["../secret.csv", "out.csv", "around/secret.csv", "zeros.wnet", "pipe.wnet", "sparse.wnet"])
+@pytest.mark.parametrize(
+    "path", ["../secret.csv", "out.csv", "around/secret.csv", "zeros.wnet", "pipe.wnet", "sparse.wnet"]
+)
 def test_tables_that_lead_astray(path: str, tmp_path: Path) -> None:
     root = with_files(tmp_path)
     (root / "net.wnet").write_text(network(f'layer a = Dense(8) zero[mask("{path}")]', "output y = x -> a"))
@@ -307,19 +396,25 @@ def test_tables_that_lead_astray(path: str, tmp_path: Path) -> None:
     assert SECRET not in said
 
 
+def npy(header: bytes, data: bytes = b"") -> bytes:
+    """What NumPy's format has at its beginning, with this for a header."""
+    return b"\x93NUMPY\x01\x00v\x00" + header.ljust(117, b" ") + b"\n" + data
+
+
+EFFECT = b"cos\nsystem\n(S'touch effect'\ntR."
 TABLES: dict[str, bytes] = {
     "digits.csv": b"9" * 10**6,
     "commas.csv": b"," * 10**6,
     "lines.csv": b"\n" * 10**6,
     "zeros.csv": b"\0" * 10**6,
     "huge.csv": b"1e999999,nan,inf,0x10,1_0,--1,1,1",
-    "object.npy": b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'fortran_order': False, 'shape': (8, 8), }".ljust(128, b" ") + b"cos\nsystem\n(S'touch effect'\ntR.",
-    "shape.npy": b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (9999999999, 99999), }".ljust(127, b" ") + b"\n",
-    "negative.npy": b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (-1, 8), }".ljust(127, b" ") + b"\n",
+    "object.npy": npy(b"{'descr': '|O', 'fortran_order': False, 'shape': (8, 8), }", EFFECT),
+    "shape.npy": npy(b"{'descr': '<f8', 'fortran_order': False, 'shape': (9999999999, 99999), }"),
+    "negative.npy": npy(b"{'descr': '<f8', 'fortran_order': False, 'shape': (-1, 8), }"),
     "deep.npy": b"\x93NUMPY\x01\x00\xf0\x1f" + b"(" * 8176,
     "long.npy": b"\x93NUMPY\x02\x00\xff\xff\xff\x7f" + b"{" * 1000,
-    "code.npy": b"\x93NUMPY\x01\x00v\x00__import__('os').system('touch effect')".ljust(127, b" ") + b"\n",
-    "pickle.npy": b"cos\nsystem\n(S'touch effect'\ntR.",
+    "code.npy": npy(b"__import__('os').system('touch effect')"),
+    "pickle.npy": EFFECT,
     "version.npy": b"\x93NUMPY\x09\x09",
 }
 
@@ -362,19 +457,34 @@ def test_files_that_import_two_each(tmp_path: Path) -> None:
 
 BREAKOUT = "\"\"\"'''\\\"); __import__('os').system('touch effect') #"
 PYTHON = {
-    "documentation": "".join(f"## {BREAKOUT}\n## \\\n## {{{{ 7 * 7 }}}}\n## {{% endfor %}}\n") + network(
-        "## \"\"\"", "layer a = Dense(4)", f"## {BREAKOUT}", "output y = x -> a", parameters=f"(\n    ## {BREAKOUT}\n    n: int = 3\n)"
+    "documentation": "".join(f"## {BREAKOUT}\n## \\\n## {{{{ 7 * 7 }}}}\n## {{% endfor %}}\n")
+    + network(
+        '## """',
+        "layer a = Dense(4)",
+        f"## {BREAKOUT}",
+        "output y = x -> a",
+        parameters=f"(\n    ## {BREAKOUT}\n    n: int = 3\n)",
     ),
-    "odd lines": "## \x0cimport os\r## \x0b\u2028import os\u2029\x85import os\n" + network("output y = x # \x0cimport os\u2028import os\r"),
-    "a string": network('output y = x -> Dense(4)', parameters=f'(word: str = "{BREAKOUT.replace(chr(92), chr(92) * 2).replace(chr(34), chr(92) + chr(34))}")'),
+    "odd lines": "## \x0cimport os\r## \x0b\u2028import os\u2029\x85import os\n"
+    + network("output y = x # \x0cimport os\u2028import os\r"),
+    "a string": network(
+        "output y = x -> Dense(4)",
+        parameters=f'(word: str = "{BREAKOUT.replace(chr(92), chr(92) * 2).replace(chr(34), chr(92) + chr(34))}")',
+    ),
     "names of Python": network(
-        *[f"layer {name} = Dense(8)" for name in ("eval", "exec", "open", "lambda", "class", "None", "print", "self", "async")],
+        *[
+            f"layer {name} = Dense(8)"
+            for name in ("eval", "exec", "open", "lambda", "class", "None", "print", "self", "async")
+        ],
         "h = x -> eval -> exec -> open -> lambda -> class -> print -> self -> async",
         "__import__ = h",
         "output __builtins__ = __import__",
     ),
     "names of the module": network(
-        *[f"layer {name} = Dense(8) symmetric" for name in ("keras", "layers", "ops", "np", "initializers", "operator")],
+        *[
+            f"layer {name} = Dense(8) symmetric"
+            for name in ("keras", "layers", "ops", "np", "initializers", "operator")
+        ],
         "output math = x -> keras -> layers -> ops -> np -> initializers -> operator",
     ),
     "a class that is none": "extern Os(command: str) = os.system : [n] -> [n]\n"
@@ -396,7 +506,9 @@ def test_nothing_breaks_out_into_python(name: str, tmp_path: Path) -> None:
         assert "error[" in said
 
 
-@pytest.mark.parametrize("name", ['"""\nimport os\n"""', "a\nb", "\x1b[31m", "# a", "{{ 7 }}", "\udcff", " ", "-o", "a\r\n"])
+@pytest.mark.parametrize(
+    "name", ['"""\nimport os\n"""', "a\nb", "\x1b[31m", "# a", "{{ 7 }}", "\udcff", " ", "-o", "a\r\n"]
+)
 def test_names_of_files_that_mean_harm(name: str, tmp_path: Path) -> None:
     """They stand in the module and in reports."""
     path = tmp_path / f"{name}.wnet"
@@ -419,7 +531,9 @@ def test_a_terminal_obeys_nothing(tmp_path: Path) -> None:
     assert all(each.isprintable() for each in said.replace("\n", ""))
 
 
-@pytest.mark.parametrize("value", ["[" * 60_000, "9" * 60_000, "{" * 9_000, '"' + "a" * 100_000 + '"', "[" * 60 + "]" * 60, "1e999"])
+@pytest.mark.parametrize(
+    "value", ["[" * 60_000, "9" * 60_000, "{" * 9_000, '"' + "a" * 100_000 + '"', "[" * 60 + "]" * 60, "1e999"]
+)
 def test_values_that_mean_harm(value: str, tmp_path: Path) -> None:
     (tmp_path / "net.wnet").write_text(network("output y = x -> Dense(n)", parameters="(n = 8)"))
     statuses, said = run(tmp_path, ["check", "net.wnet", "--set", f"n={value}"])

@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 
 from wdsl.record import Record
 
-
 MOST_PARTS = 1_000
 """How many operations an expression may have that is computed step by step: it is written out in full in the end."""
 

@@ -78,7 +78,7 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
                 file = getattr(arguments[0], "co_filename", "")
                 if file != "<string>" and file != "<template>" and not _inside(file, READABLE):
                     _seen.append(f"executes {arguments[0]!r}")
-            case ("os" | "shutil" | "subprocess" | "socket" | "ctypes" | "pty" | "webbrowser" | "urllib"), _:
+            case (("os" | "shutil" | "subprocess" | "socket" | "ctypes" | "pty" | "webbrowser" | "urllib"), _):
                 _seen.append(f"does {event}{arguments!r}")
     finally:
         _watched.append(root)
@@ -180,8 +180,7 @@ def _examine(text: str) -> bool:
         try:
             net = wdsl.loads(text, NAME, network, max_layers=MOST)
         except wdsl.WdslError as error:
-            assert has_errors(error.diagnostics)
-            assert str(error)
+            _refused(error)
             continue
         compiled = True
         assert not has_errors(net.diagnostics)
@@ -197,6 +196,11 @@ def _examine(text: str) -> bool:
             assert _code(again) == _code(source), "the form gives another module"
     assert compiled or has_errors(diagnostics) or not tree.networks, "nothing compiles, and nothing is said"
     return compiled
+
+
+def _refused(error: wdsl.WdslError) -> None:
+    assert has_errors(error.diagnostics)
+    assert str(error)
 
 
 def _reported(diagnostics: tuple[Diagnostic, ...], text: str) -> None:

@@ -143,7 +143,9 @@ def child(out: Path, seconds: float, seed: int, with_atheris: bool) -> None:
         if counts["texts"] % EVERY == 0:
             nonlocal started
             if counts["texts"] % (40 * EVERY) == 0:
-                print(f"{counts['texts']} texts, {counts['compiled']} compile, {len(counts['found'])} found", flush=True)
+                print(
+                    f"{counts['texts']} texts, {counts['compiled']} compile, {len(counts['found'])} found", flush=True
+                )
             counts["seconds"] += time.monotonic() - started
             started = time.monotonic()
             counts["resident"] = memory("VmRSS")
@@ -172,7 +174,13 @@ def child(out: Path, seconds: float, seed: int, with_atheris: bool) -> None:
             while True:
                 look(another(random.choice(others).encode(), random))
         arguments = [sys.argv[0], str(out / "corpus"), f"-seed={seed}", f"-max_len={LONGEST}", "-timeout=600"]
-        arguments += ["-rss_limit_mb=0", "-len_control=0", "-mutate_depth=1", "-verbosity=0", f"-artifact_prefix={out}/killed-"]
+        arguments += [
+            "-rss_limit_mb=0",
+            "-len_control=0",
+            "-mutate_depth=1",
+            "-verbosity=0",
+            f"-artifact_prefix={out}/killed-",
+        ]
         atheris.Setup(
             arguments,
             look,

@@ -38,12 +38,12 @@ NUMBERS = (
 
 BREAKOUTS = (
     '"\\"); __import__(\\"os\\").system(\\"touch effect\\") #"',
-    '"\'\'\'"',
+    "\"'''\"",
     '"\\"\\"\\""',
     '"\\\\"',
     '"{{ 7 * 7 }}"',
     '"{% for x in [] %}"',
-    '"\\n\\n__import__(\'os\')"',
+    "\"\\n\\n__import__('os')\"",
     '"%s {0.__class__}"',
     '## """',
     "## \\",
@@ -56,13 +56,30 @@ BREAKOUTS = (
 )
 
 PATHS = (
-    *("library.wnet", "faulty.wnet", "first.wnet", "outward.wnet", "latin1.wnet", "newer.wnet", "parts/transformer.wnet"),
+    *(
+        "library.wnet",
+        "faulty.wnet",
+        "first.wnet",
+        "outward.wnet",
+        "latin1.wnet",
+        "newer.wnet",
+        "parts/transformer.wnet",
+    ),
     *("net.wnet", "myself.wnet", "out.wnet", "around/secret.wnet", "../secret.wnet", "self.wnet", "pipe.wnet", "parts"),
     *("/etc/passwd", "/dev/zero", "parts/../library.wnet", "parts/../../secret.wnet", ".", "..", "", " ", "a" * 300),
     *("a/" * 3000, "~/x", "C:/x", "file:library.wnet", "http://localhost/x", "\\\\n", "nul", "library.wnet/", "\\t"),
 )
 TABLES = (
-    *("connections.csv", "connectome.csv", "empty.csv", "ragged.csv", "header.csv", "gaps.csv", "no_array.npy", "x.npy"),
+    *(
+        "connections.csv",
+        "connectome.csv",
+        "empty.csv",
+        "ragged.csv",
+        "header.csv",
+        "gaps.csv",
+        "no_array.npy",
+        "x.npy",
+    ),
     *("not_a_number.csv", "semicolons.csv", "out.csv", "../secret.csv", "around/secret.csv", "device.csv", "pipe.wnet"),
 )
 
@@ -84,18 +101,18 @@ SNIPPETS = (
     "layer NAME = NAME(NAME)",
     "layer NAME = Conv2D(8, 3, strides=2, padding=same)",
     "layer NAME = MultiHeadAttention(2, 4) { query.kernel: tie(key.kernel) }",
-    "weight NAME: [8, 8] = HeNormal(seed=1) zero[mask(\"connections.csv\")]",
+    'weight NAME: [8, 8] = HeNormal(seed=1) zero[mask("connections.csv")]',
     "NAME, other = NAME -> split(2, axis=-1)",
     "NAME = NAME -> NAME * 1000",
     "NAME = NAME -> Dense(8) * 100_000",
     "NAME = NAME(NAME, NAME)[0] + NAME.kernel",
     "NAME = (NAME, NAME) -> Concatenate()",
     "NAME = NAME -> reshape([4, 2]) -> transpose(axes=[0, 2, 1])",
-    "NAME = einsum(\"bi,bi->b\", NAME, NAME)",
+    'NAME = einsum("bi,bi->b", NAME, NAME)',
     "input NAME: int32[?, NAME]",
     "output NAME = NAME -> NAME",
     "output NAME",
-    "assert parameters <= 50_000 and shape(NAME)[0] == 8, \"too big\"",
+    'assert parameters <= 50_000 and shape(NAME)[0] == 8, "too big"',
     "assert free(NAME.kernel) + nonzero(NAME[0].bias) ** 2 < dense_parameters",
     "const NAME = [NAME, NAME, 2 ** 9]",
     "const NAME = NAME + NAME",
@@ -105,10 +122,10 @@ SNIPPETS = (
     "block Open(part) { input x: [..., n]; output y = x -> part }",
     "extern NAME(units: int, rate: float = 0.1) = os.system : [..., n] -> [..., units]",
     "extern Odd = a.b : [h, w, 3] -> [h * w // 0, ?]",
-    "import \"PATH\" as NAME",
-    "from \"PATH\" import NAME, width, Tower",
-    "layer masked = Dense(8) zero[mask(\"TABLE\")]",
-    "## \"\"\" says \\ what it is",
+    'import "PATH" as NAME',
+    'from "PATH" import NAME, width, Tower',
+    'layer masked = Dense(8) zero[mask("TABLE")]',
+    '## """ says \\ what it is',
     "wnet 1",
     "network Other(n: int = NAME) { input x: [n]; output y = x }",
 )
@@ -260,12 +277,44 @@ def program(random: Random) -> str:
 
 
 ANNOTATIONS = (
-    *("symmetric", "skew", "equal", "zero[diagonal]", "zero[upper]", "frozen", "zero[where (i + j) % 2 == 1]", "equal[rows]"),
-    *("zero[0, -1, (0:2, :)]", "fixed[(0, 0)] = 1.5", "equal[by (j - i) % 8]", "zero[band(1, 1)] via mask", "zero[lower(2)]"),
-    *("symmetric via constraint", "zero[not blocks(2, 2)]", "equal(gradient=mean)", "zero[5:9] via initial", "skew via gradient"),
+    *(
+        "symmetric",
+        "skew",
+        "equal",
+        "zero[diagonal]",
+        "zero[upper]",
+        "frozen",
+        "zero[where (i + j) % 2 == 1]",
+        "equal[rows]",
+    ),
+    *(
+        "zero[0, -1, (0:2, :)]",
+        "fixed[(0, 0)] = 1.5",
+        "equal[by (j - i) % 8]",
+        "zero[band(1, 1)] via mask",
+        "zero[lower(2)]",
+    ),
+    *(
+        "symmetric via constraint",
+        "zero[not blocks(2, 2)]",
+        "equal(gradient=mean)",
+        "zero[5:9] via initial",
+        "skew via gradient",
+    ),
     *("zero[where i ** 2 > 3 * j and not j == min(i, 3)]", "equal[diagonals]", "zero[(::2, 1:)]", "equal[axis 1]"),
 )
-FUNCTIONS = ("relu", "tanh", "gelu", "sigmoid", "softmax", "square", "abs", "exp", "Dropout(0.1)", "LayerNormalization()")
+FUNCTIONS = (
+    "relu",
+    "tanh",
+    "gelu",
+    "sigmoid",
+    "softmax",
+    "square",
+    "abs",
+    "exp",
+    "Dropout(0.1)",
+    "LayerNormalization()",
+)
 
 
 class _Program:
@@ -325,7 +374,17 @@ class _Program:
         """An expression that is 8."""
         number = self.random.choice(self.numbers)
         return self.one(
-            *(number, number, number, "2 ** 3", "len(range(8))", "max(1, 8)", "[4, 8][1]", "(8 if true else 3)", "17 // 2"),
+            *(
+                number,
+                number,
+                number,
+                "2 ** 3",
+                "len(range(8))",
+                "max(1, 8)",
+                "[4, 8][1]",
+                "(8 if true else 3)",
+                "17 // 2",
+            ),
             *(f"{number} * 1", f"{number} + 0", f"sum([{number}, 0])", f"min({number}, 9)", f"({number})"),
         )
 

@@ -417,7 +417,9 @@ class Elaborator:
         if self.evaluated > STEPS * self.max_layers:
             raise _TooLarge.limit(f"{STEPS * self.max_layers:,} steps of evaluation", span)
 
-    def made(self, spec: TensorSpec | tuple[TensorSpec, ...], expression: ex.Expression, span: Span) -> Tensor | Tensors:
+    def made(
+        self, spec: TensorSpec | tuple[TensorSpec, ...], expression: ex.Expression, span: Span
+    ) -> Tensor | Tensors:
         """What a layer, a function or an operator gives."""
         self.applied += 1
         if self.applied > self.max_layers:
@@ -1007,7 +1009,7 @@ class Elaborator:
             )
             return self.error("E0401", error.message, span, labels=labels)
         self.operations.setdefault(operator.keras, (span, f"the result of `{sign}`"))
-        return self.made(spec, ex.Operation(sign, tuple(value.expression for value in values)), span)  # type: ignore[arg-type, union-attr]
+        return self.made(spec, ex.Operation(sign, tuple(value.expression for value in values)), span)  # type: ignore[union-attr]
 
     # Wiring
 
