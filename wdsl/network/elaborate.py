@@ -51,7 +51,7 @@ T = TypeVar("T")
 MAX_LAYERS = 100_000
 """How many statements one network may come to, passes of stacks among them, and how many layers and operations."""
 
-STEPS = 10
+STEPS = 5
 """How many steps of evaluation there may be for each of them."""
 
 MAX_PROBLEMS = 1_000
