@@ -6,11 +6,12 @@
 #     make lint         ruff and mypy
 #     make bench        how long the command line takes, against its own imports
 #     make exactness    whether annotations hold to the bit under all that training does; 20 minutes
+#     make fuzz         broken and hostile text for the compiler; an hour
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test conformance lint bench exactness clean
+.PHONY: help demo test conformance lint bench exactness fuzz clean
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -48,6 +49,9 @@ bench: .venv/.for-dev
 exactness: .venv/.for-dev
 	@.venv/bin/python -m tests.exactness.run
 
+fuzz: .venv/.for-fuzz
+	@.venv/bin/python -m tests.fuzz.run --seconds $(or $(SECONDS),3600)
+
 clean:
 	rm -rf .venv build dist
 
@@ -60,6 +64,7 @@ clean:
 
 .venv/.for-demo: EXTRAS := tensorflow,demo
 .venv/.for-dev: EXTRAS := tensorflow,dev
+.venv/.for-fuzz: EXTRAS := fuzz
 .venv/.for-%: pyproject.toml | .venv/bin/python
 	@echo "Installing wdsl[$(EXTRAS)] in .venv; the first time that takes a minute or two"
 	@.venv/bin/python -m pip install -e '.[$(EXTRAS)]' 2>&1 | tee .venv/install.log \

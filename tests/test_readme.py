@@ -41,7 +41,7 @@ from wdsl.diagnostics import CODES, Diagnostic
 from wdsl.files import MAX_BYTES
 from wdsl.network.elaborate import MAX_LAYERS
 from wdsl.network.graph import MAX_ENTRIES
-from wdsl.syntax.lexer import MAX_BODIES, MAX_NESTING
+from wdsl.syntax.lexer import MAX_BODIES, MAX_NESTING, MAX_TOKENS
 from wdsl.tools import explain, reports
 from wdsl.tools.cli import main
 from wdsl.tools.reports import text as report
@@ -212,5 +212,5 @@ def test_a_section_shows_what_fails_and_what_mends_it(code: str) -> None:
 
 def test_the_errors_name_the_limits_that_there_are() -> None:
     said = " ".join(explain.sections()[code] for code in ("E0105", "E0604", "E0702", "E0703"))
-    limits = (MAX_NESTING, MAX_BODIES, MAX_BYTES >> 20, MAX_ENTRIES, MAX_LAYERS)
+    limits = (MAX_NESTING, MAX_BODIES, MAX_BYTES >> 20, MAX_ENTRIES, MAX_LAYERS, MAX_TOKENS)
     assert [f"{limit:,}" for limit in limits if f"{limit:,}" not in said] == []

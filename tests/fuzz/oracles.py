@@ -180,8 +180,7 @@ def _examine(text: str) -> bool:
         try:
             net = wdsl.loads(text, NAME, network, max_layers=MOST)
         except wdsl.WdslError as error:
-            assert has_errors(error.diagnostics)
-            assert str(error)
+            _refused(error)
             continue
         compiled = True
         assert not has_errors(net.diagnostics)
@@ -197,6 +196,11 @@ def _examine(text: str) -> bool:
             assert _code(again) == _code(source), "the form gives another module"
     assert compiled or has_errors(diagnostics) or not tree.networks, "nothing compiles, and nothing is said"
     return compiled
+
+
+def _refused(error: wdsl.WdslError) -> None:
+    assert has_errors(error.diagnostics)
+    assert str(error)
 
 
 def _reported(diagnostics: tuple[Diagnostic, ...], text: str) -> None:

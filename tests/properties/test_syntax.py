@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import wdsl
+from tests.fuzz import oracles, texts
 from wdsl.source import Source, Span
 from wdsl.syntax import nodes
 from wdsl.syntax.parser import parse
@@ -283,16 +286,98 @@ def only_complains(text: str) -> None:
     assert time.process_time() - started < ENOUGH
 
 
-@examples(500)
-@given(ANY_TEXT)
-def test_text_of_any_kind(text: str) -> None:
-    only_complains(text)
+@pytest.fixture(scope="module", autouse=True)
+def _place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with oracles.place(tmp_path_factory.mktemp("place")):
+        yield
+
+
+def holds(text: str) -> bool:
+    """All that is promised of any text. It is checked a dozen times for that. Gives whether it compiles."""
+    started = time.process_time()
+    compiles = oracles.examine(text)
+    assert time.process_time() - started < 4 * ENOUGH
+    return compiles
 
 
 @examples(300)
+@given(ANY_TEXT)
+def test_text_of_any_kind(text: str) -> None:
+    holds(text)
+
+
+@examples(100)
 @given(mutations())
 def test_broken_specs(text: str) -> None:
-    only_complains(text)
+    holds(text)
+
+
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
+@examples(40)
+@given(FILES)
+def test_drawn_files(tree: nodes.File) -> None:
+    """All that the grammar has, without sense."""
+    holds(print_file(tree))
+
+
+CORPUS, DICTIONARY = texts.corpus(), texts.words()
+
+
+def test_drawn_networks_are_in_order() -> None:
+    """Not all: a layer may be unused, and have an annotation."""
+    assert sum(holds(texts.program(Random(seed))) for seed in range(20)) >= 13
+
+
+@examples(60)
+@given(st.randoms(use_true_random=True))
+def test_drawn_networks_with_changes(random: Random) -> None:
+    holds(texts.changed(texts.program(random), random, CORPUS, DICTIONARY))
+
+
+@examples(150)
+@given(st.randoms(use_true_random=True))
+def test_specs_with_changes(random: Random) -> None:
+    holds(texts.changed(random.choice(CORPUS), random, CORPUS, DICTIONARY))
+
+
+@examples(100)
+@given(st.binary(max_size=60) | st.sampled_from(CORPUS).map(str.encode).map(lambda data: data[:-3] + b"\xf0\x9f\n}"))
+def test_bytes(data: bytes) -> None:
+    oracles.examine_bytes(data)
+
+
+WRONG: dict[str, Callable[[str], str]] = {
+    "refers to eval": lambda source: source.replace("keras.Model(x, y", "keras.Model(x, eval('y')"),
+    "reaches into": lambda source: source.replace("keras.Model(x", "keras.Model(x.__class__"),
+    "imports os": lambda source: source.replace("import keras", "import os"),
+    "in a written function": lambda source: source.replace("    return keras", "    import os\n    return keras"),
+    "takes the name print": lambda source: source.replace("    y = ", "    print = y = "),
+    "__import__": lambda source: source + "\n__import__('os').system('touch effect')\n",
+}
+
+
+@pytest.mark.parametrize("complaint", WRONG)
+def test_what_breaks_out_would_be_seen(complaint: str) -> None:
+    text = "network Net {\n    input x: [4]\n    layer a = Dense(4) symmetric\n    output y = x -> a\n}\n"
+    source = wdsl.loads(text).to_python()
+    tree, _ = parse(Source("net.wnet", text))
+    oracles.only_ours(source, tree)
+    changed = WRONG[complaint](source)
+    assert changed != source
+    with pytest.raises(AssertionError, match=complaint):
+        oracles.only_ours(changed, tree)
+
+
+@pytest.mark.parametrize("action", ["open", "write", "list", "start"])
+def test_effects_would_be_seen(action: str) -> None:
+    actions: dict[str, Callable[[], object]] = {
+        "open": lambda: open("../secret.csv").close(),
+        "write": lambda: open("effect", "w").close(),
+        "list": lambda: os.listdir(".."),
+        "start": lambda: os.system("true"),
+    }
+    with pytest.raises(AssertionError, match="has an effect"), oracles.watched():
+        actions[action]()
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def _made(value: Any, expression: ex.Expression) -> Value:
         return Value(value, expression)
     if not ex.variables(expression):
         return Value(value, written(value))
-    raise ConstantError("it comes out of parameters in more steps than can be written down")
+    raise ConstantError("the result comes out of parameters in more steps than can be written down")
 
 
 def folded(value: Value) -> Value:
@@ -172,8 +172,9 @@ def _range(arguments: Sequence[Value]) -> Any:
         numbers = range(*(argument.value for argument in arguments))
     except ValueError:
         raise ConstantError("the step of a `range` is not 0") from None
-    if len(numbers) > MAX_ITEMS:
-        raise ConstantError(f"the range has {len(numbers)} items, more than {MAX_ITEMS}")
+    count = max(0, -((numbers.start - numbers.stop) // numbers.step))  # `len` is for what memory could hold
+    if count > MAX_ITEMS:
+        raise ConstantError(f"the range has {count} items, more than {MAX_ITEMS}")
     return [constant(number) for number in numbers]
 
 

@@ -54,7 +54,7 @@ T = TypeVar("T")
 MAX_LAYERS = 100_000
 """How many statements one network may come to, passes of stacks among them, and how many layers and operations."""
 
-STEPS = 10
+STEPS = 5
 """How many steps of evaluation there may be for each of them."""
 
 MAX_PROBLEMS = 1_000
@@ -1046,7 +1046,7 @@ class Elaborator:
             )
             return self.error("E0401", error.message, span, labels=labels)
         self.operations.setdefault(operator.keras, (span, f"the result of `{sign}`"))
-        return self.made(spec, ex.Operation(sign, tuple(value.expression for value in values)), span)  # type: ignore[arg-type, union-attr]
+        return self.made(spec, ex.Operation(sign, tuple(value.expression for value in values)), span)  # type: ignore[union-attr]
 
     # Wiring
 
@@ -1372,12 +1372,14 @@ class Elaborator:
         """The steps that lead to an output; a warning for each layer, weight and input that does not."""
         wanted = {output.variable for output in self.outputs}
         kept: list[graph.Step] = []
+        # What is not in order may be what would have used them.
+        unused = self.unused if not self.lost and not has_errors(self.problems) else lambda span, message: None
         for step in reversed(self.steps):
             if isinstance(step, graph.FreeWeight):
                 kept.append(step)
             elif isinstance(step, graph.Binding):
                 if wanted.isdisjoint(step.names):
-                    self.unused(step.span, f"`{', '.join(step.names)}` is on no path to an output")
+                    unused(step.span, f"`{', '.join(step.names)}` is on no path to an output")
                     continue
                 wanted -= set(step.names)
                 wanted |= set(ex.variables(step.expression))
@@ -1385,7 +1387,7 @@ class Elaborator:
             elif step.name in wanted:
                 kept.append(step if isinstance(step, graph.Input) else _frozen(step))
             else:
-                self.unused(step.span, f"`{step.name}` is on no path to an output")
+                unused(step.span, f"`{step.name}` is on no path to an output")
                 if isinstance(step, graph.Input):
                     kept.append(step)
         # A free weight is needed for those that are tied to it, and for those that these are tied to.
@@ -1396,7 +1398,7 @@ class Elaborator:
             reached |= more
         for one in kept:
             if isinstance(one, graph.FreeWeight) and one.name not in reached:
-                self.unused(one.span, f"`{one.name}` is tied to no weight that an output needs")
+                unused(one.span, f"`{one.name}` is tied to no weight that an output needs")
         return tuple(step for step in reversed(kept) if not isinstance(step, graph.FreeWeight) or step.name in reached)
 
     def unused(self, span: Span, message: str) -> None:
@@ -1404,7 +1406,7 @@ class Elaborator:
         inside = (
             self.network.span.start <= span.start < self.network.span.end and span.source is self.network.span.source
         )
-        if inside and not self.lost and not has_errors(self.problems):
+        if inside:
             self.problems.append(Diagnostic("W0201", message, span))
 
 

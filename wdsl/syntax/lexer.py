@@ -24,6 +24,9 @@ MAX_NESTING = 150
 MAX_BODIES = 30
 """How deep bodies in braces may nest, for the same reason."""
 
+MAX_TOKENS = 200_000
+"""How many words and signs a text may have: some 20,000 lines. Reading them takes seconds."""
+
 _NESTING = frozenset({"SIGN", "TIMES", "POWER", "COMPARE", "NOT", "AND", "OR", "IF", "DOT", "ARROW"})
 
 _ALSO_NAMES = frozenset({"ASSERT", "FOR", "WEIGHT"})
@@ -68,8 +71,17 @@ class Lexer(lark.lexer.Lexer):
         ended = True
         bodies = 0
         line, line_start = 1, 0
-        for kind, value, start in self._pieces(text):
+        for number, (kind, value, start) in enumerate(self._pieces(text)):
             end = start + len(value)
+            if number == MAX_TOKENS:
+                raise Refused(
+                    "E0604",
+                    "the text is too large",
+                    start,
+                    end,
+                    f"more than {MAX_TOKENS:,} words and signs",
+                    "divide it",
+                )
             keyword = self.keywords.get(value, kind)
             type_ = keyword if keyword in states[parser_state.position] else kind
             if ended and type_ in _ALSO_NAMES and _BOUND.match(text, end):

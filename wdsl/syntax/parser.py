@@ -26,6 +26,8 @@ from wdsl.syntax.lexer import Lexer, Refused
 
 LANGUAGE_VERSION = 1
 MAX_SYNTAX_ERRORS = 20
+MAX_READ_AGAIN = 500_000
+"""Characters up to syntax errors: each is found by reading the text from its beginning."""
 MAX_DIGITS = 4000
 """Python itself refuses to read longer integers."""
 
@@ -40,6 +42,7 @@ def parse(source: Source) -> tuple[nodes.File, tuple[Diagnostic, ...]]:
     problems: list[Diagnostic] = []
     lost: set[str] = set()
     text = source.text
+    read = 0
     with _lock:
         while True:
             _build.begin(source, text)
@@ -48,8 +51,9 @@ def parse(source: Source) -> tuple[nodes.File, tuple[Diagnostic, ...]]:
                 file = result.replace(lost=frozenset(lost))
                 return file, in_order([*problems, *_lost_documentation(source, _build.docs), *_build.unclear])
             problems.append(result)
+            read += result.span.start
             broken = _statement_around(text, result.span.start)
-            if broken is None or len(problems) == MAX_SYNTAX_ERRORS:
+            if broken is None or len(problems) == MAX_SYNTAX_ERRORS or read > MAX_READ_AGAIN:
                 return nodes.File(source, None, ()), in_order(problems)
             start, end = broken
             lost.update(_declared(text[start:end]))

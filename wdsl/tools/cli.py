@@ -212,8 +212,14 @@ def check(
         try:
             found = wdsl.check(path, network=network, root=root, max_layers=max_layers, **dict(settings))
             if fix and any(one.fix and one.fix.safe for one in found):
-                options = {"network": network, "parameters": dict(settings), "root": root, "max_layers": max_layers}
-                check_text = partial(wdsl.checks, filename=path, **options)
+                check_text = partial(
+                    wdsl.checks,
+                    filename=path,
+                    network=network,
+                    parameters=dict(settings),
+                    root=root,
+                    max_layers=max_layers,
+                )
                 found, made, not_made = mend(path, found, check_text)
                 fixes, held_back = fixes + made, held_back + not_made
             diagnostics += found

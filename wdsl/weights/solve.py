@@ -20,6 +20,10 @@ Stated: TypeAlias = Sequence[tuple[Equation, ex.Expression]]
 """Equations, with their expressions for the runtime."""
 
 
+MOST_COMPARED = 100
+"""So many annotations of one weight are each held against all others, to warn of those that add nothing."""
+
+
 class Structure(Record):
     """A weight of a named layer, or of none, with what was found out about it.
 
@@ -321,6 +325,8 @@ def _said_twice(component: _Component, own: Mapping[WeightName, list[Equation]])
 
 def _superfluous(stated: Stated, shape: tuple[int, ...], parameters: Mapping[str, Any]) -> list[Diagnostic]:
     """A warning for each equation without which as much is free, and not zero: then all is as it was."""
+    if len(stated) > MOST_COMPARED:
+        return []
     left = sorted(stated, key=lambda each: each[0].span.start)
     found = []
     for one in [*reversed(left)]:
