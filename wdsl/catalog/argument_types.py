@@ -105,6 +105,8 @@ def check(argument: Argument, value: object) -> str | None:
     if fits(argument.type, value):
         return None
     if argument.type == "unset":
+        if value == argument.default:
+            return None
         return f"`{argument.name}` must be {describe('unset')}"
     return f"`{argument.name}` must be {describe(argument.type)}, not {show(value)}"
 

@@ -32,6 +32,9 @@ _OPERATIONS = {
     "activations.relu": "ReLU",
     "activations.swish": "silu",
     "ops.abs": "absolute",
+    "ops.layer_normalization": "layer_norm",
+    "ops.rms_normalization": "rms_norm",
+    "ops.searchsorted": "search_sorted",
     "ops.hard_swish": "hard_silu",
     "ops.swish": "silu",
 }
