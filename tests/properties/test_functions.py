@@ -24,7 +24,6 @@ from tests.properties.test_catalog import (
     one_of,
     real,
     refusal,
-    right,
     specs,
     symbolic,
     tensor,
@@ -42,10 +41,28 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 SMALL = st.sampled_from([2, 2, 2, 3, 3, None, 1])
 SQUARE = frozenset(
-    "cholesky cholesky_inverse det logdet slogdet inv eigh solve solve_triangular qr svd lu_factor pinv matrix_rank".split()
+    [
+        "cholesky",
+        "cholesky_inverse",
+        "det",
+        "logdet",
+        "slogdet",
+        "inv",
+        "eigh",
+        "solve",
+        "solve_triangular",
+        "qr",
+        "svd",
+        "lu_factor",
+        "pinv",
+        "matrix_rank",
+    ]
 )
-IMAGES = frozenset(row.name for row in FUNCTIONS.values() if row.arguments[0].name == "images" or "block_size" in row.signature)
-TENSORS = ("tensors", "tensor")
+IMAGES = frozenset(
+    row.name for row in FUNCTIONS.values() if row.arguments[0].name == "images" or "block_size" in row.signature
+)
+NOTHING = object()
+"""In place of the value of an argument: it is left out."""
 
 
 def first_of(draw: Draw, name: str) -> TensorSpec:
@@ -54,7 +71,9 @@ def first_of(draw: Draw, name: str) -> TensorSpec:
         rank = draw(st.sampled_from([4, 4, 4, 3, 2]))
         sides = st.sampled_from([2, 4, 6, None])
         channels = draw(st.sampled_from([3, 1, 4, None]))
-        shape = (draw(st.sampled_from([None, 2])), draw(sides), draw(sides), channels)[4 - rank :] if rank > 2 else (2, 3)
+        shape = (
+            (draw(st.sampled_from([None, 2])), draw(sides), draw(sides), channels)[4 - rank :] if rank > 2 else (2, 3)
+        )
         if draw(st.booleans()):
             shape = (*shape[:-3], *shape[-1:], *shape[-3:-1])
         return TensorSpec(shape, draw(st.sampled_from(["float32", "float32", "uint8", "float16"])))
@@ -67,7 +86,9 @@ def first_of(draw: Draw, name: str) -> TensorSpec:
     if "bitwise" in name or "shift" in name:
         return TensorSpec(tensor(draw, 2).shape, draw(st.sampled_from(["int32", "int32", "int8", "bool", "float32"])))
     if name in {"searchsorted", "diag", "diagflat", "dot_product_attention", "cross"}:
-        rank = {"searchsorted": 1, "diag": draw(st.integers(0, 3)), "diagflat": 2, "dot_product_attention": 4}.get(name, 2)
+        rank = {"searchsorted": 1, "diag": draw(st.integers(0, 3)), "diagflat": 2, "dot_product_attention": 4}.get(
+            name, 2
+        )
         return TensorSpec(tuple(draw(SMALL) for _ in range(rank)), draw(DTYPE))
     if name == "rms_normalization":
         return tensor(draw, 2).replace(shape=(None, 3))
@@ -89,7 +110,9 @@ def particular(draw: Draw, name: str, argument: str, x: TensorSpec) -> Any:
             return [*more, *sizes] if draw(st.integers(0, 4)) else [*sizes, 2]
         case "pad", "pad_width":
             pairs = draw(st.lists(st.lists(st.integers(0, 2), min_size=2, max_size=2), min_size=rank, max_size=rank))
-            return pairs if pairs and draw(st.booleans()) else draw(st.sampled_from([1, [0, 1], [[1, 2]], [[1, 0]] * 5]))
+            return (
+                pairs if pairs and draw(st.booleans()) else draw(st.sampled_from([1, [0, 1], [[1, 2]], [[1, 0]] * 5]))
+            )
         case "repeat", "repeats":
             size = known[draw(st.integers(0, rank - 1))] if rank else 1
             return draw(st.lists(st.integers(0, 2), min_size=size, max_size=size)) if draw(st.booleans()) else None
@@ -111,7 +134,9 @@ def particular(draw: Draw, name: str, argument: str, x: TensorSpec) -> Any:
         case "moveaxis", "destination" | "source":
             return draw(st.integers(-rank, rank)) if draw(st.booleans()) else None
         case "unstack", "num":
-            return draw(st.sampled_from([None, None, 2]))
+            return draw(st.sampled_from([NOTHING, NOTHING, 2]))
+        case _, "sequence_length" | "sequence_stride":
+            return draw(st.sampled_from([1, 2, 3]))
         case "top_k" | "in_top_k", "k":
             return draw(st.sampled_from([1, 1, 2, 3]))
         case "scatter", "shape":
@@ -187,6 +212,8 @@ def given_to(draw: Draw, name: str) -> dict[str, Any]:
         if argument.type == "unset":
             continue
         value = particular(draw, name, argument.name, x)
+        if value is NOTHING:
+            continue
         if value is not None:
             values[argument.name] = value
         elif "tensors" in kinds:
@@ -194,7 +221,9 @@ def given_to(draw: Draw, name: str) -> dict[str, Any]:
             values[argument.name] = (x, *(like(draw, x) for _ in range(count - 1)))
         elif {"tensor", "float"} <= kinds or {"tensor", "int"} == kinds:
             plain = argument.name == number
-            values[argument.name] = draw(RIGHT["int" if "int" in kinds else "float"]) if plain else further(draw, name, argument.name, x)
+            values[argument.name] = (
+                draw(RIGHT["int" if "int" in kinds else "float"]) if plain else further(draw, name, argument.name, x)
+            )
         elif kinds == {"tensor"}:
             if argument.required or draw(st.booleans()):
                 values[argument.name] = x if not values else further(draw, name, argument.name, x)
@@ -219,7 +248,9 @@ def of_keras(name: str) -> Any:
 def there() -> list[str]:
     """The functions that this Keras has."""
     version = tuple(map(int, keras.__version__.split(".")[:2]))
-    return [name for name, row in FUNCTIONS.items() if not row.since or tuple(map(int, row.since.split("."))) <= version]
+    return [
+        name for name, row in FUNCTIONS.items() if not row.since or tuple(map(int, row.since.split("."))) <= version
+    ]
 
 
 def outcome(action: Callable[[], Any]) -> tuple[TensorSpec, ...] | Exception:
@@ -243,7 +274,8 @@ def infer(name: str, values: Mapping[str, Any]) -> Any:
     try:
         return row.infer(all_values)
     except CatalogError as error:
-        assert error.argument in {None, *all_values}
+        if error.argument not in {None, *all_values}:
+            raise AssertionError(f"{error.argument} is no argument") from error
         raise
 
 
@@ -292,3 +324,41 @@ def test_functions(family: Any) -> None:
         compare(name, given_to(data.draw, name))
 
     run()
+
+
+TERMS = st.sampled_from(["ij", "jk", "i...", "...j", "ii", "j", "...ij", "i...j"])
+
+
+@examples(300)
+@given(st.data())
+def test_einsum(data: st.DataObject) -> None:
+    draw = data.draw
+    count = draw(st.integers(1, 3))
+    terms = draw(st.lists(TERMS, min_size=count, max_size=count))
+    target = draw(st.sampled_from(["", "->", "->...", "->i", "->...ij", "->k"]))
+    size = draw(st.sampled_from([st.just(2), st.sampled_from([2, 2, None])]))
+    operands = []
+    for term in terms[: draw(st.sampled_from([3, 3, 3, 1]))]:
+        rank = len(term.replace("...", "")) + (draw(st.integers(0, 2)) if "..." in term else 0)
+        rank = draw(st.sampled_from([rank] * 5 + [1]))
+        operands.append(TensorSpec(tuple(draw(size) for _ in range(rank)), draw(DTYPE)))
+    compare("einsum", {"subscripts": ",".join(terms) + target, "operands": tuple(operands)})
+
+
+@examples(600)
+@given(st.data())
+def test_operators(data: st.DataObject) -> None:
+    draw = data.draw
+    symbol = draw(st.sampled_from(list(OPERATORS)))
+    x = tensor(draw, draw(st.integers(1, 4)))
+    if symbol == "unary -":
+        assert outcome(lambda: operate("-", x)) == outcome(lambda: -symbolic(x))
+        return
+    other = like(draw, x) if symbol == "@" else draw(st.sampled_from([like(draw, x), 2, 0.5]))
+    if symbol == "@" and draw(st.booleans()):
+        other = TensorSpec((*other.shape[:-2], *other.shape[-2:][::-1]), other.dtype)
+    pair = (x, other) if draw(st.booleans()) else (other, x)
+    ours = outcome(lambda: operate(symbol, *pair))
+    theirs = outcome(lambda: eval(f"a {symbol} b", {"a": symbolic(pair[0]), "b": symbolic(pair[1])}))
+    note(f"{pair[0]} {symbol} {pair[1]}\n  catalogue: {ours!r}\n  Keras: {theirs!r}")
+    assert (isinstance(ours, CatalogError) and isinstance(theirs, Exception)) or ours == theirs

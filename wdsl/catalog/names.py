@@ -32,6 +32,7 @@ _OPERATIONS = {
     "activations.relu": "ReLU",
     "activations.swish": "silu",
     "ops.abs": "absolute",
+    "ops.cdist": "c_dist",
     "ops.layer_normalization": "layer_norm",
     "ops.rms_normalization": "rms_norm",
     "ops.searchsorted": "search_sorted",

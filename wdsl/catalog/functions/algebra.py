@@ -120,7 +120,9 @@ def kron(function: Function, call: Values) -> TensorSpec:
     """Each entry of the one times the whole other."""
     a, b = call["x1"], call["x2"]
     if len(a.shape) != len(b.shape):
-        raise CatalogError(f"`kron` needs tensors with as many axes, not {show_shape(a.shape)} and {show_shape(b.shape)}")
+        raise CatalogError(
+            f"`kron` needs tensors with as many axes, not {show_shape(a.shape)} and {show_shape(b.shape)}"
+        )
     sizes = (times(pair) for pair in zip(a.shape, b.shape, strict=True))
     return TensorSpec(tuple(sizes), promote(a.dtype, b.dtype))
 
@@ -159,7 +161,9 @@ def cdist(function: Function, call: Values) -> TensorSpec:
 def _matrix(function: Function, x: TensorSpec, *, square: bool = False) -> tuple[Shape, Size, Size]:
     need_rank(function, x, 2)
     *batch, m, n = x.shape
-    if square and m != n:
+    # Only what makes one number of a matrix, but not `det`, lets a size pass that is unknown.
+    fits = agree((m,), (n,)) if function.name in ("logdet", "slogdet") else m == n
+    if square and not fits:
         raise CatalogError(f"`{function.name}` needs square matrices, not {show_shape(x.shape)}")
     return tuple(batch), m, n
 
@@ -261,7 +265,9 @@ def normalized(dtype: Callable[[str], str]) -> Callable[[Function, Values], Tens
             for name in {"gamma", "beta", "scale"} & set(call):
                 given = call[name]
                 wanted = tuple(x.shape[axis] for axis in sorted(axes))
-                if given is not None and (len(given.shape) != len(wanted) or not agree(given.shape, wanted)):
+                if name == "scale" and given is not None and len(axes) > 1:
+                    broadcast(given.shape, x.shape)
+                elif given is not None and (len(given.shape) != len(wanted) or not agree(given.shape, wanted)):
                     raise CatalogError(f"`{name}` must have the shape {show_shape(wanted)}", name)
         return TensorSpec(x.shape, dtype(x.dtype))
 
@@ -290,7 +296,9 @@ ROWS = (
     row("tensordot", f"{_TENSORS}, axes: count or list(axes, 2) = 2", tensordot),
     row("einsum", "subscripts: str, *operands: tensors", einsum),
     row("kron", _TENSORS, kron),
-    row("cross", f"{_TENSORS}, axisa: axis = -1, axisb: axis = -1, axisc: axis = -1, axis: optional axis = None", cross),
+    row(
+        "cross", f"{_TENSORS}, axisa: axis = -1, axisb: axis = -1, axisc: axis = -1, axis: optional axis = None", cross
+    ),
     row("cdist", "x: tensor, y: tensor", cdist, since="3.15"),
     *rows("cholesky cholesky_inverse", f"{X}, upper: bool = False", of_square),
     row("inv", X, of_square),

@@ -37,8 +37,8 @@ def beside(axis: int) -> Callable[[Function, Values], TensorSpec]:
 
     def rule(function: Function, call: Values) -> TensorSpec:
         shapes = alike(function, call["xs"])
-        # Keras's own rule needs these axes, though NumPy would stack vectors too.
-        need_rank(function, call["xs"][0], 2)
+        # Not NumPy's rule: vectors do not become rows first.
+        need_rank(function, call["xs"][0], axis + 1)
         return _joined(function, call["xs"], need_axis(axis, len(shapes[0])))
 
     return rule
@@ -184,7 +184,9 @@ def repeat(function: Function, call: Values) -> TensorSpec:
     axis = 0 if axis is None else need_axis(axis, len(shape))
     size = shape[axis]
     if not repeats or (size is not None and len(repeats) not in (1, size)):
-        raise CatalogError(f"`repeats` must be 1 number, or as many as there are slices, not {show(repeats)}", "repeats")
+        raise CatalogError(
+            f"`repeats` must be 1 number, or as many as there are slices, not {show(repeats)}", "repeats"
+        )
     if size is not None:
         size = size * repeats[0] if len(repeats) == 1 else sum(repeats[1:], repeats[0])
     return TensorSpec(put(shape, axis, size), x.dtype)
@@ -197,7 +199,9 @@ def tile(function: Function, call: Values) -> TensorSpec:
     shape = (1,) * (rank - len(x.shape)) + x.shape
     counts = (1,) * (rank - len(repeats)) + repeats
     # A size that remembers where it comes from is left as it is where nothing is done to it.
-    sizes = (n if size == 1 else size if n == 1 or size is None else size * n for size, n in zip(shape, counts, strict=True))
+    sizes = (
+        n if size == 1 else size if n == 1 or size is None else size * n for size, n in zip(shape, counts, strict=True)
+    )
     return TensorSpec(tuple(sizes), x.dtype)
 
 
@@ -268,7 +272,7 @@ def rot90(function: Function, call: Values) -> TensorSpec:
     need_rank(function, x, 2)
     a, b = need_axes(call["axes"], len(x.shape), "axes")
     # Keras says of any number of quarter turns that the two axes change places.
-    if call["k"] % 2 == 0 and x.shape[a] != x.shape[b]:
+    if call["k"] % 2 == 0 and not agree((x.shape[a],), (x.shape[b],)):
         raise CatalogError(f"`k` must be odd: {call['k']:d} quarter turns are `flip` of both axes, or nothing", "k")
     return _swapped(x, a, b)
 

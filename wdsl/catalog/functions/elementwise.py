@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wdsl.catalog.argument_types import show_shape
 from wdsl.catalog.dtypes import promote
 from wdsl.catalog.functions.rules import (
     DTYPE,
@@ -47,7 +48,11 @@ def of_bits(function: Function, call: Values) -> TensorSpec:
     x, y = call["x"], call["y"]
     dtype: str = promote(x.dtype, y.dtype) if isinstance(y, TensorSpec) else x.dtype
     need_whole(function, dtype)
-    return TensorSpec(broadcast(x.shape, shape_of(y)), dtype)
+    shape = broadcast(x.shape, shape_of(y))
+    # Keras says that the result has the shape of `x`. What comes out is broadcast.
+    if len(shape) != len(x.shape) or not agree(shape, x.shape):
+        raise CatalogError(f"`{function.name}` needs a `y` that fits the shape of `x`, {show_shape(x.shape)}", "y")
+    return TensorSpec(x.shape, dtype)
 
 
 def angle_of(function: Function, call: Values) -> TensorSpec:
@@ -120,8 +125,8 @@ ROWS = (
     *rows("add subtract multiply maximum minimum power floor_divide", TWO, binary()),
     *rows("fmax fmin", TWO, binary(), since="3.15"),
     *rows("divide true_divide divide_no_nan logaddexp logaddexp2", TWO, binary("float")),
-    row("ldexp", TWO, binary("float"), since="3.13"),
-    row("nextafter", TWO, binary("float"), since="3.14"),
+    row("ldexp", _TENSORS, binary("float"), since="3.13"),
+    row("nextafter", _TENSORS, binary("float"), since="3.14"),
     row("mod", TWO, binary(dtype=number)),
     row("fmod", TWO, binary(dtype=number), since="3.14"),
     *rows(

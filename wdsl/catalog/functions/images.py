@@ -96,8 +96,8 @@ def extract_patches(function: Function, call: Values) -> TensorSpec:
     if channels is None:
         raise CatalogError("`extract_patches` needs images with a known number of channels")
     places = [
-        window_length(x.shape[axis], *sizes[:2], call["padding"], sizes[2])
-        for axis, *sizes in zip(at, window, strides, dilation, strict=False)
+        window_length(x.shape[axis], size, stride, call["padding"], spread)
+        for axis, size, stride, spread in zip(at, window, strides, dilation, strict=False)
     ]
     need_positive(places, x.shape, function.name, f"window of {window[0]:d} × {window[1]:d}", "size")
     sizes = {at[0]: places[0], at[1]: places[1], at[2]: window[0] * window[1] * channels}

@@ -91,7 +91,9 @@ def part(function: Function, call: Values) -> TensorSpec:
     output = []
     for axis, (size, start, wanted) in enumerate(zip(x.shape, starts, sizes, strict=True)):
         if wanted < -1 or (size is not None and start + max(wanted, 0) > size):
-            raise CatalogError(f"{wanted:d} entries from {start:d} on are not in axis {axis:d} of {show_shape(x.shape)}")
+            raise CatalogError(
+                f"{wanted:d} entries from {start:d} on are not in axis {axis:d} of {show_shape(x.shape)}"
+            )
         rest = None if size is None else size - start if start else size
         output.append(rest if wanted == -1 else wanted)
     return TensorSpec(tuple(output), x.dtype)
@@ -116,7 +118,7 @@ def segments(function: Function, call: Values) -> TensorSpec:
     x, numbers = call["data"], call["segment_ids"]
     if len(numbers.shape) != 1:
         raise CatalogError(f"`segment_ids` must be a vector, not {show_shape(numbers.shape)}", "segment_ids")
-    if not x.shape or None not in (x.shape[0], numbers.shape[0]) and x.shape[0] != numbers.shape[0]:
+    if not x.shape or (None not in (x.shape[0], numbers.shape[0]) and x.shape[0] != numbers.shape[0]):
         raise CatalogError(
             f"`segment_ids` {show_shape(numbers.shape)} must have a number for each slice of {show_shape(x.shape)}",
             "segment_ids",
@@ -129,9 +131,9 @@ def extract_sequences(function: Function, call: Values) -> TensorSpec:
     x, length, stride = call["x"], call["sequence_length"], call["sequence_stride"]
     need_rank(function, x, 1)
     size = x.shape[-1]
-    if size is not None and size < length:
-        raise CatalogError(f"a window of {length:d} does not fit into {show_shape(x.shape)}", "sequence_length")
     count = None if size is None else 1 + (size - length) // stride
+    if count is not None and count < 0:
+        raise CatalogError(f"a window of {length:d} does not fit into {show_shape(x.shape)}", "sequence_length")
     return TensorSpec((*x.shape[:-1], count, length), x.dtype)
 
 
@@ -140,7 +142,11 @@ _SEGMENTS = "data: tensor, segment_ids: tensor, num_segments: optional size = No
 ROWS = (
     row("take", f"{X}, indices: int or list(int) or tensor, axis: optional axis = None", take),
     row("take_along_axis", f"{X}, indices: tensor, axis: optional axis = None", take_along_axis),
-    row("one_hot", f"{X}, num_classes: size, axis: axis = -1, dtype: optional dtype = None, sparse: unset = False", one_hot),
+    row(
+        "one_hot",
+        f"{X}, num_classes: size, axis: axis = -1, dtype: optional dtype = None, sparse: unset = False",
+        one_hot,
+    ),
     row(
         "multi_hot",
         "inputs: tensor, num_classes: optional size = None, axis: axis = -1, dtype: optional dtype = None, "

@@ -47,9 +47,7 @@ def number(dtype: str) -> str:
 
 def enlarged(dtype: str) -> str:
     """A dtype in which many entries can be added up."""
-    return {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "uint32", "uint16": "uint32"}.get(
-        dtype, dtype
-    )
+    return {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "uint32", "uint16": "uint32"}.get(dtype, dtype)
 
 
 def always(dtype: str) -> DtypeRule:
@@ -160,7 +158,7 @@ def flat_along(dtype: DtypeRule = same) -> FunctionRule:
 
     def rule(function: Function, call: Values) -> TensorSpec:
         x: TensorSpec = call["x"]
-        shape = (times(x.shape),)
+        shape: Shape = (times(x.shape),)
         if call["axis"] is not None:
             need_axis(call["axis"], len(x.shape))
             shape = x.shape
