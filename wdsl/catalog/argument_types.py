@@ -171,7 +171,7 @@ def _fits(name: str, parameters: tuple[str, ...], value: object) -> bool:
         case "dtype":
             return isinstance(value, str) and value in DTYPES
         case "policy":
-            return isinstance(value, str) and (value in DTYPES or value in POLICIES)
+            return isinstance(value, str) and value in POLICIES
         case "tensor":
             return isinstance(value, TensorSpec)
         case "tensors":

@@ -14,7 +14,7 @@ _WORDS = {
     "regularizer": frozenset(name for name in REGULARIZERS if name[0].islower()),
     "constraint": frozenset(name for name in CONSTRAINTS if name[0].islower()),
     "dtype": frozenset(DTYPES),
-    "policy": frozenset((*DTYPES, *POLICIES)),
+    "policy": frozenset(POLICIES),
 }
 
 

@@ -377,7 +377,7 @@ ROWS = (
     row("stack", "x: tensors, axis: axis = 0", stack),
     row("vstack", "xs: tensors", beside(0)),
     row("hstack", "xs: tensors", beside(1)),
-    row("dstack", "xs: tensors", in_depth, since="3.15"),
+    row("dstack", "xs: tensors", in_depth, since="3.14"),
     row("meshgrid", "*x: tensors, indexing: choice(xy|ij) = 'xy'", meshgrid),
     row("split", f"{X}, {_SECTIONS}, axis: axis = 0", split),
     row("vsplit", f"{X}, {_SECTIONS}", split_at(0), since="3.14"),

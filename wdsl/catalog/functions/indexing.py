@@ -164,7 +164,7 @@ ROWS = (
     row(
         "scatter_update",
         "inputs: tensor, indices: tensor, updates: tensor, "
-        "reduction: optional choice(add|mul|min|max) = None since 3.15",
+        "reduction: optional choice(add|mul|min|max) = None since 3.14",
         updated,
     ),
     row("scatter", "indices: tensor, values: tensor, shape: list(size)", scatter),
