@@ -21,6 +21,7 @@ from keras.src.backend.common.dtypes import ALLOWED_DTYPES
 from wdsl import catalog
 from wdsl.catalog import REQUIRED, Argument
 from wdsl.catalog.dtypes import POLICIES
+from wdsl.catalog.versions import number
 
 DATA = "what comes out depends on the data, so that nothing can be said of its shape"
 FUNCTION = "it takes a function, which a file cannot write"
@@ -81,17 +82,9 @@ NO_DTYPES = {"string", "complex64", "complex128", "float8_e4m3fn", "float8_e5m2"
 """Dtypes of Keras that the tensors of a network do not have."""
 
 
-def version(text: str) -> tuple[int, ...]:
-    """A version in a form that can be compared: that of a row has two numbers."""
-    return tuple(int(part) for part in text.split(".")[:2])
-
-
-INSTALLED = version(keras.__version__)
-
-
 def has_come(row: Any) -> bool:
     """Whether the installed Keras should have what a row describes."""
-    return not row.since or version(row.since) <= INSTALLED
+    return not row.since or number(row.since) <= number(keras.__version__)
 
 
 def signature(function: Callable[..., object]) -> tuple[dict[str, object], bool]:
@@ -112,9 +105,8 @@ def of_arguments(what: str, arguments: Iterable[Argument], theirs: Mapping[str, 
                 yield f"{what}: Keras has no argument `{name}`"
         elif not has_come(argument):
             yield f"{what}: `{name}` is there, though it should have come with Keras {argument.since}"
-        elif argument.default != theirs[name] or type(argument.default) is not type(theirs[name]):
-            if not (isinstance(argument.default, float) and argument.default == theirs[name]):
-                yield f"{what}: the default of `{name}` is {theirs[name]!r}, not {argument.default!r}"
+        elif argument.default != theirs[name] or isinstance(argument.default, bool) != isinstance(theirs[name], bool):
+            yield f"{what}: the default of `{name}` is {theirs[name]!r}, not {argument.default!r}"
     for name, default in theirs.items():
         if name not in ours:
             yield f"{what}: the row has no argument `{name}`, whose default is {default!r}"
@@ -150,7 +142,9 @@ def layers() -> Iterator[str]:
         of_class = {key: each for key, each in named.items() if key != "name"}
         inherited = {key: each for key, each in base.items() if key not in {"name", *REFUSES.get(name, ())}}
         yield from of_arguments(
-            f"layers.{name}", row.arguments, of_class | ({k: named.get(k, v) for k, v in inherited.items()} if further else {})
+            f"layers.{name}",
+            row.arguments,
+            of_class | ({k: named.get(k, v) for k, v in inherited.items()} if further else {}),
         )
         yield from of_arguments(f"layers.{name}.call", row.call, signature(class_.call)[0])
         if (class_.__name__ != row.name) and name in catalog.ALIASES:
@@ -188,8 +182,10 @@ def registries() -> Iterator[str]:
         regularizers: catalog.REGULARIZERS,
         constraints: catalog.CONSTRAINTS,
     }
-    for name in sorted(set(activations.ALL_OBJECTS_DICT) ^ catalog.ACTIVATIONS):
-        yield f"activations.{name}: {'there is no row for it' if name in activations.ALL_OBJECTS_DICT else 'is not there'}"
+    for name in sorted(activations.ALL_OBJECTS_DICT.keys() - catalog.ACTIVATIONS):
+        yield f"activations.{name}: there is no row for it"
+    for name in sorted(catalog.ACTIVATIONS - activations.ALL_OBJECTS_DICT.keys()):
+        yield f"activations.{name}: is not there"
     for module, registry in rows.items():
         kind = module.__name__.rpartition(".")[2]
         theirs = {

@@ -32,6 +32,7 @@ from wdsl.catalog import FUNCTIONS, OPERATORS, Argument, CatalogError, TensorSpe
 from wdsl.catalog.argument_types import alternatives
 from wdsl.catalog.functions import FAMILIES
 from wdsl.catalog.names import keras_name
+from wdsl.catalog.versions import too_old
 
 keras = pytest.importorskip("keras")
 
@@ -247,10 +248,7 @@ def of_keras(name: str) -> Any:
 
 def there() -> list[str]:
     """The functions that this Keras has."""
-    version = tuple(map(int, keras.__version__.split(".")[:2]))
-    return [
-        name for name, row in FUNCTIONS.items() if not row.since or tuple(map(int, row.since.split("."))) <= version
-    ]
+    return [name for name, row in FUNCTIONS.items() if not too_old(row.since)]
 
 
 def outcome(action: Callable[[], Any]) -> tuple[TensorSpec, ...] | Exception:

@@ -10,6 +10,7 @@ from wdsl import catalog
 from wdsl import expressions as ex
 from wdsl.catalog import Inner, TensorSpec
 from wdsl.catalog.names import words
+from wdsl.catalog.versions import too_old
 from wdsl.diagnostics import Diagnostic, Fix, Label, listed, nearest, respelled
 from wdsl.network.constants import Value
 from wdsl.network.externs import Extern
@@ -127,6 +128,11 @@ def bind(
                 )
             if not isinstance(node, nodes.Name):  # a bare word may be right for the argument that was meant
                 scope.evaluate(node)
+            ok = False
+            continue
+        if old := too_old(argument.since):
+            message = f"`{callee}` has no argument `{argument.name}` in Keras {old}, which is installed"
+            scope.error("E0302", message, name.span if name else node.span, f"it came with Keras {argument.since}")
             ok = False
             continue
         # What an arrow sends in stands before the callee, which is then the place of whatever is wrong.
