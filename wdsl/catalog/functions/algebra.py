@@ -265,7 +265,7 @@ def normalized(dtype: Callable[[str], str]) -> Callable[[Function, Values], Tens
             for name in {"gamma", "beta", "scale"} & set(call):
                 given = call[name]
                 wanted = tuple(x.shape[axis] for axis in sorted(axes))
-                if name == "scale" and given is not None and len(axes) > 1:
+                if given is not None and len(axes) > 1:
                     broadcast(given.shape, x.shape)
                 elif given is not None and (len(given.shape) != len(wanted) or not agree(given.shape, wanted)):
                     raise CatalogError(f"`{name}` must have the shape {show_shape(wanted)}", name)
