@@ -1,4 +1,4 @@
-"""The catalogue against Keras itself: layers, functions and operators with arguments and inputs of all kinds.
+"""The catalogue against Keras itself: layers with arguments and inputs of all kinds.
 
 What Keras makes of a symbolic input is what the catalogue must say without it: the shapes and dtypes of the
 outputs, the weights, and whether it is taken at all.
@@ -17,9 +17,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from wdsl.catalog import (
-    FUNCTIONS,
     LAYERS,
-    OPERATORS,
     Argument,
     CatalogError,
     Inferred,
@@ -489,131 +487,6 @@ def test_states(data: st.DataObject) -> None:
     initial = states[0] if len(states) == 1 and draw(st.booleans()) else states
     arguments = {"units": units, "return_state": draw(st.booleans()), "stateful": draw(st.booleans())}
     compare(name, arguments, {"sequences": TensorSpec((batch, 5, 2)), "initial_state": initial})
-
-
-# --- functions and operators ----------------------------------------------------------------------
-
-
-def function_of_keras(name: str) -> Any:
-    module, _, function = FUNCTIONS[name].keras.partition(".")
-    return getattr(getattr(keras, module), function)
-
-
-def given_to(draw: Draw, name: str) -> dict[str, Any]:
-    """Arguments for a function, its tensors of shapes that go together as a rule."""
-    x = tensor(draw, draw(st.sampled_from([1, 2, 2, 3, 3, 4])))
-    values: dict[str, Any] = {}
-    for argument in FUNCTIONS[name].arguments:
-        kinds = {kind for kind, _ in alternatives(argument.type)}
-        if "tensors" in kinds:
-            values[argument.name] = (x, *(like(draw, x) for _ in range(draw(st.integers(0, 2)))))
-        elif argument.name == "x":
-            values["x"] = x
-        elif argument.name in ("x1", "x2"):
-            number = "float" in kinds and argument.name != draw(st.sampled_from(["x1", "x2"])) and len(values) == 0
-            values[argument.name] = draw(RIGHT["float"]) if number else like(draw, x)
-        elif "tensor" in kinds and draw(st.booleans()):
-            values[argument.name] = TensorSpec(x.shape[:2], "int32")
-        elif argument.required or draw(st.booleans()):
-            plain = Argument(argument.name, argument.type.replace(" or tensor", ""), argument.default)
-            values[argument.name] = one_of(draw, plain)
-    if "newshape" in values and draw(st.booleans()):
-        values["newshape"] = [-1, *[size for size in x.shape[1:] if size]]
-    if "axes" in values and values["axes"] is not None:
-        values["axes"] = draw(st.permutations(range(len(x.shape))))
-    return values
-
-
-def outcome(action: Callable[[], Any]) -> tuple[TensorSpec, ...] | Exception:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            output = action()
-        except Exception as error:
-            return error
-    if isinstance(output, TensorSpec) or (isinstance(output, tuple) and isinstance(output[0], TensorSpec)):
-        return output if isinstance(output, tuple) else (output,)
-    return specs(output)
-
-
-def infer(name: str, values: Mapping[str, Any]) -> Any:
-    row = FUNCTIONS[name]
-    all_values = bound(row.arguments, values)
-    message = refusal(row.arguments, all_values)
-    if message:
-        raise CatalogError(message)
-    return row.infer(all_values)
-
-
-def call_keras(name: str, values: Mapping[str, Any]) -> Any:
-    variadic = {argument.name for argument in FUNCTIONS[name].arguments if argument.variadic}
-    tensors = [part for key in variadic for part in values[key]]
-    named = {key: value for key, value in values.items() if key not in variadic}
-    if variadic:
-        return function_of_keras(name)(named.pop("subscripts"), *tensors, **named)
-    return function_of_keras(name)(**named)
-
-
-def compare_function(name: str, values: Mapping[str, Any]) -> None:
-    inputs = {key: symbolic(value) for key, value in values.items()}
-    ours, theirs = outcome(lambda: infer(name, values)), outcome(lambda: call_keras(name, inputs))
-    note(f"{name}({values})\n  catalogue: {ours!r}\n  Keras: {theirs!r}")
-    if isinstance(ours, Exception):
-        assert isinstance(ours, CatalogError)
-        assert isinstance(theirs, Exception) or stricter_function(name, values)
-    else:
-        assert ours == theirs
-
-
-def stricter_function(name: str, values: Mapping[str, Any]) -> bool:
-    """Whether it fails with real tensors, whatever Keras has said of symbolic ones."""
-    concrete = {key: real(value) for key, value in values.items()}
-    return isinstance(outcome(lambda: call_keras(name, concrete)), Exception)
-
-
-@examples(1500)
-@given(st.data())
-def test_functions(data: st.DataObject) -> None:
-    name = data.draw(st.sampled_from([name for name in FUNCTIONS if name != "einsum"]))
-    compare_function(name, given_to(data.draw, name))
-
-
-TERMS = st.sampled_from(["ij", "jk", "i...", "...j", "ii", "j", "...ij", "i...j"])
-
-
-@examples(300)
-@given(st.data())
-def test_einsum(data: st.DataObject) -> None:
-    draw = data.draw
-    count = draw(st.integers(1, 3))
-    terms = draw(st.lists(TERMS, min_size=count, max_size=count))
-    target = draw(st.sampled_from(["", "->", "->...", "->i", "->...ij", "->k"]))
-    size = draw(st.sampled_from([st.just(2), st.sampled_from([2, 2, None])]))
-    operands = []
-    for term in terms[: draw(st.sampled_from([3, 3, 3, 1]))]:
-        rank = len(term.replace("...", "")) + (draw(st.integers(0, 2)) if "..." in term else 0)
-        rank = draw(st.sampled_from([rank] * 5 + [1]))
-        operands.append(TensorSpec(tuple(draw(size) for _ in range(rank)), draw(DTYPE)))
-    compare_function("einsum", {"subscripts": ",".join(terms) + target, "operands": tuple(operands)})
-
-
-@examples(600)
-@given(st.data())
-def test_operators(data: st.DataObject) -> None:
-    draw = data.draw
-    symbol = draw(st.sampled_from(list(OPERATORS)))
-    x = tensor(draw, draw(st.integers(1, 4)))
-    if symbol == "unary -":
-        assert outcome(lambda: operate("-", x)) == outcome(lambda: -symbolic(x))
-        return
-    other = like(draw, x) if symbol == "@" else draw(st.sampled_from([like(draw, x), 2, 0.5]))
-    if symbol == "@" and draw(st.booleans()):
-        other = TensorSpec((*other.shape[:-2], *other.shape[-2:][::-1]), other.dtype)
-    pair = (x, other) if draw(st.booleans()) else (other, x)
-    ours = outcome(lambda: operate(symbol, *pair))
-    theirs = outcome(lambda: eval(f"a {symbol} b", {"a": symbolic(pair[0]), "b": symbolic(pair[1])}))
-    note(f"{pair[0]} {symbol} {pair[1]}\n  catalogue: {ours!r}\n  Keras: {theirs!r}")
-    assert (isinstance(ours, CatalogError) and isinstance(theirs, Exception)) or ours == theirs
 
 
 # --- sizes that remember where they come from -----------------------------------------------------

@@ -105,6 +105,8 @@ def check(argument: Argument, value: object) -> str | None:
     if fits(argument.type, value):
         return None
     if argument.type == "unset":
+        if value == argument.default:
+            return None
         return f"`{argument.name}` must be {describe('unset')}"
     return f"`{argument.name}` must be {describe(argument.type)}, not {show(value)}"
 
@@ -169,7 +171,7 @@ def _fits(name: str, parameters: tuple[str, ...], value: object) -> bool:
         case "dtype":
             return isinstance(value, str) and value in DTYPES
         case "policy":
-            return isinstance(value, str) and (value in DTYPES or value in POLICIES)
+            return isinstance(value, str) and value in POLICIES
         case "tensor":
             return isinstance(value, TensorSpec)
         case "tensors":

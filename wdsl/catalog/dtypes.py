@@ -12,8 +12,12 @@ INTS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"
 DTYPES = (*FLOATS, *INTS, "bool")
 """The dtypes that a tensor of a network can have."""
 
-POLICIES = ("mixed_float16", "mixed_bfloat16")
-"""What a layer's `dtype` may be besides: computing in the dtype named, with weights in float32."""
+MIXED = ("mixed_float16", "mixed_bfloat16")
+POLICIES = (*(dtype for dtype in DTYPES if dtype != "int8"), *MIXED)
+"""What a layer's `dtype` may be: a dtype, or computing in the dtype named, with weights in float32.
+
+"int8" is left to Keras's quantization, which takes it for the beginning of a longer name.
+"""
 
 # Keras's promotion lattice, which is JAX's: each dtype's next higher ones. `int` and `float` are those
 # of plain numbers, which give way to a tensor's own.
@@ -53,7 +57,7 @@ def compute_dtype(arguments: Values) -> str:
 def variable_dtype(arguments: Values) -> str:
     """The dtype that a layer with these arguments has its weights in."""
     dtype = compute_dtype(arguments)
-    return "float32" if arguments.get("dtype") in POLICIES else dtype
+    return "float32" if arguments.get("dtype") in MIXED else dtype
 
 
 def cast_inputs(arguments: Values, call: Values) -> dict[str, object]:

@@ -7,7 +7,8 @@ A signature looks like Keras's own, with a type in place of an annotation:
 
     units: size, activation: optional activation = None, use_bias: bool = True, *, dtype: str = None
 
-What stands after `*` can only be given by name; `*operands: tensors` is a list written without brackets.
+What stands after `*` can only be given by name; `*operands: tensors` is a list written without brackets. What came
+to Keras after 3.12, the first version that wdsl works with, says so: `b: float = 1.0 since 3.15`.
 The type language is in `argument_types.py`.
 """
 
@@ -65,6 +66,7 @@ class Argument(Record):
     """One argument: its name, its type (see `argument_types.py`), its default.
 
     `keyword`: it goes by name only. `variadic`: it is Python's `*operands`, a list written without brackets.
+    `since`: the version of Keras that it came with, if that is a later one than all that wdsl knows of.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Argument(Record):
     default: object = REQUIRED
     keyword: bool = False
     variadic: bool = False
+    since: str = ""
 
     @property
     def required(self) -> bool:
@@ -138,6 +141,8 @@ class Layer(Record):
     """What tells this row from the others that share its rule: the number of spatial axes, a cell's path."""
     wraps: str | None = None
     """The argument that is a layer whose main weight is this one's too."""
+    since: str = ""
+    """The version of Keras that the class came with, if that is a later one than all that wdsl knows of."""
 
     @cached_property
     def arguments(self) -> tuple[Argument, ...]:
@@ -186,12 +191,16 @@ def _each(value: object) -> tuple[object, ...]:
 
 
 class Function(Record):
-    """One row: a function that wiring may call. `keras` is where it is, such as `ops.concatenate`."""
+    """One row: a function that wiring may call. `keras` is where it is, such as `ops.concatenate`.
+
+    `since`: the version of Keras that it came with, as for arguments.
+    """
 
     name: str
     keras: str
     signature: str
     rule: FunctionRule
+    since: str = ""
 
     @cached_property
     def arguments(self) -> tuple[Argument, ...]:
@@ -213,6 +222,7 @@ class Class(Record):
     signature: str = ""
     by_name: bool = True
     """Whether a string will do. Keras's registry has a name for `Constant`, and fails on it."""
+    since: str = ""
 
     @cached_property
     def arguments(self) -> tuple[Argument, ...]:

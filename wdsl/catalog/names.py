@@ -14,7 +14,7 @@ _WORDS = {
     "regularizer": frozenset(name for name in REGULARIZERS if name[0].islower()),
     "constraint": frozenset(name for name in CONSTRAINTS if name[0].islower()),
     "dtype": frozenset(DTYPES),
-    "policy": frozenset((*DTYPES, *POLICIES)),
+    "policy": frozenset(POLICIES),
 }
 
 
@@ -32,6 +32,10 @@ _OPERATIONS = {
     "activations.relu": "ReLU",
     "activations.swish": "silu",
     "ops.abs": "absolute",
+    "ops.cdist": "c_dist",
+    "ops.layer_normalization": "layer_norm",
+    "ops.rms_normalization": "rms_norm",
+    "ops.searchsorted": "search_sorted",
     "ops.hard_swish": "hard_silu",
     "ops.swish": "silu",
 }

@@ -25,7 +25,7 @@ def _classes(kind: Kind, signatures: Mapping[str, str], names: str) -> Mapping[s
 
 
 _SEED = "seed: optional int = None"
-_FAN = f"{_SEED}, input_axes: optional axes = None, output_axes: optional axes = None"
+_FAN = f"{_SEED}, input_axes: optional axes = None since 3.15, output_axes: optional axes = None since 3.15"
 
 INITIALIZERS: Mapping[str, Class] = _classes(
     "initializer",

@@ -27,15 +27,17 @@ def read_signature(text: str) -> tuple[Argument, ...]:
     """The arguments that a signature declares: `units: size, activation: optional activation = None`."""
     arguments = []
     keyword = False
-    for part in split(text, ","):
-        if part == "*":
+    for item in split(text, ","):
+        if item == "*":
             keyword = True
             continue
+        part, _, since = item.partition(" since ")
         declaration, *default = split(part, "=")
         name, _, type_ = declaration.partition(":")
         value = literal_eval(default[0]) if default else REQUIRED
         variadic = name.startswith("*")
-        arguments.append(Argument(name.strip("* "), type_.strip(), value, keyword, variadic))
+        arguments.append(Argument(name.strip("* "), type_.strip(), value, keyword, variadic, since.strip()))
+        keyword = keyword or variadic
     return tuple(arguments)
 
 

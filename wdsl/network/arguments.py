@@ -10,6 +10,7 @@ from wdsl import catalog
 from wdsl import expressions as ex
 from wdsl.catalog import Inner, TensorSpec
 from wdsl.catalog.names import words
+from wdsl.catalog.versions import too_old
 from wdsl.diagnostics import Diagnostic, Fix, Label, listed, nearest, respelled
 from wdsl.network.constants import Value
 from wdsl.network.externs import Extern
@@ -72,11 +73,16 @@ def bind(
     keywords: list[tuple[str, ex.Expression]] = []
     ok = True
     queue: list[tuple[nodes.Name | None, nodes.Expression, Result | None]] = []
+    variadic = next((argument for argument in by_position if argument.variadic), None)
     for value, node in first:
-        if isinstance(value, Group) and _is_spread(len(value.items), by_position):
+        if isinstance(value, Group) and (variadic or _is_spread(len(value.items), by_position)):
             queue.extend((None, node, item) for item in value.items)
         else:
             queue.append((None, node, value))
+    if variadic:  # what an arrow sends in is what the others are followed by, as in `(a, b) -> einsum("ij,jk")`
+        values[variadic.name] = ()
+        queue = [*((each.name, each.value, None) for each in given if each.name is None), *queue]
+        given = [each for each in given if each.name is not None]
     queue.extend((argument.name, argument.value, None) for argument in given)
     if by_position and by_position[0].type == "tensors" and not by_position[0].variadic:
         queue = [(name, node, known or (scope.evaluate(node) if name is None else None)) for name, node, known in queue]
@@ -89,7 +95,7 @@ def bind(
             return None
     for name, node, known in queue:
         if name is None:
-            if len(positional) >= len(by_position):
+            if len(positional) >= len(by_position) and not variadic:
                 scope.error(
                     "E0305",
                     f"`{callee}` takes {_number_of_arguments(by_position)}",
@@ -100,8 +106,8 @@ def bind(
             if keywords:
                 scope.error("E0305", "arguments by position come before those by name", node.span)
                 return None
-            argument = by_position[len(positional)]
-        elif name.id in by_name:
+            argument = by_position[min(len(positional), len(by_position) - 1)]
+        elif name.id in by_name and not by_name[name.id].variadic:
             argument = by_name[name.id]
         else:
             if name.id == "name":
@@ -124,8 +130,22 @@ def bind(
                 scope.evaluate(node)
             ok = False
             continue
+        if old := too_old(argument.since):
+            message = f"`{callee}` has no argument `{argument.name}` in Keras {old}, which is installed"
+            scope.error("E0302", message, name.span if name else node.span, f"it came with Keras {argument.since}")
+            ok = False
+            continue
         # What an arrow sends in stands before the callee, which is then the place of whatever is wrong.
         place = span if node.span.start < span.start else node.span
+        if argument.variadic:
+            read = _argument(scope, callee, argument.replace(type="tensor"), node, known, place)
+            if read is None:
+                ok = False
+            else:
+                values[argument.name] = (*values[argument.name], read[0])
+                tensors.append((node.span, shape_of(read[0])))
+            positional.append(ex.Constant(None) if read is None else read[1])
+            continue
         read = _argument(scope, callee, argument, node, known, place)
         if argument.name in values:
             scope.error(

@@ -12,6 +12,7 @@ from wdsl import expressions as ex
 from wdsl.catalog import CatalogError, Constructed, TensorSpec
 from wdsl.catalog.argument_types import is_number, is_whole
 from wdsl.catalog.names import keras_name
+from wdsl.catalog.versions import too_old
 from wdsl.diagnostics import Diagnostic, Fix, Label, by, has_errors, in_order, listed, nearest, respelled
 from wdsl.network import constants, graph
 from wdsl.network.annotations import FREE_WEIGHT, AnnotatedLayer, Reader, read_annotations
@@ -1216,6 +1217,8 @@ class Elaborator:
             key = frame.key(node.span)
             if frame.block is not None and key in frame.block.made:
                 return frame.block.made[key]
+            if self.is_later(row, "E0301", f"there is no layer `{name.id}`", name.span):
+                return BROKEN
             bound = bind(self, row.name, row.arguments, [], node.arguments, node.span)
             if bound is None:
                 return BROKEN
@@ -1246,6 +1249,13 @@ class Elaborator:
             fix=fix,
         )
 
+    def is_later(self, row: catalog.Layer | catalog.Function, code: str, message: str, span: Span) -> bool:
+        """Whether the installed Keras does not have it yet, which is reported."""
+        old = too_old(row.since)
+        if old:
+            self.error(code, f"{message} in Keras {old}, which is installed", span, f"it came with Keras {row.since}")
+        return old is not None
+
     def function(
         self,
         row: catalog.Function,
@@ -1253,6 +1263,9 @@ class Elaborator:
         arguments: Sequence[nodes.Argument],
         node: nodes.Expression,
     ) -> Result:
+        place = node.function.span if isinstance(node, nodes.Call) else node.span
+        if self.is_later(row, "E0201", f"there is no function `{row.name}`", place):
+            return BROKEN
         bound = bind(self, row.name, row.arguments, first, arguments, node.span)
         if bound is None:
             return BROKEN

@@ -129,7 +129,7 @@ _BIAS_AND_LIMITS = (
     "kernel_initializer: initializer = 'glorot_uniform', bias_initializer: initializer = 'zeros', "
     "kernel_regularizer: optional regularizer = None, bias_regularizer: optional regularizer = None, "
     "activity_regularizer: optional regularizer = None, kernel_constraint: optional constraint = None, "
-    "bias_constraint: optional constraint = None, use_gate: bool = False, seed: optional int = None"
+    "bias_constraint: optional constraint = None, use_gate: bool = False since 3.14, seed: optional int = None"
 )
 _HEADS_CALL = (
     "query: tensor, value: tensor, key: optional tensor = None, query_mask: optional tensor = None, "
@@ -147,7 +147,7 @@ ROWS = (
         "MultiHeadAttention",
         "num_heads: size, key_dim: size, value_dim: optional size = None, dropout: fraction = 0.0, "
         "use_bias: bool = True, output_shape: optional size or list(size) = None, "
-        "attention_axes: optional axes = None, sliding_window: optional size = None, "
+        "attention_axes: optional axes = None, sliding_window: optional size = None since 3.15, "
         f"flash_attention: optional bool = None, {_BIAS_AND_LIMITS}",
         multi_head_attention,
         call_signature=_HEADS_CALL,
@@ -155,7 +155,7 @@ ROWS = (
     Layer(
         "GroupQueryAttention",
         "head_dim: size, num_query_heads: size, num_key_value_heads: size, dropout: fraction = 0.0, "
-        "use_bias: bool = True, sliding_window: optional size = None, "
+        "use_bias: bool = True, sliding_window: optional size = None since 3.15, "
         f"flash_attention: optional bool = None, {_BIAS_AND_LIMITS}",
         grouped_query_attention,
         call_signature=_HEADS_CALL,

@@ -120,7 +120,7 @@ ROWS = (
         "Dense",
         "units: size, activation: optional activation = None, use_bias: bool = True, "
         f"{_KERNEL_AND_BIAS}, activity_regularizer: optional regularizer = None, {_CONSTRAINTS}, "
-        f"{_LORA}, quantization_config: unset = None",
+        f"{_LORA}, quantization_config: unset = None since 3.13",
         dense,
         "kernel",
         "inputs: tensor, training: optional bool = None",
@@ -130,7 +130,7 @@ ROWS = (
         "equation: str, output_shape: size or list(optional size), "
         f"activation: optional activation = None, bias_axes: optional str = None, {_KERNEL_AND_BIAS}, "
         f"{_CONSTRAINTS}, {_LORA}, "
-        "gptq_unpacked_column_size: unset = None, quantization_config: unset = None",
+        "gptq_unpacked_column_size: unset = None, quantization_config: unset = None since 3.13",
         einsum_dense,
         "kernel",
         "inputs: tensor, training: optional bool = None",
@@ -140,7 +140,7 @@ ROWS = (
         "input_dim: size, output_dim: size, embeddings_initializer: initializer = 'uniform', "
         "embeddings_regularizer: optional regularizer = None, "
         f"embeddings_constraint: optional constraint = None, mask_zero: bool = False, weights: unset = None, "
-        f"{_LORA}, quantization_config: unset = None",
+        f"{_LORA}, quantization_config: unset = None since 3.13",
         embedding,
         "embeddings",
     ),

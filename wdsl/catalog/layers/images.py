@@ -103,7 +103,7 @@ ROWS = (
     _row(
         "ContrastLimitedAdaptiveHistogramEqualization",
         f"{_VALUES}, clip_limit: float = 4.0, tile_grid_size: list(size, 2) = (8, 8), {_FORMAT}",
-    ),
+    ).replace(since="3.14"),
     _row("CutMix", _FACTOR_01, _SEED, _FORMAT),
     _row("MixUp", "alpha: positive = 0.2", _FORMAT, _SEED),
     _row("RandAugment", _VALUES, "num_ops: size = 2", _factor("factor", 0, 1, "0.5"), _BILINEAR, _SEED, _FORMAT),

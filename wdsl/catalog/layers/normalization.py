@@ -82,7 +82,8 @@ ROWS = (
         "BatchNormalization",
         f"axis: axis = -1, momentum: float = 0.99, epsilon: float = 0.001, {_AFFINE}, {_INITIALIZERS}, "
         "moving_mean_initializer: initializer = 'zeros', moving_variance_initializer: initializer = 'ones', "
-        f"{_LIMITS}, renorm: bool = False, renorm_clipping: unset = None, renorm_momentum: float = 0.99, "
+        f"{_LIMITS}, renorm: bool = False since 3.14, "
+        "renorm_clipping: unset = None since 3.14, renorm_momentum: float = 0.99 since 3.14, "
         "synchronized: bool = False",
         batch_normalization,
         call_signature="inputs: tensor, training: optional bool = None, mask: optional tensor = None",

@@ -81,6 +81,7 @@ ROWS = (
             f"output_size: sizes({n}), data_format: optional choice(channels_last|channels_first) = None",
             adaptive_pooling,
             family={"rank": n},
+            since="3.13",
         )
         for kind in ("Max", "Average")
         for n in (1, 2, 3)

@@ -255,7 +255,8 @@ ROWS = (
         "oov_token: int = -1, vocabulary: optional list(int) = None, vocabulary_dtype: choice(int64) = 'int64', "
         f"idf_weights: optional list(float) = None, invert: bool = False, "
         f"output_mode: choice({_MODES}|tf_idf) = 'int', {_SPARSE}, pad_to_max_tokens: bool = False, "
-        "oov_method: choice(floormod|farmhash) = 'floormod', salt: optional count or list(count, 2) = None",
+        "oov_method: choice(floormod|farmhash) = 'floormod' since 3.14, "
+        "salt: optional count or list(count, 2) = None since 3.14",
         integer_lookup,
         keywords="",
     ),
