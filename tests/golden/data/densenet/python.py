@@ -38,6 +38,7 @@ import keras
 from keras import activations, layers, ops
 
 
+
 def DenseNet(depth: int = 2, growth: int = 4, classes: int = 10) -> keras.Model:
     """A densely connected network (Huang, Liu, van der Maaten and Weinberger, 2017): each layer of a block sees what all
     layers before it have found.
@@ -55,7 +56,7 @@ def DenseNet(depth: int = 2, growth: int = 4, classes: int = 10) -> keras.Model:
 
     h = layers.Conv2D(2 * growth, 3, padding="same", use_bias=False)(image)  # line 12
     for stage in range(2):  # line 13
-        for i in range(depth):  # line 14
+        for _ in range(depth):  # line 14
             h = ops.concatenate([h, Layer(h, growth)], axis=-1)  # line 15
         if stage == 0:  # line 17
             h = layers.AveragePooling2D(2)(

@@ -63,6 +63,7 @@ import numpy as np
 from keras import layers, ops
 
 
+
 def GPT(
     vocabulary: int = 96,
     context: int = 12,

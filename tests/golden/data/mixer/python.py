@@ -45,6 +45,7 @@ import keras
 from keras import layers
 
 
+
 def Mixer(
     side: int = 16,
     patch: int = 4,
@@ -75,7 +76,7 @@ def Mixer(
     h = layers.Reshape(((side // patch) ** 2, width))(
         layers.Conv2D(width, patch, strides=patch)(image)
     )  # line 17
-    for i in range(depth):  # line 18
+    for _ in range(depth):  # line 18
         h = Mix(h, places, channels)
 
     h = layers.LayerNormalization()(h)  # line 18

@@ -45,6 +45,7 @@ import numpy as np
 from keras import layers, ops
 
 
+
 def Seq2Seq(vocabulary: int = 96, width: int = 8) -> keras.Model:
     """Writes one text while it remembers another (Sutskever, Vinyals and Le, 2014): an LSTM reads the source, and a second
     one begins with the states in which that ended. One table reads both texts and scores what comes next (Press and
@@ -462,9 +463,11 @@ def take_out(layer: Any, path: str) -> tuple[Any, Any, Weight]:
     Returns the layer that the variable belonged to, the variable, and the weight.
     """
     found = [v for v in layer.weights if f"/{v.path}".endswith(f"/{path}")]
-    if not found:  # Keras may have numbered the names of inner layers: "lstm_2"
-        unnumbered = [(v, re.sub(r"_\d+/", "/", f"/{v.path}")) for v in layer.weights]
-        found = [v for v, name in unnumbered if name.endswith(f"/{path}")]
+    if not found:  # "forward/kernel" is short for "forward_lstm_2/lstm_cell/kernel"
+        *ways, name = path.split("/")
+        loose = "".join(f"{re.escape(way)}(_[^/]*)?/(.*/)?" for way in ways)
+        pattern = re.compile(f"(.*/)?{loose}{name}")
+        found = [v for v in layer.weights if pattern.fullmatch(v.path)]
     holders = [
         (holder, name)
         for holder in layer._flatten_layers()
@@ -562,7 +565,8 @@ class Structured(layers.Wrapper):
     Args:
         layer: The layer.
         structures: For each structured weight its equations. Weights are named by
-            the end of their Keras path: "kernel", "query/kernel".
+            the end of their Keras path, "kernel" or "query/kernel", or by enough of
+            it: "forward/kernel" is in "forward_lstm/lstm_cell/kernel".
 
     Call arguments are the layer's own and `tied`: a tensor for each weight that is
     `Tied()`, by the same name. What regularizes it is the layer that it comes from.

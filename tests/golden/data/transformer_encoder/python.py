@@ -40,6 +40,7 @@ import numpy as np
 from keras import layers, ops
 
 
+
 def TransformerEncoder(
     vocabulary: int = 96,
     length: int = 12,
