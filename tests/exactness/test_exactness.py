@@ -11,7 +11,15 @@ import pytest
 pytest.importorskip("tensorflow")
 
 from tests.exactness import run, training
-from tests.exactness.annotations import ANNOTATIONS, MECHANISMS, SEVERAL, Annotation, annotations_of, compared
+from tests.exactness.annotations import (
+    ANNOTATIONS,
+    MECHANISMS,
+    SEVERAL,
+    Annotation,
+    annotations_of,
+    compared,
+    halved,
+)
 from tests.exactness.training import OPTIMIZERS, PARTS, SOME, TRAINED, Cell
 
 
@@ -93,3 +101,15 @@ def test_the_document_has_a_row_for_everything() -> None:
     named = [*PARTS, *OPTIMIZERS, *(f"`{each.name}`" for each in ANNOTATIONS)]
     assert [name for name in named if name not in rows] == []
     assert "cells with a promise, 0 of " in text
+
+
+def test_halves_that_float16_has_no_number_for() -> None:
+    """Weights of which each half is rounded by itself; and halves that are wrong by more than that."""
+    exact = (np.arange(1, 2000) * 2.0**-26).astype("float32")
+    owner, half = exact.astype("float16"), (exact / 2).astype("float16")
+    assert (half != owner / 2).any()
+    assert all((left == right).all() for left, right in halved(owner, half))
+    for wrong in (half + np.float16(2.0**-23), -half):
+        assert any((left != right).any() for left, right in halved(owner, wrong))
+    assert all((left == right).all() for left, right in halved(np.float32(owner), np.float32(owner) / 2))
+    assert any((left != right).any() for left, right in halved(np.float32(owner), np.float32(half)))

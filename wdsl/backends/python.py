@@ -352,9 +352,12 @@ def _table(name: str, table: ex.Expression) -> dict[str, Any]:
 
 def _gap(before: Statement, step: Statement) -> bool:
     """Whether an empty line stands between the two statements in the spec, or one of them is not in it."""
-    if before.span.source is not step.span.source or before.span.start >= step.span.start:
-        return before.span != step.span
-    between = step.span.source.text[before.span.end : step.span.start]
+    one, other = before.span, step.span
+    if one.source is other.source and one.start < other.end and other.start < one.end:
+        return False  # they are parts of one statement
+    if one.source is not other.source or one.start >= other.start:
+        return True
+    between = other.source.text[one.end : other.start]
     return re.search(r"\n[ \t]*\r?\n", between) is not None
 
 

@@ -51,7 +51,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def Albert(
     vocabulary: int = 96,
     length: int = 12,

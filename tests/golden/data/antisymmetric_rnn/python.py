@@ -30,7 +30,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def AntisymmetricRNN(width: int = 12, classes: int = 3) -> keras.Model:
     """A recurrent network that neither explodes nor dies: its recurrent matrix equals minus its transpose, so that all
     eigenvalues are imaginary (Chang, Chen, Haber and Chi, AntisymmetricRNN, 2019).

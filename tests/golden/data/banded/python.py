@@ -29,7 +29,6 @@ import numpy as np
 from keras import activations, layers, ops
 
 
-
 def Banded(n: int = 16) -> keras.Model:
     """A tridiagonal layer, as a finite difference stencil has, and a causal one with every other tap left out.
 

@@ -29,7 +29,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def Circulant(n: int = 12) -> keras.Model:
     """Two layers that are convolutions, written as matrices: one around a ring, one along a line.
 

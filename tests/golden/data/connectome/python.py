@@ -36,7 +36,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def Connectome() -> keras.Model:
     """The pyloric circuit, which moves the stomach of crabs and lobsters: four kinds of neurons, and no connections but
     those that the animals have. In connectome.csv a row is a neuron that speaks and a column one that hears it, both in

@@ -20,7 +20,6 @@ import keras
 from keras import layers, ops
 
 
-
 def DeepSets(features: int = 3, width: int = 16) -> keras.Model:
     """A function of a set (Zaheer et al., Deep Sets, 2017). Its elements may come in any order, and be any number.
 

@@ -38,7 +38,6 @@ import keras
 from keras import activations, layers, ops
 
 
-
 def DenseNet(depth: int = 2, growth: int = 4, classes: int = 10) -> keras.Model:
     """A densely connected network (Huang, Liu, van der Maaten and Weinberger, 2017): each layer of a block sees what all
     layers before it have found.

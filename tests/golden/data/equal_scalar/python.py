@@ -30,7 +30,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def EqualScalar() -> keras.Model:
     """A layer that averages and scales: its whole kernel is one number, and so is its bias.
 

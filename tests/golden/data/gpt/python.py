@@ -63,7 +63,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def GPT(
     vocabulary: int = 96,
     context: int = 12,

@@ -27,7 +27,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def Hopfield(neurons: int = 64) -> keras.Model:
     """A Hopfield network, unrolled for three steps: symmetric weights, and no neuron that drives itself.
 

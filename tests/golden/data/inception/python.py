@@ -43,7 +43,6 @@ import keras
 from keras import layers, ops
 
 
-
 def GoogLeNet(width: int = 2, classes: int = 10, dropout: float = 0.4) -> keras.Model:
     """The beginning of GoogLeNet (Szegedy et al., 2015), for small images: modules that look at the same place in four
     ways at once, and put side by side what they saw.

@@ -34,7 +34,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def LanguageModel(vocabulary: int = 96, width: int = 32) -> keras.Model:
     """A small recurrent language model whose output layer is its embedding, transposed (Press and Wolf, 2017).
 

@@ -49,7 +49,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def LeNet5(classes: int = 10) -> keras.Model:
     """LeNet-5 (LeCun, Bottou, Bengio and Haffner, 1998) with the original's partial connections from S2 to C3:
     of the sixteen maps of C3, six see three neighbouring maps of S2, nine see four, and the last sees all six.

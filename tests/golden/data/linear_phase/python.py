@@ -34,7 +34,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def LinearPhase(filters: int = 4, taps: int = 15) -> keras.Model:
     """A bank of filters for sound that delay every frequency by the same time.
 

@@ -37,7 +37,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def MADE(n: int = 8, width: int = 32) -> keras.Model:
     """MADE (Germain, Gregor, Murray and Larochelle, 2015): an autoencoder that factors a distribution. What it says of an
     entry depends on the entries before it alone, and so it gives all conditional probabilities at once.

@@ -45,7 +45,6 @@ import keras
 from keras import layers
 
 
-
 def Mixer(
     side: int = 16,
     patch: int = 4,
@@ -78,7 +77,6 @@ def Mixer(
     )  # line 17
     for _ in range(depth):  # line 18
         h = Mix(h, places, channels)
-
     h = layers.LayerNormalization()(h)  # line 18
     class_ = layers.Dense(classes, activation="softmax")(
         layers.GlobalAveragePooling1D()(h)

@@ -40,7 +40,6 @@ import numpy as np
 from keras import activations, layers, ops
 
 
-
 def Multiscale(filters: int = 6) -> keras.Model:
     """Edges at two scales: the wide filters have the narrow ones in their middle.
 

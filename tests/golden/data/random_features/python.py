@@ -35,7 +35,6 @@ import numpy as np
 from keras import initializers, layers, ops
 
 
-
 def RandomFeatures(features: int = 64) -> keras.Model:
     """Random features (Rahimi and Recht, 2007): the first layer stays as it was drawn, only the second is trained.
 

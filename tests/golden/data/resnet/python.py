@@ -67,7 +67,6 @@ import numpy as np
 from keras import activations, layers, ops
 
 
-
 def ResNet(depth: int = 1, width: int = 8, classes: int = 10) -> keras.Model:
     """A residual network for small images (He, Zhang, Ren and Sun, 2016, section 4.2): three stages of as many blocks,
     of which the second and the third begin with half the image and twice the filters.

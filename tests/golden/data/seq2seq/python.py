@@ -45,7 +45,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def Seq2Seq(vocabulary: int = 96, width: int = 8) -> keras.Model:
     """Writes one text while it remembers another (Sutskever, Vinyals and Le, 2014): an LSTM reads the source, and a second
     one begins with the states in which that ended. One table reads both texts and scores what comes next (Press and

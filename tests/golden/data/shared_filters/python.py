@@ -31,7 +31,6 @@ import numpy as np
 from keras import activations, layers, ops
 
 
-
 def SharedFilters(features: int = 6) -> keras.Model:
     """One matrix in three layers: as the filters of a 1 × 1 convolution, as a Dense kernel, and in part, mirrored.
 

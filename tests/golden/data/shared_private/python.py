@@ -39,7 +39,6 @@ import numpy as np
 from keras import initializers, layers, ops
 
 
-
 def SharedPrivate(common: int = 16, own: int = 8) -> keras.Model:
     """Two views of one thing: part of what each tower sees is seen by both, part by itself alone.
 

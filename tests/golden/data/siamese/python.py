@@ -18,7 +18,6 @@ import keras
 from keras import layers, ops
 
 
-
 def Siamese(features: int = 16) -> keras.Model:
     """Two images, one encoder: the same layer, and so the same weights, on both sides.
 

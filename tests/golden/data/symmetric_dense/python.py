@@ -27,7 +27,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def SymmetricDense(n: int = 12) -> keras.Model:
     """Regression with a symmetric matrix: n (n + 1) / 2 numbers are trained, not n².
 

@@ -31,7 +31,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def Autoencoder(code: int = 16) -> keras.Model:
     """Autoencoder whose decoder is the encoder's transpose.
 

@@ -40,7 +40,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def TransformerEncoder(
     vocabulary: int = 96,
     length: int = 12,

@@ -28,7 +28,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def TriangularFlow(n: int = 6) -> keras.Model:
     """One step of a flow that keeps volumes: triangular with ones on the diagonal, so that its determinant is 1.
 

@@ -31,7 +31,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def TwoMechanisms() -> keras.Model:
     """A layer without four of its connections: a mask hides two, a constraint keeps the others at zero.
 

@@ -41,7 +41,6 @@ import keras
 from keras import layers, ops
 
 
-
 def UNet(width: int = 4, classes: int = 2) -> keras.Model:
     """A U-Net (Ronneberger, Fischer and Brox, 2015): down to a quarter of the image, and up again with what was seen on
     the way down. The answer is a class for each pixel.

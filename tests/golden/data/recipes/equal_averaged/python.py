@@ -34,7 +34,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def Grades(grades: int = 5) -> keras.Model:
     """Ordinal regression (Cao, Mirjalili and Raschka, CORAL, 2020): unit k says how likely it is that the grade is above k.
 

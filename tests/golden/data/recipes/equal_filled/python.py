@@ -37,7 +37,6 @@ import numpy as np
 from keras import activations, initializers, layers, ops
 
 
-
 def Competition(units: int = 12, classes: int = 3) -> keras.Model:
     """Units that compete: each is held down by all units together, itself included, and by all of them equally.
 

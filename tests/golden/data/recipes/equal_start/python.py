@@ -33,7 +33,6 @@ import numpy as np
 from keras import activations, layers, ops
 
 
-
 def Stacking(classifiers: int = 6, classes: int = 4) -> keras.Model:
     """Stacking: the scores of several classifiers are added up, and training learns which of them to trust.
 

@@ -38,7 +38,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def Whitening(channels: int = 4, classes: int = 3) -> keras.Model:
     """Whitens the channels of an image before it is classified: of the matrices that do, the symmetric one changes the
     image least.

@@ -33,7 +33,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def Distance(features: int = 10) -> keras.Model:
     """Learns when two things are alike: a distance (x − y)ᵀ M (x − y), with a matrix M that is learned.
 

@@ -36,7 +36,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def Traffic(places: int = 9) -> keras.Model:
     """Forecasts the traffic at several places, on a road map that it learns. What one place has to do with another, the
     other has to do with it.

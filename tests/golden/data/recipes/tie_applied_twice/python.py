@@ -23,7 +23,6 @@ import keras
 from keras import layers
 
 
-
 def Signatures(features: int = 8) -> keras.Model:
     """Are two signatures by one hand? A Siamese network of pen strokes (Bromley, Guyon, LeCun, Säckinger and Shah, 1993).
 

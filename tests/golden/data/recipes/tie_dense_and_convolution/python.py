@@ -38,7 +38,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def Find(size: int = 5, features: int = 6) -> keras.Model:
     """Finds a crop in a scene: both are described by the same features, and compared at every place of the scene.
 

@@ -42,7 +42,6 @@ import numpy as np
 from keras import activations, layers, ops
 
 
-
 def SparseCoding(code: int = 20) -> keras.Model:
     """Sparse coding in a few steps (Gregor and LeCun, Learning Fast Approximations of Sparse Coding, 2010): each corrects
     the code by the same matrix, and has thresholds of its own, its biases.

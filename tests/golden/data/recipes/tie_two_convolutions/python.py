@@ -38,7 +38,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def Scales(filters: int = 4, classes: int = 3) -> keras.Model:
     """One set of filters at two scales (Li, Chen, Wang and Zhang, Scale-Aware Trident Networks, 2019): what is learned
     from small things is seen in large ones as well.

@@ -34,7 +34,6 @@ import numpy as np
 from keras import layers, ops
 
 
-
 def Spectrometers(lines: int = 6) -> keras.Model:
     """Two spectrometers: both spectra go through one kernel, and each instrument has an offset of its own.
 

@@ -34,7 +34,6 @@ import numpy as np
 from keras import activations, layers, ops
 
 
-
 def Diagnosis(symptoms: int = 10, illnesses: int = 4) -> keras.Model:
     """Diagnoses from symptoms, with what is known beforehand: for four pairs, the symptom is no sign of the illness.
 

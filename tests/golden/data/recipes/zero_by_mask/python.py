@@ -40,7 +40,6 @@ import numpy as np
 from keras import layers, ops, regularizers
 
 
-
 def Ears(bands: int = 6, units: int = 5) -> keras.Model:
     """Listens with two ears: half of the hidden units hear the left one, half the right one. Three more connections were
     pruned.
