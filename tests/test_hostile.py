@@ -110,7 +110,10 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     ),
     "a huge range": (network("for i in range(2 ** 62) { }", "output y = x -> Dense(3)"), "E0310"),
     "a range of everything": ("const a = len(range(-9_000_000_000_000_000_000, 9_000_000_000_000_000_000))\n", "E0310"),
-    "a huge slice": (network("layer a = Dense(8) zero[-9_000_000_000_000_000_000:9_000_000_000_000_000_000:7]", "output y = x -> a"), "E0503"),
+    "a huge slice": (
+        network("layer a = Dense(8) zero[-9_000_000_000_000_000_000:9_000_000_000_000_000_000:7]", "output y = x -> a"),
+        "E0503",
+    ),
     # Values that double
     "doubled strings": ('const a0 = "ab"\n' + "".join(f"const a{n + 1} = a{n} + a{n}\n" for n in range(60)), "E0310"),
     "doubled lists": ("const a0 = [1]\n" + "".join(f"const a{n + 1} = a{n} + a{n}\n" for n in range(60)), "E0310"),
@@ -222,7 +225,12 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "many regions": (network(f"layer a = Dense(8) zero[{', '.join(['0'] * 20_000)}]", "output y = x -> a"), ""),
     "many arguments": (network(f"output y = x -> Dense({', '.join(['8'] * 20_000)})"), "E0305"),
     "many ties": (
-        network("layer a0 = Dense(8)", "h = x -> a0", *[f"layer a{n + 1} = Dense(8) tie(a{n}.kernel.T); h = h -> a{n + 1}" for n in range(500)], "output y = h"),
+        network(
+            "layer a0 = Dense(8)",
+            "h = x -> a0",
+            *[f"layer a{n + 1} = Dense(8) tie(a{n}.kernel.T); h = h -> a{n + 1}" for n in range(500)],
+            "output y = h",
+        ),
         "",
     ),
     "a long name": (network(f"output {'y' * MANY} = x -> Dense(2)"), ""),
@@ -245,18 +253,40 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     # Weights
     "many words": (network(*["h = x"] * 60_000, "output y = h"), "E0604"),
     "mistakes far down": (network(*["h = x"] * 8_000, *["h = = x"] * 50), "E0101"),
-    "many annotations of one weight": (network(f"layer a = Dense(8) {', '.join(f'zero[{n % 64}]' for n in range(2_000))}", "output y = x -> a"), ""),
+    "many annotations of one weight": (
+        network(f"layer a = Dense(8) {', '.join(f'zero[{n % 64}]' for n in range(2_000))}", "output y = x -> a"),
+        "",
+    ),
     "the largest predicate": (network("layer a = Dense(2_000_000) zero[where i % 7 == 3]", "output y = x -> a"), ""),
     "the largest symmetry": (
-        network("layer a = Dense(4_000) symmetric, zero[where (i + j) % 3 == 0]", "output y = x -> Dense(4_000) -> a"), ""
+        network("layer a = Dense(4_000) symmetric, zero[where (i + j) % 3 == 0]", "output y = x -> Dense(4_000) -> a"),
+        "",
     ),
-    "a huge predicate": (network("layer a = Dense(9_000_000_000) zero[where i % 7 == 3]", "output y = x -> a"), "E0702"),
-    "a large predicate": (network("layer a = Dense(60_000) zero[where (i * j) ** 3 % 7 == 3]", "output y = x -> a"), ""),
-    "powers in a predicate": (network("layer a = Dense(1_000) zero[where i ** 64 ** 64 > 0]", "output y = x -> a"), "E0310"),
-    "a division by zero in a predicate": (network("layer a = Dense(8) zero[where i // (j - j) > 0]", "output y = x -> a"), "E0511"),
-    "a large solution": (network("layer a = Dense(900_000) symmetric(0, 1), equal[diagonals], zero[::3]", "output y = x -> a"), "E0502"),
+    "a huge predicate": (
+        network("layer a = Dense(9_000_000_000) zero[where i % 7 == 3]", "output y = x -> a"),
+        "E0702",
+    ),
+    "a large predicate": (
+        network("layer a = Dense(60_000) zero[where (i * j) ** 3 % 7 == 3]", "output y = x -> a"),
+        "",
+    ),
+    "powers in a predicate": (
+        network("layer a = Dense(1_000) zero[where i ** 64 ** 64 > 0]", "output y = x -> a"),
+        "E0310",
+    ),
+    "a division by zero in a predicate": (
+        network("layer a = Dense(8) zero[where i // (j - j) > 0]", "output y = x -> a"),
+        "E0511",
+    ),
+    "a large solution": (
+        network("layer a = Dense(900_000) symmetric(0, 1), equal[diagonals], zero[::3]", "output y = x -> a"),
+        "E0502",
+    ),
     "einsum of many letters": (network(f'output y = einsum("{"a" * MANY}->b", x)'), "E0401"),
-    "many axes": (f"network Net {{\n    input x: [{', '.join(['1'] * 5_000)}]\n    output y = x -> Flatten()\n}}\n", ""),
+    "many axes": (
+        f"network Net {{\n    input x: [{', '.join(['1'] * 5_000)}]\n    output y = x -> Flatten()\n}}\n",
+        "",
+    ),
 }
 
 

@@ -75,7 +75,12 @@ class Lexer(lark.lexer.Lexer):
             end = start + len(value)
             if number == MAX_TOKENS:
                 raise Refused(
-                    "E0604", "the text is too large", start, end, f"more than {MAX_TOKENS:,} words and signs", "divide it"
+                    "E0604",
+                    "the text is too large",
+                    start,
+                    end,
+                    f"more than {MAX_TOKENS:,} words and signs",
+                    "divide it",
                 )
             keyword = self.keywords.get(value, kind)
             type_ = keyword if keyword in states[parser_state.position] else kind
