@@ -156,7 +156,7 @@ def examine_bytes(data: bytes) -> bool:
 def _examine(text: str) -> bool:
     diagnostics = wdsl.checks(text, NAME, max_layers=MOST)
     _reported(diagnostics, text)
-    read = text.replace("\r\n", "\n")
+    read = text.removeprefix("\ufeff").replace("\r\n", "\n")
     tree, found = parse(Source(NAME, read))
     broken = has_errors(found)
     try:
