@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import wdsl
 from tests.fuzz import oracles
 from wdsl.source import Source
 from wdsl.syntax.parser import parse
@@ -306,6 +307,19 @@ def test_text_that_means_harm(name: str, tmp_path: Path) -> None:
         assert statuses[0] == statuses[2] == 0, said[:2000]
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == ["net.wnet"]
+
+
+@pytest.mark.parametrize(
+    "annotation", ["zero[diagonal]", "zero[::7]", "fixed[(:, 0:9)] = 1", "equal[rows]", "zero[lower]"]
+)
+@pytest.mark.parametrize("size", [2**63, 10**400], ids=["more than 64 bits", "more than a float"])
+def test_sizes_beyond_what_machines_count(annotation: str, size: int) -> None:
+    text = (
+        f"network Net {{\n    input x: [{size}]\n    layer a = Dense({size}) {annotation}\n    output y = x -> a\n}}\n"
+    )
+    net = wdsl.loads(text)
+    assert net.dense_parameters == size * size + size
+    assert net.to_python()
 
 
 def test_more_layers_can_be_asked_for(tmp_path: Path) -> None:

@@ -269,7 +269,7 @@ def loads(
 
 def _parse(text: str, filename: str, files: Files) -> tuple[nodes.File, Scope, tuple[Diagnostic, ...]]:
     """The stages in front of the networks of a file: what it says, and what the names in it stand for."""
-    file, problems = parse(Source(filename, text.replace("\r\n", "\n")))
+    file, problems = parse(Source(filename, text.removeprefix("\ufeff").replace("\r\n", "\n")))
     scope, found = link(file, files)
     return file, scope, in_order([*problems, *found])
 

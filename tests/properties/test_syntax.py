@@ -273,7 +273,7 @@ def only_complains(text: str) -> None:
         diagnostics = net.diagnostics
         assert all(each.severity == "warning" for each in diagnostics)
         net.to_python()
-    text = text.replace("\r\n", "\n")
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     for each in diagnostics:
         for span in (each.span, *(label.span for label in each.labels), *([each.fix.span] if each.fix else [])):
             assert 0 <= span.start <= span.end <= len(text)

@@ -228,11 +228,11 @@ def _indices(value: int | slice, size: int) -> range:
 
 def _run(indices: range, shape: Shape) -> Box | Run:
     """Entries by their flat indices; a box if they are one."""
-    if len(indices) == math.prod(shape):
+    if _length(indices) == math.prod(shape):
         return _everything(shape)
     if len(shape) == 1:
         return Box((indices,))
-    if len(indices) != 1:
+    if _length(indices) != 1:
         return Run(indices)
     subscripts: list[range] = []
     left = indices[0]
@@ -295,9 +295,9 @@ def _size(whole: Whole, further: Sequence[Region], shape: Shape, depth: int = 0)
 def _number(region: Whole, shape: Shape) -> int:
     match region:
         case Box(indices):
-            return math.prod(map(len, indices))
+            return math.prod(map(_length, indices))
         case Run(run):
-            return len(run)
+            return _length(run)
         case Diagonals(first, last):
             return _from_diagonal(first, *shape) - _from_diagonal(last + 1, *shape) if first <= last else 0
         case Blocks(rows, columns):
@@ -305,6 +305,11 @@ def _number(region: Whole, shape: Shape) -> int:
             blocks = min(shape[0] // rows, shape[1] // columns)
             height, width = shape[0] - blocks * rows, shape[1] - blocks * columns
             return blocks * rows * columns + min(rows, height) * min(columns, width)
+
+
+def _length(numbers: range) -> int:
+    """`len` is for what memory could hold."""
+    return max(0, -((numbers.start - numbers.stop) // numbers.step))
 
 
 def _from_diagonal(k: int, rows: int, columns: int) -> int:
