@@ -5,13 +5,13 @@
 #     make conformance  the catalogue against Keras, on ten times as many drawn arguments as in the tests
 #     make lint         ruff and mypy
 #     make bench        how long the command line takes, against its own imports
-#     make exactness    whether annotations hold to the bit under all that training does; 20 minutes
+#     make exactness    whether annotations hold to the bit under all that training does; 45 minutes
 #     make fuzz         broken and hostile text for the compiler; an hour
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench exactness fuzz clean
+.PHONY: help demo test conformance lint bench exactness fuzz clean
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

@@ -247,3 +247,26 @@ def test_constants_keep_their_names() -> None:
     assert (module.WIDTH, module.WIDTHS) == (4, (4, 8))
     module.WIDTH, module.WIDTHS = 3, (5,)
     assert [each.shape for each in module.N(2).weights if len(each.shape) == 2] == [(2, 5), (5, 5), (5, 3)]
+
+
+def test_what_is_refused_is_said_as_it_is_written() -> None:
+    text = (
+        "block B(deep: bool) { input x; h = ((x * 2) if deep else (x -> relu)); output y = h }\n"
+        "network N(n: int = 1) { input x: [4]; layer d = Dense(4) symmetric\n"
+        "if n > 1 { assert n < 5 } else { x = -x }\n output y = x -> B(n > 3) -> d }"
+    )
+    source = wdsl.loads(text).to_python(standalone=False)
+    assert "if not n > 1:" in source
+    assert "pass\n" not in source
+
+
+def test_a_side_that_was_not_taken_and_cannot_be_tried() -> None:
+    text = (
+        "network N(n: int = 2, deep: bool = false) { input x: [4]\n"
+        "h = (x -> B(n)) if deep else (x -> Dense(n)); output h }\n"
+        "block B(n: int) { input x; layer d = Dense(n) symmetric; output y = x -> d }"
+    )
+    module = module_of(wdsl.loads(text).to_python())
+    module.N(3)
+    with pytest.raises(ValueError, match="^`deep` decides what N is made of"):
+        module.N(3, deep=True)

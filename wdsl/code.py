@@ -25,6 +25,19 @@ Names = Mapping[str, str]
 """The Python identifier of each variable, of each constant by its key, of each class from elsewhere by its path."""
 
 
+class _OwnNames(dict[str, str]):
+    """Every variable under its own name."""
+
+    def __missing__(self, name: str) -> str:
+        return name
+
+
+def shown(expression: ex.Expression) -> str:
+    """The expression on one line, with the names that the file has."""
+    constants = {each.key: each.name for each in ex.walk(expression) if isinstance(each, ex.Named)}
+    return flat(expression, _OwnNames(constants))
+
+
 def flat(expression: ex.Expression, names: Names, level: int = 0) -> str:
     """The expression on one line, in parentheses if it binds less tightly than `level`."""
     text, own = _flat(expression, names)

@@ -7,6 +7,7 @@ from typing import Any
 
 from wdsl import expressions as ex
 from wdsl.catalog import TensorSpec, show, show_shape
+from wdsl.code import shown
 from wdsl.diagnostics import by
 from wdsl.network import graph
 from wdsl.plan import Plan
@@ -50,7 +51,7 @@ def _network(network: graph.Network) -> Iterator[str]:
                 yield f"  weight {name}: {by(weight.shape)}"
             case graph.Binding(names, expression, specs):
                 shapes = ", ".join(map(describe, specs))
-                yield f"  {', '.join(names)} = {_code(expression)}: {shapes}"
+                yield f"  {', '.join(names)} = {shown(expression)}: {shapes}"
     for equation in network.equations:
         yield f"  {equation.weight}: {equation.text}"
     for tie in network.ties:
@@ -84,12 +85,12 @@ def plan(plan: Plan) -> str:
 
     parameters = ", ".join(f"{each.name}={each.value!r}" for each in plan.network.parameters)
     lines = [f"{plan.network.name}({parameters})"]
-    lines += [f"      {name} = {shorten(_code(each), 110, placeholder=' …')}" for name, each in plan.constants.items()]
-    lines += [*_statements(plan.body, 0), f"      return {_code(plan.result)}"]
+    lines += [f"      {name} = {shorten(shown(each), 110, placeholder=' …')}" for name, each in plan.constants.items()]
+    lines += [*_statements(plan.body, 0), f"      return {shown(plan.result)}"]
     for function in plan.functions:
-        names = [f"{each.name}={_code(each.default)}" if each.default else each.name for each in function.parameters]
+        names = [f"{each.name}={shown(each.default)}" if each.default else each.name for each in function.parameters]
         names += ["(name)"] if function.is_named else []
-        results = f"return {', '.join(map(_code, function.results))}"
+        results = f"return {', '.join(map(shown, function.results))}"
         if function.made is None:
             lines += ["", f"{function.name}({', '.join([*function.inputs, *names])})"]
             lines += [*_statements(function.body, 0), f"      {results}"]
@@ -105,19 +106,19 @@ def _statements(body: Body, depth: int) -> Iterator[str]:
         before = f"{each.span.line:4}  {'    ' * depth}"
         match each:
             case Step(targets, value):
-                yield f"{before}{', '.join(map(_code, targets))} = {_code(value)}"
+                yield f"{before}{', '.join(map(shown, targets))} = {shown(value)}"
             case For(targets, values, inside):
-                yield f"{before}for {', '.join(targets)} in {_code(values)}"
+                yield f"{before}for {', '.join(targets)} in {shown(values)}"
                 yield from _statements(inside, depth + 1)
             case If(tests, bodies):
                 for number, part in enumerate(bodies):
                     if number < len(tests):
-                        yield f"{before}{'else ' if number else ''}if {_code(tests[number])}"
+                        yield f"{before}{'else ' if number else ''}if {shown(tests[number])}"
                     elif part:
                         yield f"{before}else"
                     yield from _statements(part or (), depth + 1)
             case Refuse(test, message):
-                yield f"{before}if {_code(test)}: refuse, {message!r}"
+                yield f"{before}if {shown(test)}: refuse, {message!r}"
 
 
 def describe(spec: TensorSpec) -> str:
@@ -125,23 +126,6 @@ def describe(spec: TensorSpec) -> str:
     sizes = ("batch" if at == 0 and size is None else "?" if size is None else str(int(size))
              for at, size in enumerate(spec.shape))  # fmt: skip
     return f"({', '.join(sizes)}) {spec.dtype}"
-
-
-class _OwnNames(dict[str, str]):
-    """Every variable under its own name."""
-
-    def __missing__(self, name: str) -> str:
-        return name
-
-
-def _names(expression: ex.Expression) -> _OwnNames:
-    return _OwnNames({each.key: each.name for each in ex.walk(expression) if isinstance(each, ex.Named)})
-
-
-def _code(expression: ex.Expression) -> str:
-    from wdsl.code import flat
-
-    return flat(expression, _names(expression))
 
 
 # Pictures
@@ -188,7 +172,7 @@ def _diagram(network: graph.Network) -> tuple[list[_Node], list[_Edge]]:
                     case _:
                         if not any(sources):
                             return None
-                        node = add(_code(function).split(".")[-1], "function")
+                        node = add(shown(function).split(".")[-1], "function")
                 edges.extend(_Edge(source, node, "") for source in sources if source)
                 return node
             case ex.Operation(operator, operands):

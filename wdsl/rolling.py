@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from wdsl import expressions as ex
+from wdsl.code import shown
 from wdsl.network import graph, outline
 from wdsl.network.constants import written
 from wdsl.network.outline import Applied
@@ -197,8 +198,8 @@ class _Roller:
                 case Step(_, value, span):
                     tests: list[ex.Expression] = []
                     value = _taken(value, tests)
-                    message = built_again(span.text, self.network.name)
-                    found += (Refuse(test, message, span) for test in dict.fromkeys(tests))
+                    for test in dict.fromkeys(tests):
+                        found.append(Refuse(test, built_again(shown(test), self.network.name), span))
                     found.append(each.replace(value=value))
                 case _:
                     found.append(each)

@@ -318,6 +318,9 @@ def _body(
             case For(targets, values, inside):
                 lines.append(text(values, f"for {', '.join(names[each] for each in targets)} in ", f":{origin}"))
                 lines += _body(inside, names, indent + 4, source, of_functions, statement.span)
+            case If((test,), ((), otherwise)):
+                lines.append(text(ex.Operation("not", (test,)), "if ", f":{origin}"))
+                lines += _body(otherwise or (), names, indent + 4, source, of_functions)
             case If(tests, bodies):
                 for number, inside_ in enumerate(bodies):
                     if number < len(tests):
