@@ -76,6 +76,14 @@ def test_what_is_shared(case: str) -> None:
     assert net.parameters == entries
 
 
+def test_what_the_solver_says_of_a_block_names_its_use() -> None:
+    text = "network N { input x: [4]; h = x; for i in range(2) { h = h -> B() }; output y = h }\n"
+    block = "block B { input x; layer d = Dense(4) fixed[0, 0] = 1, fixed[0, 0] = 2; output y = x -> d }"
+    (found,) = wdsl.checks(text + block)
+    assert found.code == "E0513"
+    assert [(each.text, each.span.text) for each in found.labels][-1] == ("in this use", "B()")
+
+
 def test_all_in_a_block_is_shared() -> None:
     text = SMALL + OUTER + "network Net { input x: [4]; layer o = Outer(); output y = x -> USES }"
     once, _ = built(text.replace("USES", "o"), network="Net")

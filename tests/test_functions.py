@@ -268,5 +268,5 @@ def test_a_side_that_was_not_taken_and_cannot_be_tried() -> None:
     )
     module = module_of(wdsl.loads(text).to_python())
     module.N(3)
-    with pytest.raises(ValueError, match="^`deep` decides what N is made of"):
+    with pytest.raises(ValueError, match=r"^`deep` decides what N is made of"):
         module.N(3, deep=True)

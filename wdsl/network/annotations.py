@@ -226,7 +226,9 @@ class Reader:
         expression = getattr(self, kind)(weight, name, annotation)
         if expression is not None:
             text, via = print_annotation(annotation), annotation.via.id if annotation.via else "parameter"
-            self.equations.append(Equation(name, kind, expression, text, annotation.span, via))
+            self.equations.append(
+                Equation(name, kind, expression, text, annotation.span, via, circumstances=self.circumstances)
+            )
 
     def mechanism(self, annotation: nodes.Annotation) -> bool:
         via = annotation.via
@@ -405,7 +407,10 @@ class Reader:
         if name == other:
             mirrored = view == View(TRANSPOSED) and region is None and len(weight.shape) == 2
             equation = ex.Call(ex.Symbol("Symmetric")) if mirrored else tie_of(view, "", region)
-            self.equations.append(Equation(name, "symmetric" if mirrored else "tie", equation, text, annotation.span))
+            kind = "symmetric" if mirrored else "tie"
+            self.equations.append(
+                Equation(name, kind, equation, text, annotation.span, circumstances=self.circumstances)
+            )
             return
         constraint = reference.constraint
         if constraint and constraint in owner.given and owner.arguments[constraint] is not None:
@@ -441,7 +446,7 @@ class Reader:
                     labels=(Label(annotation.span, "tied here"),),
                 )
                 return
-        self.ties.append(Tie(name, other, view, region, text, annotation.span))
+        self.ties.append(Tie(name, other, view, region, text, annotation.span, self.circumstances))
 
     # Regions
 

@@ -20,7 +20,7 @@ from wdsl.expressions import (
     Variable,
     walk,
 )
-from wdsl.record import Record
+from wdsl.record import Record, field
 from wdsl.source import Source, Span
 
 MAX_ENTRIES = 2**25
@@ -113,6 +113,8 @@ class Equation(Record):
     text: str
     span: Span
     mechanism: str = "parameter"
+    circumstances: tuple[Label, ...] = field(default=(), compare=False)
+    """The pass of a loop and the uses of blocks that it stands in."""
 
     @property
     def is_rest(self) -> bool:
@@ -213,6 +215,7 @@ class Tie(Record):
     region: Expression | None
     text: str
     span: Span
+    circumstances: tuple[Label, ...] = field(default=(), compare=False)
 
     @property
     def equation(self) -> Expression:

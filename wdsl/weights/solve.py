@@ -97,6 +97,10 @@ def solve(network: Network) -> tuple[Structures, tuple[Diagnostic, ...]]:
         own = {name: stated[name] for name in component.members}
         for structure in _solve(component, own, network.values, weights, problems):
             solved[structure.name] = structure
+    # An annotation in a block or a loop says the same to many weights: this is about one of them.
+    where = {each.span: each.circumstances for each in network.equations if each.circumstances}
+    where |= {each.span: each.circumstances for each in network.ties if each.circumstances}
+    problems = [each.replace(labels=(*each.labels, *where.get(each.span, ()))) for each in problems]
     structures = tuple(solved[name] for name in weights)
     unnamed = sum(_trainable(weight) for layer in network.unnamed for weight in layer.weights)
     return (
