@@ -132,6 +132,31 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
         "for i in range(n) { layer d[i] = Dense(4) tie(e.kernel.T); h = h -> d[i] }; output h }",
         {"n": 3},
     ),
+    "tied in a block": (
+        "block Auto(n: int, code: int) { input x; weight_2 = x * 2\n"
+        "  layer encode = Dense(code, kernel_initializer=HeNormal(), kernel_regularizer=L2(0.5)) symmetric\n"
+        "  layer decode = Dense(n) tie(-0.5 * encode.kernel.T)\n"
+        "  layer next = Dense(code, use_bias=false) tie(decode.kernel)\n"
+        "  output y = (x + weight_2) -> encode -> decode -> next }\n"
+        "network N(n: int = 4, depth: int = 1) { input x: [n]; h = x\n"
+        "for i in range(depth) { h = h -> Auto(n, n) }; output y = h -> Auto(n, n) }",
+        {"n": 3, "depth": 2},
+    ),
+    "tied in a block of a block": (
+        "block Auto(code: int) { input x: [n]; layer e = Dense(code); layer d = Dense(n) tie(e.kernel.T)\n"
+        "  output y = x -> e -> d }\n"
+        "block Twice(code: int) { input x; h = x -> Auto(code)\n"
+        "  layer e = Dense(code); layer d = Dense(4) tie(e.kernel.T)\n"
+        "  output y = h -> e -> d -> Auto(code + 1) }\n"
+        "network N(code: int = 2) { input x: [4]; output y = x -> Twice(code) }",
+        {"code": 3},
+    ),
+    "tied in a block that is used again": (
+        "block Auto(code: int) { input x; layer e = Dense(code); layer d = Dense(4) tie(e.kernel.T)\n"
+        "  output y = x -> e -> d }\n"
+        "network N(code: int = 2) { input x: [4]; layer auto = Auto(code); output y = x -> auto -> auto }",
+        {"code": 3},
+    ),
     "unknown sizes": (
         BLOCKS + "network N(n: int = 1) { input x: [T, 4]; h = x; for i in range(n) { h = h -> Two(4) }; output h }",
         {"n": 2},

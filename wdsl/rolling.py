@@ -9,6 +9,7 @@ from wdsl import expressions as ex
 from wdsl.code import shown
 from wdsl.network import graph, outline
 from wdsl.network.constants import written
+from wdsl.network.dimensions import expression_of
 from wdsl.network.outline import Applied
 from wdsl.program import (
     Body,
@@ -24,7 +25,7 @@ from wdsl.program import (
     walk,
     without_unused,
 )
-from wdsl.steps import Planner, bind, built_again, input_of
+from wdsl.steps import Planner, bind, built_again, input_of, key_of, of_graph, share, unique
 from wdsl.weights.solve import for_runtime
 
 
@@ -37,7 +38,7 @@ def roll(planner: Planner, found: outline.Outline) -> tuple[Body, tuple[Function
     roller = _Roller(planner, found)
     for instance in found.instances:
         roller.function(instance)
-    body = planner.with_shared((each, roller.statements([each])) for each in found.body)
+    body = planner.with_shared(((each, roller.statements([each])) for each in found.body), roller.tied_inside)
     network = planner.network
     results = [ex.Variable(each.name) for each in network.inputs] + [
         ex.Variable(each.variable) for each in network.outputs
@@ -60,10 +61,11 @@ class _Roller:
             self.said.setdefault(equation.weight, []).append(equation)
         for tie in found.ties:
             self.said.setdefault(tie.weight, []).append(tie)
-        in_blocks = {each.name for one in found.instances for each in _made((*(one.made or ()), *one.body))}
-        bound = {name for tie in found.ties for name in (tie.weight.layer, tie.reference.layer)}
-        if in_blocks & bound:
-            raise NotAlike
+        self.outline = found
+        # What is given to layers in blocks that share weights with others there, and the weights that they share.
+        self.tied: dict[str, ex.Mapped] = {}
+        self.tied_inside: set[graph.WeightName] = set()
+        self.in_blocks = {each.name for one in found.instances for each in _made((*(one.made or ()), *one.body))}
         # Layers in loops that others are tied to, or that are tied to layers in loops: what the next pass has to do
         # with them cannot be known.
         in_loops = {each.name for one in found.body if isinstance(one, outline.Loop) for each in _made([one])}
@@ -75,13 +77,15 @@ class _Roller:
     def function(self, instance: outline.Instance) -> None:
         """Make a function of a use of a block, or find that one of those before does the same."""
         node = instance.node
+        shared = self.shared_in(instance)
         made = None if instance.made is None else _families(self.statements(instance.made))
+        body = _families((*shared, *self.statements(instance.body)))
         new = Function(
             node.name.id,
             instance.inputs,
             instance.parameters,
             made,
-            _families(self.statements(instance.body)),
+            body,
             tuple(map(self.expression, instance.results)),
             node.doc,
             node.span,
@@ -128,6 +132,54 @@ class _Roller:
             return None
 
         return ex.replaced(expression, change)
+
+    def shared_in(self, instance: outline.Instance) -> Sequence[Step]:
+        """The weights that layers of a block share with one another. Raises NotAlike if they do with others."""
+        structures = self.planner.structures
+        made = {each.name: each for each in instance.body if isinstance(each, outline.Make)}
+        own = {each.name for each in _made((*(instance.made or ()), *instance.body))}
+        taken: set[str] = set()
+        steps: list[Step] = []
+        tied: dict[str, list[tuple[str, ex.Expression]]] = {}
+        for owner in dict.fromkeys(each.owner for name in own for each in structures.of(name)):
+            members = structures.sharing(owner)
+            if len(members) == 1 and not members[0].coupled:
+                continue
+            # A weight that is made where a block is constructed would have no tensor to stand beside.
+            inside = instance.made is None and all(each.name.layer in made for each in members)
+            if (
+                not inside
+                or members[0].coupled
+                or len(members) == 1
+                or not all(_is_plain(each.view) for each in members)
+            ):
+                raise NotAlike
+            first = made[owner.layer]
+            layer = self.outline.layers[owner.layer]
+            weight = next(each for each in layer.weights if each.name == owner.weight)
+            if any(ex.HOLE in ex.walk(expression_of(size)) for size in weight.shape):
+                raise NotAlike
+            said = (each for member in members for each in self.said.get(member.name, ()))
+            equations = tuple(dict.fromkeys(for_runtime(each) for each in said if isinstance(each, graph.Equation)))
+            if len(equations) != len(members[0].equations):
+                raise NotAlike
+            ending = owner.weight.replace(".", "_")
+            assert isinstance(first.variable, ex.Variable | ex.Subscript)
+            if isinstance(first.variable, ex.Subscript):
+                raise NotAlike
+            taken = taken or {name for each in self.statements(instance.body) for name in _names(each)}
+            taken |= {*instance.inputs, *(each.name for each in instance.parameters)}
+            variable = unique(f"{first.variable.name}_{ending}", taken)
+            taken.add(variable)
+            parts = first.label.parts if isinstance(first.label, ex.Joined) else (first.label,)
+            label = ex.joined([*parts, f"_{ending}"])
+            local = members[0].replace(weight=weight, layer=layer, equations=equations)
+            steps.append(share(local, variable, label, instance.inputs[0]))
+            self.tied_inside.add(owner)
+            for each in members:
+                tied.setdefault(each.name.layer, []).append((key_of(each), of_graph(each, variable)))
+        self.tied.update((name, ex.Mapped(tuple(given))) for name, given in tied.items())
+        return steps
 
     # Statements
 
@@ -240,14 +292,33 @@ class _Roller:
                 case ex.Call(function, arguments, keywords):
                     given = tuple((name, self.expression(value)) for name, value in keywords)
                     positional = tuple(map(self.expression, arguments))
-                    if isinstance(function, Applied) and function.layer in self.planner.tied:
-                        given = (*given, ("tied", self.planner.tied[function.layer]))
+                    if isinstance(function, Applied) and (tied := self.tied_to(function.layer)):
+                        given = (*given, ("tied", tied))
                     if isinstance(function, ex.Local) and function.name in self.names:
                         return ex.Call(ex.Local(self.names[function.name]), positional, given)
                     return ex.Call(self.expression(function), positional, given)
             return None
 
         return ex.replaced(expression, change)
+
+    def tied_to(self, layer: str) -> ex.Mapped | None:
+        """The shared weights that a layer is given when it is called."""
+        return self.tied.get(layer) if layer in self.in_blocks else self.planner.tied.get(layer)
+
+
+def _is_plain(view: graph.View) -> bool:
+    """Whether a view is the same wherever it is written: no parameters are in it."""
+    parts = [*ex.walk(view.expression), *(ex.walk(view.factor) if view.factor else ())]
+    return all(each == graph.WHOLE for each in parts if isinstance(each, ex.Variable))
+
+
+def _names(statement: Statement) -> Iterator[str]:
+    for each in walk([statement]):
+        match each:
+            case Step():
+                yield from each.names
+            case For(targets):
+                yield from targets
 
 
 def _both(before: Function, new: Function) -> Function | None:

@@ -35,7 +35,7 @@ class Planner:
         self.tied = {
             layer.name: ex.Mapped(
                 tuple(
-                    (_key(each), _of_graph(each, variables[each.owner]))
+                    (key_of(each), of_graph(each, variables[each.owner]))
                     for each in structures.of(layer.name)
                     if each.owner in self.shared
                 )
@@ -43,17 +43,21 @@ class Planner:
             for layer in network.layers
             if any(each.owner in self.shared for each in structures.of(layer.name))
         }
-        self.waiting = [
-            _couple(structures.sharing(name), variables[name], network)
-            if owner.coupled
-            else _share(owner, variables[name], network)
-            for name, owner in self.shared.items()
-        ]
+        self.variables = variables
 
-    def with_shared(self, groups: Iterable[tuple[object, Sequence[Statement]]]) -> Body:
-        """The statements for the steps of the network, the shared weights among them."""
+    def with_shared(
+        self, groups: Iterable[tuple[object, Sequence[Statement]]], elsewhere: Container[graph.WeightName] = ()
+    ) -> Body:
+        """The statements for the steps of the network, the shared weights among them but for those made elsewhere."""
         body: list[Statement] = []
-        waiting = self.waiting
+        beside = self.network.inputs[0].name
+        waiting = [
+            _couple(self.structures.sharing(name), variable, beside)
+            if self.shared[name].coupled
+            else share(self.shared[name], variable, ex.Constant(variable), beside)
+            for name, variable in self.variables.items()
+            if name not in elsewhere
+        ]
         has_input = False
         for step, statements in groups:
             if has_input and not isinstance(step, graph.Input):
@@ -113,9 +117,9 @@ class Planner:
         weights: list[tuple[str, ex.Expression]] = []
         for structure in structures:
             if structure.owner in self.shared:
-                weights.append((_key(structure), ex.Sequence((ex.Call(ex.Symbol("Tied")),), list)))
+                weights.append((key_of(structure), ex.Sequence((ex.Call(ex.Symbol("Tied")),), list)))
             elif equations[structure.name]:
-                weights.append((_key(structure), ex.Sequence(equations[structure.name], list)))
+                weights.append((key_of(structure), ex.Sequence(equations[structure.name], list)))
         name = ("name", label)
         if not weights:
             return ex.Call(construct.function, construct.arguments, (*construct.keywords, name))
@@ -185,15 +189,15 @@ def _shape(sizes: tuple[int | None, ...]) -> ex.Expression:
     return ex.Sequence(tuple(map(expression_of, sizes)))
 
 
-def _of_graph(structure: Structure, variable: str) -> ex.Expression:
+def of_graph(structure: Structure, variable: str) -> ex.Expression:
     """A weight, as a view of the shared one that a variable holds, or as one of the coupled ones."""
     if structure.coupled:
         return ex.Subscript(ex.Variable(variable), ex.Constant(str(structure.name)))
     return structure.view.of(ex.Variable(variable))
 
 
-def _share(owner: Structure, variable: str, network: graph.Network) -> Step:
-    """`encode_kernel = Shared((784, code), name="encode_kernel")(image)`"""
+def share(owner: Structure, variable: str, label: ex.Expression, beside: str) -> Step:
+    """`encode_kernel = Shared((784, code), name="encode_kernel")(image)`, beside an input."""
     arguments: list[ex.Expression] = [_shape(owner.weight.shape)]
     if owner.equations:
         arguments.append(ex.Sequence(owner.equations, list))
@@ -202,10 +206,10 @@ def _share(owner: Structure, variable: str, network: graph.Network) -> Step:
     for name in ("trainable", "dtype"):
         argument = f"{owner.weight.scope}{name}"
         keywords += [(name, owner.layer.given[argument][0])] if argument in owner.layer.given else []
-    return _besideinput_of("Shared", arguments, keywords, owner, variable, network)
+    return _beside_input("Shared", arguments, [*keywords, ("name", label)], owner, variable, beside)
 
 
-def _couple(members: tuple[Structure, ...], variable: str, network: graph.Network) -> Step:
+def _couple(members: tuple[Structure, ...], variable: str, beside: str) -> Step:
     """`coupled_weights = Coupled({"a.kernel": (8, 8), …}, {"b.kernel": [Tie(…)]}, name="coupled_weights")(image)`"""
     arguments: list[ex.Expression] = [
         ex.Mapped(tuple((str(each.name), _shape(each.weight.shape)) for each in members)),
@@ -219,7 +223,9 @@ def _couple(members: tuple[Structure, ...], variable: str, network: graph.Networ
     given_dtypes = [(each.layer.given, f"{each.weight.scope}dtype") for each in members]
     dtypes = [given[argument][0] for given, argument in given_dtypes if argument in given]
     keywords += [("dtype", dtype) for dtype in dtypes[:1]]
-    return _besideinput_of("Coupled", arguments, keywords, members[0], variable, network)
+    return _beside_input(
+        "Coupled", arguments, [*keywords, ("name", ex.Constant(variable))], members[0], variable, beside
+    )
 
 
 def _initializer(structure: Structure) -> ex.Expression | None:
@@ -243,18 +249,18 @@ def _fans(structure: Structure) -> ex.Expression | None:
     return ex.Sequence(tuple(map(_shape, fans))) if fans and fans != ((0,), (1,)) else None
 
 
-def _besideinput_of(
+def _beside_input(
     name: str,
     arguments: list[ex.Expression],
     keywords: list[tuple[str, ex.Expression]],
     owner: Structure,
     variable: str,
-    network: graph.Network,
+    beside: str,
 ) -> Step:
-    """A layer that gives weights, called on the first input for the sake of standing in the graph."""
-    layer = ex.Call(ex.Symbol(name), tuple(arguments), (*keywords, ("name", ex.Constant(variable))))
+    """A layer that gives weights, called on an input for the sake of standing in the graph."""
+    layer = ex.Call(ex.Symbol(name), tuple(arguments), tuple(keywords))
     doc = owner.layer.doc if isinstance(owner.layer, graph.FreeWeight) and not owner.coupled else ""
-    return Step((ex.Variable(variable),), ex.Call(layer, (ex.Variable(network.inputs[0].name),)), owner.layer.span, doc)
+    return Step((ex.Variable(variable),), ex.Call(layer, (ex.Variable(beside),)), owner.layer.span, doc)
 
 
 def _moved_to_shared(structures: tuple[Structure, ...], shared: Container[graph.WeightName]) -> set[str | None]:
@@ -267,7 +273,7 @@ def _moved_to_shared(structures: tuple[Structure, ...], shared: Container[graph.
     return moved - {name for each in structures if each.owner not in shared for name in arguments(each)}
 
 
-def _key(structure: Structure) -> str:
+def key_of(structure: Structure) -> str:
     """The weight's name as the runtime finds it by: "query/kernel", or "forward/kernel" in "forward_lstm/…/kernel"."""
     *ways, name = structure.weight.name.split(".")
     loose = "".join(f"{re.escape(way)}(_[^/]*)?/(.*/)?" for way in ways)

@@ -246,7 +246,7 @@ class Elaborator:
             parameters,
             steps,
             tuple(self.outputs),
-            tuple(map(_frozen, self.unnamed)),
+            tuple(map(frozen, self.unnamed)),
             tuple(each for each in equations if each.weight.layer in kept),
             tuple(each for each in ties if each.weight.layer in kept),
             tuple(each for each in assertions if each),
@@ -1398,7 +1398,7 @@ class Elaborator:
                 wanted |= set(ex.variables(step.expression))
                 kept.append(step)
             elif step.name in wanted:
-                kept.append(step if isinstance(step, graph.Input) else _frozen(step))
+                kept.append(step if isinstance(step, graph.Input) else frozen(step))
             else:
                 unused(step.span, f"`{step.name}` is on no path to an output")
                 if isinstance(step, graph.Input):
@@ -1423,7 +1423,7 @@ class Elaborator:
             self.problems.append(Diagnostic("W0201", message, span))
 
 
-def _frozen(layer: LayerObject) -> graph.Layer:
+def frozen(layer: LayerObject) -> graph.Layer:
     _, weights, before, after = layer.first_use or (None, (), "", "")
     return graph.Layer(
         layer.name,

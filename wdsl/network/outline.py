@@ -15,13 +15,15 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar
 
 from wdsl import expressions as ex
+from wdsl.catalog import TensorSpec
 from wdsl.catalog.names import keras_name
 from wdsl.diagnostics import has_errors
 from wdsl.network import constants, graph
 from wdsl.network.annotations import read_annotations
 from wdsl.network.blocks import come_out, default_of, frame_of
 from wdsl.network.constants import Value
-from wdsl.network.elaborate import MAX_LAYERS, Elaborator, names_in
+from wdsl.network.dimensions import Dim
+from wdsl.network.elaborate import MAX_LAYERS, Elaborator, frozen, names_in
 from wdsl.network.modules import Scope
 from wdsl.network.objects import (
     BlockObject,
@@ -118,11 +120,13 @@ class Instance(Record):
 class Outline(Record):
     """The statements of a network, and the blocks that they construct, those that others construct first.
 
-    `equations` and `ties` are those of the network, in terms of the parameters of the block that a weight is in.
+    `layers`, `equations` and `ties` are those of the network, in terms of the parameters of the block that they are in.
+    There the sizes of tensors are items of their shapes.
     """
 
     body: tuple[Statement, ...]
     instances: tuple[Instance, ...]
+    layers: Mapping[str, graph.Layer]
     equations: tuple[graph.Equation, ...]
     ties: tuple[graph.Tie, ...]
 
@@ -150,6 +154,7 @@ class _Writer(Elaborator):
         # What the block that is being carried out constructs when it is itself constructed, if it may be applied again.
         self.constructed: list[Statement] | None = None
         self.instances: list[Instance] = []
+        self.layers: dict[str, LayerObject] = {}
         self.keys: dict[BlockObject, str] = {}
         self.instance_of: dict[BlockObject, Instance] = {}
         # For the name of each layer and block in the network, what gives it in the function that constructs it.
@@ -163,7 +168,8 @@ class _Writer(Elaborator):
         self.carry_out(self.network.body)
         annotated = [self.annotated_layer(*each) for each in self.annotated]
         equations, ties = read_annotations(annotated, self.problems)
-        return Outline(tuple(self.body), tuple(self.instances), tuple(equations), tuple(ties))
+        layers = {name: frozen(layer) for name, layer in self.layers.items()}
+        return Outline(tuple(self.body), tuple(self.instances), layers, tuple(equations), tuple(ties))
 
     # Names
 
@@ -242,6 +248,7 @@ class _Writer(Elaborator):
             construct: ex.Expression = self.construction(made)
         else:
             construct = made.expression
+            self.layers[made.name] = made
         body = self.body
         if self.frame.is_shared:
             # It is made when the block is constructed, where there are no tensors yet, nor their sizes.
@@ -307,7 +314,7 @@ class _Writer(Elaborator):
             frame.names[name] = Value(value.value, ex.Variable(name))
         for statement, (tensor, place) in zip(inputs, given, strict=True):
             name = statement.name.id
-            frame.given[name] = (Tensor(tensor.spec, ex.Variable(name)), place)
+            frame.given[name] = (Tensor(_seen_inside(tensor.spec, name), ex.Variable(name)), place)
         call = None if frame.is_shared else self.construction(block)
         outside, target, stages = self.constructed, self.target, self.stages
         self.constructed, self.target, self.stages = [] if frame.is_shared else None, None, ()
@@ -339,7 +346,7 @@ class _Writer(Elaborator):
             call = ex.Call(block.variable, arguments)
         else:
             call = call.replace(arguments=(*arguments, *call.arguments))
-        specs = tuple(tensor.spec for _, tensor in frame.outputs)
+        specs = tuple(_seen_outside(tensor.spec) for _, tensor in frame.outputs)
         if len(specs) == 1:
             return Tensor(specs[0], call)
         # The tensors need names, which those of a statement may stand in for.
@@ -542,6 +549,21 @@ class _Writer(Elaborator):
         self.carried_out, self.applied, self.evaluated = counts
         frame.is_broken = is_broken
         return found
+
+
+def _seen_inside(spec: TensorSpec, name: str) -> TensorSpec:
+    """A tensor in the function that is given it: its sizes are what it shows there."""
+    shape = ex.Attribute(ex.Variable(name), "shape")
+    sizes = (
+        None if size is None else Dim(size, ex.Subscript(shape, ex.Constant(axis)))
+        for axis, size in enumerate(spec.shape)
+    )
+    return spec.replace(shape=tuple(sizes))
+
+
+def _seen_outside(spec: TensorSpec) -> TensorSpec:
+    """A tensor that comes out of a function: what its sizes are computed from is known in there alone."""
+    return spec.replace(shape=tuple(Dim(size, ex.HOLE) if isinstance(size, Dim) else size for size in spec.shape))
 
 
 def _index(indices: list[ex.Expression]) -> ex.Expression:
