@@ -7,7 +7,7 @@ What a fenced block says after its three backticks tells what happens to it:
     wnet wrong FILE  has something wrong with it; a console block below shows what is said of it
     python           is run; all of a document's blocks share their names
     text             is what the python block above it printed
-    python of SPEC   is the network's function in the module that `wdsl build SPEC` writes
+    python of SPEC   is the functions of the network and its blocks in the module that `wdsl build SPEC` writes
     console          `$ wdsl …` and what it prints; a line `…` stands for any number of lines
     wnet CODE        has that code and no other; also `console CODE`, of a command
     wnet instead     has nothing wrong with it, where an example of a code had; also `console instead`
@@ -100,7 +100,7 @@ class Document:
             case ["text"]:
                 return self.printed
             case ["python", "of", spec]:
-                return function(wdsl.load(spec))
+                return functions(wdsl.load(spec))
             case ["console", *about]:
                 now = "".join(map(ran, re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, flags=re.MULTILINE)))
                 codes = {*about} - {"instead"}
@@ -125,11 +125,11 @@ def said_of(text: str) -> tuple[Diagnostic, ...]:
         return error.diagnostics
 
 
-def function(net: wdsl.Net) -> str:
-    """The network's function, as it stands in the module."""
-    source = net.to_python()
-    (found,) = (node for node in ast.parse(source).body if getattr(node, "name", "") == net.name)
-    return "".join(source.splitlines(keepends=True)[found.lineno - 1 : found.end_lineno])
+def functions(net: wdsl.Net) -> str:
+    """The functions of the network and of blocks, as they stand in the module."""
+    source = net.to_python(standalone=False)
+    found = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    return "".join(source.splitlines(keepends=True)[found[0].lineno - 1 : found[-1].end_lineno])
 
 
 def ran(command_and_output: tuple[str, str]) -> str:
