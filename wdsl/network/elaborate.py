@@ -322,6 +322,8 @@ class Elaborator:
     def parameter(self, parameter: nodes.Parameter, given: Mapping[str, Any]) -> graph.Parameter | None:
         name = parameter.name.id
         self.declare(parameter.name, "a parameter")
+        # Its own name is none yet in its default.
+        default = self.evaluate(parameter.default) if parameter.default else None
         self.names[name] = BROKEN
         type_ = parameter.type.id if parameter.type else None
         if parameter.type and type_ not in constants.PARAMETER_TYPES:
@@ -334,7 +336,6 @@ class Elaborator:
                 fix=respelled(parameter.type.span, near, constants.PARAMETER_TYPES),
             )
             return None
-        default = self.evaluate(parameter.default) if parameter.default else None
         if isinstance(default, Broken):
             return None
         if default is not None and not isinstance(default, Value):
