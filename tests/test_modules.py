@@ -83,15 +83,16 @@ def test_lists_that_double_each_other(write: Callable[..., Path]) -> None:
     assert codes(write({"net.wnet": block + NET.replace("Dense({})", "Tower([1])").format()})) == ["E0310"]
 
 
-def test_constants_are_numbers_in_what_is_written(write: Callable[..., Path]) -> None:
-    """They are no arguments of the function, so nothing of how they were computed is left."""
+def test_constants_have_their_names_in_what_is_written(write: Callable[..., Path]) -> None:
+    """They are no arguments of the function: what they come to is all that is left of how they were computed."""
     text = "const half = 16 // 2\nnetwork Net(wide: int = half) {\n    input x: [half]\n"
     text += "    layer a = Dense(half * wide) zero[where i < half - 7]\n    output y = x -> a\n}\n"
     source = wdsl.load(write({"net.wnet": text})).to_python()
-    assert "keras.Input((8,)" in source
-    assert "def Net(wide: int = 8)" in source
-    assert "layers.Dense(8 * wide)" in source
-    assert "lambda i, j: i < 8 - 7" in source or "lambda i: i < 8 - 7" in source
+    assert "\nHALF = 8\n" in source
+    assert "keras.Input((HALF,)" in source
+    assert "def Net(wide: int = HALF)" in source
+    assert "layers.Dense(HALF * wide)" in source
+    assert "lambda i: i < HALF - 7" in source
 
 
 def test_what_a_file_declares_cannot_be_declared_in_a_network(write: Callable[..., Path]) -> None:
@@ -148,7 +149,7 @@ def test_blocks_of_other_files_have_the_names_of_theirs(write: Callable[..., Pat
     })  # fmt: skip
     net = wdsl.load(path)
     assert net.outputs[0].spec.shape == (None, 3)
-    assert {each.row.name: each.output for each in net.layers}["Gate"] == "[7]"
+    assert {each.row.name: each.output for each in net.network.unnamed}["Gate"] == "[7]"
     assert next(each.free for each in net.weights if each.text) == 8 * 5 - 24
     assert "from a.b import Gate" in net.to_python()
 

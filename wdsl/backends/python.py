@@ -109,7 +109,11 @@ def _template() -> Any:
 def _beside(plan: Plan) -> dict[str, str]:
     """A Python identifier for each constant, each class from elsewhere by its path, and each function."""
     names = {name: name for name in plan.constants}
-    taken = {plan.network.name, *RESERVED, *names}
+    taken = {plan.network.name, *RESERVED, *names, *(each.name for each in plan.network.parameters)}
+    for body in (plan.body, *(each.everything for each in plan.functions)):
+        taken.update(_variables(body))
+    for function in plan.functions:
+        taken.update(function.inputs, (each.name for each in function.parameters))
     if plan.externals or plan.named or any(each.name in CAPITALS for each in plan.functions):
         taken |= runtime.names()
     wanted = {each.key: each.name.upper() for each in plan.named}
