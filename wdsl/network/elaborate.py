@@ -21,6 +21,7 @@ from wdsl.network.assertions import read_assertion
 from wdsl.network.blocks import TooDeep, check_input, come_out, frame_of
 from wdsl.network.blocks import apply as apply_block
 from wdsl.network.blocks import construct as construct_block
+from wdsl.network.chains import Chains, remember
 from wdsl.network.constants import ConstantError, Value
 from wdsl.network.dimensions import expression_of
 from wdsl.network.externs import Extern
@@ -114,6 +115,7 @@ class Elaborator:
         self.frames = [Frame(scope, network.body, of_file(scope))]
         self.frame.declared.update(scope.places)
         self.steps: list[graph.Input | LayerObject | graph.FreeWeight | graph.Binding] = []
+        self.chains = Chains(self.steps)
         self.inputs: set[str] = set()
         self.outputs: list[graph.Output] = []
         self.unnamed: list[LayerObject] = []
@@ -453,6 +455,7 @@ class Elaborator:
             message = "a size comes out of the network's parameters in more steps than can be written down"
             label = f"more than {ex.MOST_PARTS:,}, or more than {ex.MOST_DEEP:,} one after the other"
             raise _TooLarge(Diagnostic("E0703", message, span, label))
+        remember(expression, specs)
         return Tensor(spec, expression) if isinstance(spec, TensorSpec) else Tensors(spec, expression)
 
     def loop(self, statement: nodes.For) -> None:
@@ -1042,7 +1045,7 @@ class Elaborator:
             spec = operator.infer(dict(zip(names, given, strict=True)))
         except CatalogError as error:
             labels = tuple(
-                Label(node.span, f"this is {shape_of(value.spec)}")
+                self.chains.label(node.span, value.expression, shape_of(value.spec))
                 for node, value in zip(operands, values, strict=True)
                 if isinstance(value, Tensor)
             )
@@ -1320,12 +1323,16 @@ class Elaborator:
                 self.operations.setdefault(_class(layer.expression), (node.span, f"an unnamed `{layer.row.name}`"))
         elif (changed := _changed(layer.first_use[1], inferred.weights)) is not None:
             before, after = changed
+            came = [label for each in bound.tensors for label in self.chains.labels(*each)]
             return self.error(
                 "E0402",
                 f"`{layer.name}` does not fit here: its `{before.name}` would be {by(after.shape)}",
                 node.span,
                 f"on {shapes[0]}",
-                labels=(Label(layer.first_use[0], f"it is {by(before.shape)} since this, on {layer.first_use[2]}"),),
+                labels=(
+                    Label(layer.first_use[0], f"it is {by(before.shape)} since this, on {layer.first_use[2]}"),
+                    *(label for label in came if ", from " in label.text),
+                ),
             )
         expression = ex.Call(self.called(layer), bound.positional, bound.keywords)
         if inferred.nested:
@@ -1353,7 +1360,7 @@ class Elaborator:
         self, error: CatalogError, bound: Bound, name: str, span: Span, layer: LayerObject | None = None
     ) -> Broken:
         """Report what the catalogue says that Keras would refuse, at the argument that is to blame."""
-        labels = [Label(where, f"this is {text}") for where, text in bound.tensors]
+        labels = [label for each in bound.tensors for label in self.chains.labels(*each)]
         for given in (bound.given, layer.given if layer else {}):
             if error.argument and error.argument in given:
                 where = given[error.argument][1]
