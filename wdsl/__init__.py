@@ -236,7 +236,7 @@ def checks(
         if len(found) > MAX_PROBLEMS:
             break
     # A name that is misspelled where it is used would seem to be used nowhere.
-    return in_order(found if has_errors(found) else [*found, *unused(file)])
+    return in_order(found if has_errors(found) else [*found, *unused(file, network)])
 
 
 def _read(path: str | os.PathLike[str]) -> str:
@@ -267,7 +267,7 @@ def loads(
     """
     file, scope, problems = _parse(text, filename, Files.beside(filename, root))
     net = _check(file, scope, problems, network, parameters or {}, max_layers)
-    return net.replace(diagnostics=in_order([*net.diagnostics, *unused(file)]))
+    return net.replace(diagnostics=in_order([*net.diagnostics, *unused(file, net.name)]))
 
 
 def _parse(text: str, filename: str, files: Files) -> tuple[nodes.File, Scope, tuple[Diagnostic, ...]]:

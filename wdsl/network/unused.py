@@ -15,10 +15,11 @@ _NO_USE = ("name", "names", "type", "dtype", "via")
 """Where in nodes names stand that are declared, or are none of the file's."""
 
 
-def unused(file: nodes.File) -> tuple[Diagnostic, ...]:
-    """A warning for each name beside the networks of a file that nothing mentions, and for each parameter.
+def unused(file: nodes.File, network: str | None = None) -> tuple[Diagnostic, ...]:
+    """A warning for each name beside the networks of a file that nothing in it mentions, and for each parameter.
 
-    A file without a network is there for others: what these use is not known.
+    Of the parameters of networks, those of `network` alone, if it is given. A file without a network is there for
+    others: what these use is not known.
     """
     if not file.networks:
         return ()
@@ -27,10 +28,11 @@ def unused(file: nodes.File) -> tuple[Diagnostic, ...]:
     for each in file.declarations:
         if not isinstance(each, nodes.From):
             used |= _mentioned(each) - {each.name.id}
-    return tuple(_warnings(file, used))
+    others = {each.name.id for each in file.networks if network not in (None, each.name.id)}
+    return tuple(_warnings(file, used, others))
 
 
-def _warnings(file: nodes.File, used: Collection[str]) -> Iterator[Diagnostic]:
+def _warnings(file: nodes.File, used: Collection[str], others: Collection[str]) -> Iterator[Diagnostic]:
     for each in file.declarations:
         match each:
             case nodes.Const(name) if name.id not in used:
@@ -43,7 +45,7 @@ def _warnings(file: nodes.File, used: Collection[str]) -> Iterator[Diagnostic]:
                 yield from _imported(each, [name for name in each.names if name.id not in used])
             case nodes.Block(name) if name.id not in used:
                 yield Diagnostic("W0201", f"the block `{name.id}` is not used", name.span)
-        if isinstance(each, (nodes.Block, nodes.Network)):
+        if isinstance(each, (nodes.Block, nodes.Network)) and each.name.id not in others:
             inside = set().union(*map(_mentioned, (*each.body, *each.parameters)))
             for parameter in each.parameters:
                 if parameter.name.id not in inside:
