@@ -81,8 +81,6 @@ def bind(
         if isinstance(value, Group) and (variadic or _is_spread(len(value.items), by_position)):
             written = items_of(node, len(value.items))
             queue.extend((None, place, item) for place, item in zip(written, value.items, strict=True))
-            written = items_of(node, len(value.items))
-            queue.extend((None, place, item) for place, item in zip(written, value.items, strict=True))
         else:
             queue.append((None, node, value))
     if variadic:  # what an arrow sends in is what the others are followed by, as in `(a, b) -> einsum("ij,jk")`

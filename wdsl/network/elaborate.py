@@ -761,7 +761,8 @@ class Elaborator:
                 hint = "give it as a parameter of the network"
                 self.error("E0205", "a constant is not a tensor", statement.value.span, kind_of(value), hint=hint)
             case _:
-                self.error("E0205", f"this is {kind_of(value)}, not a tensor", statement.value.span)
+                hint = to_name(value)
+                self.error(_no_tensor(value), f"this is {kind_of(value)}, not a tensor", statement.value.span, hint=hint)
         variables = []
         for position, name in enumerate(statement.names):
             if not self.declare(name, "a tensor", again=True):
@@ -824,7 +825,7 @@ class Elaborator:
             return
         if not isinstance(value, Tensor):
             message = f"an output is a tensor, not {kind_of(value)}"
-            self.error("E0205", message, statement.value.span, hint=to_name(value))
+            self.error(_no_tensor(value), message, statement.value.span, hint=to_name(value))
             return
         if name is None:
             self.error(
@@ -931,6 +932,9 @@ class Elaborator:
             return self.error("E0204", f"`{node.id}` is used before it is declared", node.span, labels=where)
         if node.id in catalog.FUNCTIONS or node.id in constants.FUNCTIONS:
             return self.error("E0205", f"`{node.id}` is a function: call it, or send a tensor to it", node.span)
+        if node.id in ("True", "False", "None"):
+            fix = Fix(node.span, node.id.lower(), safe=True)
+            return self.error("E0203", f"`{node.id}` is written `{node.id.lower()}`", node.span, fix=fix)
         candidates = {*self.names, *scope.constants, *(each.id for each in names_in(self.frame.body))}
         near = nearest(node.id, candidates - {node.id})
         return self.error(
@@ -1035,7 +1039,7 @@ class Elaborator:
         for node, value in zip(operands, values, strict=True):
             if not isinstance(value, Tensor) and not (isinstance(value, Value) and is_number(value.value)):
                 message = f"`{sign}` does not take {kind_of(value)}"
-                return self.error("E0205", message, node.span, hint=to_name(value))
+                return self.error(_no_tensor(value), message, node.span, hint=to_name(value))
         operator = catalog.OPERATORS.get(sign if len(values) == 2 else f"unary {sign}")
         if operator is None:
             return self.error("E0205", f"`{sign}` is for constants, not for tensors", span)
@@ -1117,6 +1121,11 @@ class Elaborator:
             and node.id[0].islower()
             and not any(each.id == node.id for each in names_in(self.frame.body))
         ):
+            classes = {each.lower(): each for each in (*catalog.LAYERS, *self.frame.scope.constructors)}
+            if node.id.lower() in classes:
+                right = classes[node.id.lower()]
+                self.error("E0203", f"the layer `{node.id}` is written `{right}`", node.span, fix=Fix(node.span, right))
+                return None
             near = nearest(node.id, [*catalog.FUNCTIONS, *self.names])
             self.error(
                 "E0201",
@@ -1240,14 +1249,17 @@ class Elaborator:
         if name.id in catalog.REFUSED:
             message = f"a file cannot have the layer `{name.id}` of Keras"
             return self.error("E0311", message, name.span, hint=catalog.REFUSED[name.id])
-        known = [*scope.constructors, *catalog.LAYERS, *(each for registry in registries for each in registry)]
+        fitting = [registry for registry in registries if next(iter(registry.values())).kind in wanted]
+        known = [each for registry in fitting or registries for each in registry]
+        if not fitting or "layer" in wanted:
+            known = [*scope.constructors, *catalog.LAYERS, *known]
         near = nearest(name.id, known)
         fix = respelled(name.span, near, known)
         if fix and near in scope.constructors:
             fix = fix.replace(safe=False)
         return self.error(
             "E0301",
-            f"there is no layer `{name.id}`",
+            f"there is no {next(iter(fitting[0].values())).kind if fitting else 'layer'} `{name.id}`",
             name.span,
             f"did you mean `{near}`?" if near else "",
             fix=fix,
@@ -1429,6 +1441,11 @@ class Elaborator:
         )
         if inside:
             self.problems.append(Diagnostic("W0201", message, span))
+
+
+def _no_tensor(value: Result) -> str:
+    """The code for something that stands where a tensor is needed."""
+    return "E0206" if isinstance(value, (LayerObject, BlockObject)) else "E0205"
 
 
 def frozen(layer: LayerObject) -> graph.Layer:

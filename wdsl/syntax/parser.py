@@ -43,15 +43,25 @@ def parse(source: Source) -> tuple[nodes.File, tuple[Diagnostic, ...]]:
     lost: set[str] = set()
     text = source.text
     read = 0
+    is_torn = False
     with _lock:
         while True:
             _build.begin(source, text)
             result = _attempt(source, text)
             if isinstance(result, nodes.File):
-                file = result.replace(lost=frozenset(lost))
+                file = nodes.File(source, None, ()) if is_torn else result.replace(lost=frozenset(lost))
                 return file, in_order([*problems, *_lost_documentation(source, _build.docs), *_build.unclear])
             problems.append(result)
             read += result.span.start
+            if result.code == "E0102" and result.span.text == "{":
+                # What is in which body is not known, but there may be further errors.
+                is_torn = True
+                closed = _with_brace(text, result.labels[0].span.start)
+                read += result.labels[0].span.start
+                if closed is None or len(problems) == MAX_SYNTAX_ERRORS or read > MAX_READ_AGAIN:
+                    return nodes.File(source, None, ()), in_order(problems)
+                text = closed
+                continue
             broken = _statement_around(text, result.span.start)
             if broken is None or len(problems) == MAX_SYNTAX_ERRORS or read > MAX_READ_AGAIN:
                 return nodes.File(source, None, ()), in_order(problems)
@@ -548,8 +558,8 @@ def _explain(source: Source, text: str, error: UnexpectedToken) -> Diagnostic:
     opened = _open_brackets(text, start)
     ends = token.type in ("$END", "_END")
     braces = _open_braces(text, start)
-    if not opened and token.type == "$END":
-        opened = braces
+    if not opened and braces and token.type == "$END":
+        opened = [_never_closed(text, start, braces[-1])]
     if opened and (ends or (opened[-1] < word_at and _starts_statement(text, word_at))):
         bracket, here = (
             opened[-1],
@@ -565,13 +575,25 @@ def _explain(source: Source, text: str, error: UnexpectedToken) -> Diagnostic:
     where = Span(source, word_at, word_at + len(word))
     # Where a word is no keyword it is a name, and the error comes with what follows it.
     if not opened and not text[word_at + len(word) : start].strip() and _is_statement(text, word_at):
+        if braces and word in DECLARATIONS and text[:word_at].endswith("\n"):
+            brace = _never_closed(text, word_at, braces[-1])
+            labels = (Label(where, f"still open when `{word}` comes"),)
+            return Diagnostic(
+                "E0102", "`{` is never closed", Span(source, brace, brace + 1), "opened here", labels=labels
+            )
         if braces and word in DECLARATIONS:
             label = "it belongs outside, in the file itself"
             return Diagnostic("E0101", f"`{word}` cannot stand within a network or block", where, label)
         if not braces and word in STATEMENTS:
-            return Diagnostic("E0101", f"`{word}` stands within a network or block only", where)
+            closing = [piece.start() for piece in _PIECES.finditer(text, 0, word_at) if piece[0] == "}"][-1:]
+            labels = tuple(Label(Span(source, at, at + 1), "this closes what it could stand in") for at in closing)
+            return Diagnostic("E0101", f"`{word}` stands within a network or block only", where, labels=labels)
         if word == "else":
             return Diagnostic("E0101", "`else` stands on the line of the `}` that it follows", where)
+    if number := _no_number(text, start):
+        return Diagnostic(
+            "E0103", f"`{number[0]}` is not a number", Span(source, *number.span()), "as in `12`, `0.5` and `1e-4`"
+        )
     beginnings = STATEMENTS if braces else DECLARATIONS
     if token.type == "NAME" and start - word_at <= len(word) + 1 and word not in beginnings:
         near = nearest(word, beginnings)
@@ -651,6 +673,41 @@ def _open_braces(text: str, end: int) -> list[int]:
     return opened
 
 
+def _never_closed(text: str, end: int, innermost: int) -> int:
+    """The brace that is to blame for one too few: the first that is closed further out than its line begins."""
+    opened: list[int] = []
+    for piece in _PIECES.finditer(text, 0, end):
+        if piece[0] == "{":
+            opened.append(piece.start())
+        elif piece[0] == "}" and opened:
+            brace = opened.pop()
+            before = text[text.rfind("\n", 0, piece.start()) + 1 : piece.start()]
+            line = text[text.rfind("\n", 0, brace) + 1 : brace]
+            if not before.strip() and len(before) < len(line) - len(line.lstrip()):
+                return brace
+    return innermost
+
+
+def _with_brace(text: str, at: int) -> str | None:
+    """The text, as long as it is, with a closing brace on the lines before `at`; None if there is no room."""
+    end = len(text[:at].rstrip())
+    if at - end < 2 or at >= len(text) or "#" in text[text.rfind("\n", 0, end) + 1 : end]:
+        return None
+    return f"{text[:end]}}}\n{text[end + 2 :]}"
+
+
+_NUMBER = re.compile(r"(?<![\w.\])])(?:\d\w*\.?\w*|\.\d\w*)")
+
+
+def _no_number(text: str, at: int) -> re.Match[str] | None:
+    """What looks like a number, is none, and ends at or goes over `at`."""
+    for found in _NUMBER.finditer(text, text.rfind("\n", 0, at) + 1):
+        if found.end() >= at:
+            is_one = re.fullmatch(r"\d[\d_]*(\.\d[\d_]*)?([eE][+-]?\d+)?", found[0])
+            return found if found.start() <= at and not is_one else None
+    return None
+
+
 _STATEMENT = re.compile(
     r"(?:input|layer|weight|output|for|network|block|const|extern)\s+[A-Za-z_]|(?:if|assert)\s+[\w(]|(?:import|from)\s*\""
     r"|[A-Za-z_]\w*\s*=(?!=)[^,\n]*$|\}",
@@ -676,6 +733,8 @@ def _statement_around(text: str, at: int) -> tuple[int, int] | None:
     start = _statement_start(text, at)
     if re.match(r"\s*wnet\b", text[start:]):
         return None
+    if (beyond := _beyond(text, start)) is not None:
+        return start, beyond
     depth = 0
     end = len(text)
     for piece in _PIECES.finditer(text, max(start, at)):
@@ -692,6 +751,21 @@ def _statement_around(text: str, at: int) -> tuple[int, int] | None:
     if end <= start or not text[start:end].strip():
         return None
     return start, end
+
+
+def _beyond(text: str, start: int) -> int | None:
+    """The end of statements that stand behind the brace of their body, and of the brace that is then one too many."""
+    word = re.compile(r"\s*(\w*)").match(text, start)
+    if _open_braces(text, start) or word is None or word[1] not in STATEMENTS:
+        return None
+    depth = 0
+    for piece in re.compile(rf"{_PIECES.pattern}|^(?:{'|'.join(DECLARATIONS)})\b", re.MULTILINE).finditer(text, start):
+        if piece[0] in DECLARATIONS:
+            return None
+        depth += {"{": 1, "}": -1}.get(piece[0], 0)
+        if depth < 0:
+            return piece.end()
+    return None
 
 
 def _statement_start(text: str, at: int) -> int:
