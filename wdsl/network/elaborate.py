@@ -199,7 +199,8 @@ class Elaborator:
         uses = [Label(frame.use, "in this use") for frame in reversed(self.frames) if frame.use]
         passes = [
             Label(each.name.span, f"`{each.name.id}` is {catalog.show(each.value.plain())} in this pass")
-            for each in self.frame.passes
+            for frame in self.frames
+            for each in frame.passes
             if each.name and each.value
         ]
         return (*passes[-2:], *uses[:3])
@@ -762,7 +763,9 @@ class Elaborator:
                 self.error("E0205", "a constant is not a tensor", statement.value.span, kind_of(value), hint=hint)
             case _:
                 hint = to_name(value)
-                self.error(_no_tensor(value), f"this is {kind_of(value)}, not a tensor", statement.value.span, hint=hint)
+                self.error(
+                    _no_tensor(value), f"this is {kind_of(value)}, not a tensor", statement.value.span, hint=hint
+                )
         variables = []
         for position, name in enumerate(statement.names):
             if not self.declare(name, "a tensor", again=True):
@@ -1126,7 +1129,7 @@ class Elaborator:
                 right = classes[node.id.lower()]
                 self.error("E0203", f"the layer `{node.id}` is written `{right}`", node.span, fix=Fix(node.span, right))
                 return None
-            near = nearest(node.id, [*catalog.FUNCTIONS, *self.names])
+            near = nearest(node.id, [*catalog.FUNCTIONS, *constants.FUNCTIONS, *self.names])
             self.error(
                 "E0201",
                 f"there is no layer or function `{node.id}`",

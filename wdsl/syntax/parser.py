@@ -585,9 +585,8 @@ def _explain(source: Source, text: str, error: UnexpectedToken) -> Diagnostic:
             label = "it belongs outside, in the file itself"
             return Diagnostic("E0101", f"`{word}` cannot stand within a network or block", where, label)
         if not braces and word in STATEMENTS:
-            closing = [piece.start() for piece in _PIECES.finditer(text, 0, word_at) if piece[0] == "}"][-1:]
-            labels = tuple(Label(Span(source, at, at + 1), "this closes what it could stand in") for at in closing)
-            return Diagnostic("E0101", f"`{word}` stands within a network or block only", where, labels=labels)
+            message = f"`{word}` stands within a network or block only"
+            return Diagnostic("E0101", message, where, labels=_closed(source, text, word_at))
         if word == "else":
             return Diagnostic("E0101", "`else` stands on the line of the `}` that it follows", where)
     if number := _no_number(text, start):
@@ -609,8 +608,17 @@ def _explain(source: Source, text: str, error: UnexpectedToken) -> Diagnostic:
         f"{_shown(token)} does not fit here",
         Span(source, start, end),
         expected and f"expected {expected}",
+        () if braces else _closed(source, text, word_at),
         hint="a statement ends with its line, but inside ( ) and [ ]" if goes_on else None,
     )
+
+
+def _closed(source: Source, text: str, at: int) -> tuple[Label, ...]:
+    """The brace that a statement at `at` stands behind, if another one comes that closes nothing."""
+    if _beyond(text, at) is None:
+        return ()
+    closing = [piece.start() for piece in _PIECES.finditer(text, 0, at) if piece[0] == "}"]
+    return tuple(Label(Span(source, brace, brace + 1), "what it could stand in ends here") for brace in closing[-1:])
 
 
 def _is_statement(text: str, at: int) -> bool:
@@ -647,6 +655,9 @@ def _expected(terminals: set[str]) -> str:
 # Where a statement begins and ends, in text that does not parse
 
 _PIECES = re.compile(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*|[()\[\]{};\n]')
+
+
+_OUTER = re.compile(rf"{_PIECES.pattern}|^(?:{'|'.join(DECLARATIONS)})\b", re.MULTILINE)
 
 
 def _open_brackets(text: str, end: int) -> list[int]:
@@ -735,6 +746,11 @@ def _statement_around(text: str, at: int) -> tuple[int, int] | None:
         return None
     if (beyond := _beyond(text, start)) is not None:
         return start, beyond
+    header = re.compile(r"\s*(?:network|block)\b[^\n{]*(\n|$)").match(text, start)
+    if header and not _open_braces(text, start):
+        # Without a brace, what belongs to it goes up to what cannot.
+        pieces = (each.start() for each in _OUTER.finditer(text, header.start(1)) if each[0] in DECLARATIONS)
+        return start, next(pieces, len(text))
     depth = 0
     end = len(text)
     for piece in _PIECES.finditer(text, max(start, at)):
@@ -756,10 +772,10 @@ def _statement_around(text: str, at: int) -> tuple[int, int] | None:
 def _beyond(text: str, start: int) -> int | None:
     """The end of statements that stand behind the brace of their body, and of the brace that is then one too many."""
     word = re.compile(r"\s*(\w*)").match(text, start)
-    if _open_braces(text, start) or word is None or word[1] not in STATEMENTS:
+    if _open_braces(text, start) or word is None or not word[1] or word[1] in DECLARATIONS:
         return None
     depth = 0
-    for piece in re.compile(rf"{_PIECES.pattern}|^(?:{'|'.join(DECLARATIONS)})\b", re.MULTILINE).finditer(text, start):
+    for piece in _OUTER.finditer(text, start):
         if piece[0] in DECLARATIONS:
             return None
         depth += {"{": 1, "}": -1}.get(piece[0], 0)
