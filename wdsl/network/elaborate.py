@@ -762,10 +762,8 @@ class Elaborator:
                 hint = "give it as a parameter of the network"
                 self.error("E0205", "a constant is not a tensor", statement.value.span, kind_of(value), hint=hint)
             case _:
-                hint = to_name(value)
-                self.error(
-                    _no_tensor(value), f"this is {kind_of(value)}, not a tensor", statement.value.span, hint=hint
-                )
+                message = f"this is {kind_of(value)}, not a tensor"
+                self.error(_no_tensor(value), message, statement.value.span, hint=to_name(value))
         variables = []
         for position, name in enumerate(statement.names):
             if not self.declare(name, "a tensor", again=True):
