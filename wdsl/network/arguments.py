@@ -147,7 +147,7 @@ def bind(
                 ok = False
             else:
                 values[argument.name] = (*values[argument.name], read[0])
-                tensors.append((node.span, shape_of(read[0])))
+                tensors.append((node, *read[:2]))
             positional.append(ex.Constant(None) if read is None else read[1])
             continue
         read = _argument(scope, callee, argument, node, known, place)

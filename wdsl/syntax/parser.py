@@ -30,6 +30,8 @@ MAX_READ_AGAIN = 500_000
 """Characters up to syntax errors: each is found by reading the text from its beginning."""
 MAX_DIGITS = 4000
 """Python itself refuses to read longer integers."""
+MAX_BEYOND = 100_000
+"""How many characters behind a body are looked at for what was meant to be in it."""
 
 DECLARATIONS = ("network", "block", "const", "import", "from", "extern")
 """The words that begin what stands in a file."""
@@ -775,7 +777,7 @@ def _beyond(text: str, start: int) -> int | None:
     if _open_braces(text, start) or word is None or not word[1] or word[1] in DECLARATIONS:
         return None
     depth = 0
-    for piece in _OUTER.finditer(text, start):
+    for piece in _OUTER.finditer(text, start, start + MAX_BEYOND):
         if piece[0] in DECLARATIONS:
             return None
         depth += {"{": 1, "}": -1}.get(piece[0], 0)
