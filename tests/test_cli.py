@@ -30,7 +30,7 @@ Run = Callable[..., Result]
 
 FINE = """network Fine(code: int = 4, rate: float = 0.5, words: list = [1]) {
     input x: [8]
-    output y = x -> Dense(code) -> Dropout(rate)
+    output y = x -> Dense(code) -> Dropout(rate) -> Dense(words[0])
 }
 """
 ODD = FINE.replace("Fine", "Odd").replace("    output", "    input unused: [1]\n    output")

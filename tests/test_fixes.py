@@ -163,6 +163,45 @@ def test_a_comment_is_never_dropped() -> None:
     assert fixes.mend(text, check).text == text
 
 
+LIBRARY = "const a = 4\nconst b = 5\nconst c = 6\n"
+
+
+@pytest.mark.parametrize(
+    ("imports", "used", "left"),
+    [
+        ('from "lib.wnet" import a, b, c\n', "a", 'from "lib.wnet" import a\n'),
+        ('from "lib.wnet" import a, b, c\n', "b", 'from "lib.wnet" import b\n'),
+        ('from "lib.wnet" import a, b, c\n', "c", 'from "lib.wnet" import c\n'),
+        ('from "lib.wnet" import a, b, c\n', "a + c", 'from "lib.wnet" import a, c\n'),
+        ('from "lib.wnet" import a, b\nimport "lib.wnet" as lib\n', "3", ""),
+        ('from "lib.wnet" import a, b\nimport "lib.wnet" as lib\n', "lib.a", 'import "lib.wnet" as lib\n'),
+        ('# sizes\nfrom "lib.wnet" import a  # of codes\n', "3", None),
+        ('from "lib.wnet" import a; import "lib.wnet" as lib\n', "3", None),
+    ],
+)
+def test_what_is_imported_and_not_used(run: Run, imports: str, used: str, left: str | None) -> None:
+    Path("lib.wnet").write_text(LIBRARY)
+    text = net(output=f"x -> Dense({used})")
+    Path("net.wnet").write_text(imports + text)
+    assert {one.code for one in wdsl.check("net.wnet")} == {"W0201"}
+    run("net.wnet")
+    assert Path("net.wnet").read_text() == (imports if left is None else left) + text
+    assert (wdsl.check("net.wnet") == ()) == (left is not None)
+    assert wdsl.check("lib.wnet") == ()  # it is for others
+
+
+def test_what_may_be_used_yet_is_not_called_unused(run: Run) -> None:
+    """Where there is an error, what it hides may use the names; and each network of a file may use them."""
+    Path("lib.wnet").write_text(LIBRARY)
+    imports = 'from "lib.wnet" import a, b\n'
+    one, other = net(output="x -> Dense(a)"), net(output="x -> Dense(b)").replace("Net", "Other")
+    Path("net.wnet").write_text(imports + one + other)
+    assert wdsl.check("net.wnet") == ()
+    assert wdsl.load("net.wnet", network="Other").diagnostics == ()
+    Path("net.wnet").write_text(imports + one + other.replace("Dense(b)", "Dense(bb)"))
+    assert [each.code for each in wdsl.check("net.wnet")] == ["E0201"]
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
 def test_what_is_left_has_no_more_errors(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(case.parent / "beside")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import wdsl
 from wdsl.diagnostics import CODES, Diagnostic, Fix, Label
 from wdsl.source import Source, Span
 from wdsl.tools import reports
@@ -371,6 +372,13 @@ def test_json() -> None:
         },
     }
     assert json.loads(reports.json([])) == []
+
+
+def test_how_a_tensor_came_to_its_shape_is_in_each_format() -> None:
+    text = "network Net {\n    input x: [8, 8]\n    output y = x -> Flatten() -> LSTM(4)\n}\n"
+    found = wdsl.checks(text, "net.wnet")
+    for shown in reports.text(found), reports.json(found), reports.sarif(found):
+        assert "x [8, 8] -> Flatten [64]" in shown
 
 
 def test_sarif_has_what_the_standard_requires() -> None:

@@ -20,6 +20,7 @@ from wdsl.files import Files, decode
 from wdsl.network import graph
 from wdsl.network.elaborate import MAX_PROBLEMS, elaborate
 from wdsl.network.modules import Scope, link
+from wdsl.network.unused import unused
 from wdsl.plan import CAPITALS, Plan, make_plan
 from wdsl.promises import Finding, Report
 from wdsl.record import Record, field
@@ -234,7 +235,8 @@ def checks(
             found += error.diagnostics
         if len(found) > MAX_PROBLEMS:
             break
-    return in_order(found)
+    # A name that is misspelled where it is used would seem to be used nowhere.
+    return in_order(found if has_errors(found) else [*found, *unused(file, network)])
 
 
 def _read(path: str | os.PathLike[str]) -> str:
@@ -264,7 +266,8 @@ def loads(
         WdslError: There is something wrong with the text; the error lists all of it.
     """
     file, scope, problems = _parse(text, filename, Files.beside(filename, root))
-    return _check(file, scope, problems, network, parameters or {}, max_layers)
+    net = _check(file, scope, problems, network, parameters or {}, max_layers)
+    return net.replace(diagnostics=in_order([*net.diagnostics, *unused(file, net.name)]))
 
 
 def _parse(text: str, filename: str, files: Files) -> tuple[nodes.File, Scope, tuple[Diagnostic, ...]]:

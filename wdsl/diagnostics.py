@@ -64,7 +64,7 @@ CODES: dict[str, str] = {
     "E0703": "loops and blocks that come to too much",
     "W0101": "documentation that belongs to nothing",
     "W0102": "an arrow behind both branches of a condition",
-    "W0201": "something that no output needs",
+    "W0201": "something that is not used",
     "W0501": "a zero that spreads",
     "W0502": "a weight with nothing left to train",
     "W0503": "a region without entries",

@@ -12,6 +12,7 @@ from wdsl.catalog import Inner, TensorSpec
 from wdsl.catalog.names import words
 from wdsl.catalog.versions import too_old
 from wdsl.diagnostics import Diagnostic, Fix, Label, listed, nearest, respelled
+from wdsl.network.chains import items_of
 from wdsl.network.constants import Value
 from wdsl.network.externs import Extern
 from wdsl.network.objects import (
@@ -24,7 +25,6 @@ from wdsl.network.objects import (
     Tensors,
     kind_of,
     shape_of,
-    shapes_of,
     to_name,
 )
 from wdsl.record import Record
@@ -46,13 +46,16 @@ class Scope(Protocol):
 
 
 class Bound(Record):
-    """Arguments that were bound: all plain values by name, and of those given the expression and place."""
+    """Arguments that were bound: all plain values by name, and of those given the expression and place.
+
+    `tensors` are those among them, or lists of them, with what stands in the file.
+    """
 
     values: dict[str, Any]
     given: dict[str, tuple[ex.Expression, Span]]
     positional: tuple[ex.Expression, ...]
     keywords: tuple[tuple[str, ex.Expression], ...]
-    tensors: tuple[tuple[Span, str], ...]
+    tensors: tuple[tuple[nodes.Expression, Any, ex.Expression], ...]
 
 
 def bind(
@@ -68,7 +71,7 @@ def bind(
     by_position = [argument for argument in arguments if not argument.keyword]
     values: dict[str, Any] = {}
     places: dict[str, tuple[ex.Expression, Span]] = {}
-    tensors: list[tuple[Span, str]] = []
+    tensors: list[tuple[nodes.Expression, Any, ex.Expression]] = []
     positional: list[ex.Expression] = []
     keywords: list[tuple[str, ex.Expression]] = []
     ok = True
@@ -76,7 +79,8 @@ def bind(
     variadic = next((argument for argument in by_position if argument.variadic), None)
     for value, node in first:
         if isinstance(value, Group) and (variadic or _is_spread(len(value.items), by_position)):
-            queue.extend((None, node, item) for item in value.items)
+            written = items_of(node, len(value.items))
+            queue.extend((None, place, item) for place, item in zip(written, value.items, strict=True))
         else:
             queue.append((None, node, value))
     if variadic:  # what an arrow sends in is what the others are followed by, as in `(a, b) -> einsum("ij,jk")`
@@ -143,7 +147,7 @@ def bind(
                 ok = False
             else:
                 values[argument.name] = (*values[argument.name], read[0])
-                tensors.append((node.span, shape_of(read[0])))
+                tensors.append((node, *read[:2]))
             positional.append(ex.Constant(None) if read is None else read[1])
             continue
         read = _argument(scope, callee, argument, node, known, place)
@@ -168,10 +172,8 @@ def bind(
             places.setdefault(prefix, (made.expression, made.span))
             values.update((f"{prefix}.{key}", each) for key, each in made.arguments.items())
             places.update((f"{prefix}.{key}", each) for key, each in made.given.items())
-        if isinstance(value, TensorSpec):
-            tensors.append((node.span, shape_of(value)))
-        elif argument.type.endswith("tensors") and isinstance(value, tuple):
-            tensors.append((node.span, shapes_of([value])))
+        if isinstance(value, TensorSpec) or (argument.type.endswith("tensors") and isinstance(value, tuple)):
+            tensors.append((node, value, expression))
         if name is None:
             positional.append(expression)
         else:

@@ -268,29 +268,35 @@ def _inputs(
     return found
 
 
-def check_input(elaborator: Elaborator, statement: nodes.Input) -> Tensor:
+def check_input(elaborator: Elaborator, statement: nodes.Input) -> Tensor | Broken:
     """A block's `input x: [h, w, c]`, held against the tensor that it is given; free names in it become its sizes."""
-    tensor, place = elaborator.frame.given[statement.name.id]
+    name = statement.name.id
+    tensor, place = elaborator.frame.given[name]
     spec = tensor.spec
-    declared = Label(statement.span, "declared here")
+
+    def refuse(message: str, declared: Span) -> Broken:
+        chain = elaborator.chains.chain(tensor.expression)
+        where = (Label(declared, "declared here"),)
+        return elaborator.error("E0401", message, place, f"from {chain}" if chain else "", labels=where)
+
+    found: Tensor | Broken = tensor
     if statement.dtype and statement.dtype.id != spec.dtype:
-        message = f"`{statement.name.id}` is `{statement.dtype.id}`, and this is {spec.dtype}"
-        elaborator.error("E0401", message, place, labels=(declared,))
+        found = refuse(f"`{name}` is `{statement.dtype.id}`, and this is {spec.dtype}", statement.span)
     dimensions = statement.dimensions
     if dimensions is None:
-        return tensor
+        return found
     sizes = spec.shape[1:]
     if len(dimensions) != len(sizes):
+        for node in dimensions:
+            if isinstance(node, nodes.Name) and not elaborator.knows(node.id):
+                elaborator.names[node.id] = BROKEN
         axes = "one axis" if len(dimensions) == 1 else f"{len(dimensions)} axes"
-        message = f"`{statement.name.id}` has {axes}, and this is {shape_of(spec)}"
-        elaborator.error("E0401", message, place, labels=(declared,))
-        return tensor
+        return refuse(f"`{name}` has {axes}, and this is {shape_of(spec)}", statement.span)
     for axis, (node, size) in enumerate(zip(dimensions, sizes, strict=True), 1):
         if isinstance(node, nodes.Name) and not elaborator.knows(node.id):
-            elaborator.names[node.id] = elaborator.size_object(size, statement.name.id, axis)
+            elaborator.names[node.id] = elaborator.size_object(size, name, axis)
             continue
         wanted = elaborator.size(node)
         if not isinstance(wanted, Broken) and wanted is not None and size is not None and wanted != size:
-            message = f"`{statement.name.id}` has {int(wanted)} on this axis, and this is {shape_of(spec)}"
-            elaborator.error("E0401", message, place, labels=(Label(node.span, "declared here"),))
-    return tensor
+            found = refuse(f"`{name}` has {int(wanted)} on this axis, and this is {shape_of(spec)}", node.span)
+    return found

@@ -21,6 +21,7 @@ from wdsl.network.assertions import read_assertion
 from wdsl.network.blocks import TooDeep, check_input, come_out, frame_of
 from wdsl.network.blocks import apply as apply_block
 from wdsl.network.blocks import construct as construct_block
+from wdsl.network.chains import Chains, remember
 from wdsl.network.constants import ConstantError, Value
 from wdsl.network.dimensions import expression_of
 from wdsl.network.externs import Extern
@@ -114,6 +115,7 @@ class Elaborator:
         self.frames = [Frame(scope, network.body, of_file(scope))]
         self.frame.declared.update(scope.places)
         self.steps: list[graph.Input | LayerObject | graph.FreeWeight | graph.Binding] = []
+        self.chains = Chains(self.steps)
         self.inputs: set[str] = set()
         self.outputs: list[graph.Output] = []
         self.unnamed: list[LayerObject] = []
@@ -197,7 +199,8 @@ class Elaborator:
         uses = [Label(frame.use, "in this use") for frame in reversed(self.frames) if frame.use]
         passes = [
             Label(each.name.span, f"`{each.name.id}` is {catalog.show(each.value.plain())} in this pass")
-            for each in self.frame.passes
+            for frame in self.frames
+            for each in frame.passes
             if each.name and each.value
         ]
         return (*passes[-2:], *uses[:3])
@@ -453,6 +456,7 @@ class Elaborator:
             message = "a size comes out of the network's parameters in more steps than can be written down"
             label = f"more than {ex.MOST_PARTS:,}, or more than {ex.MOST_DEEP:,} one after the other"
             raise _TooLarge(Diagnostic("E0703", message, span, label))
+        remember(expression, specs)
         return Tensor(spec, expression) if isinstance(spec, TensorSpec) else Tensors(spec, expression)
 
     def loop(self, statement: nodes.For) -> None:
@@ -758,7 +762,8 @@ class Elaborator:
                 hint = "give it as a parameter of the network"
                 self.error("E0205", "a constant is not a tensor", statement.value.span, kind_of(value), hint=hint)
             case _:
-                self.error("E0205", f"this is {kind_of(value)}, not a tensor", statement.value.span)
+                message = f"this is {kind_of(value)}, not a tensor"
+                self.error(_no_tensor(value), message, statement.value.span, hint=to_name(value))
         variables = []
         for position, name in enumerate(statement.names):
             if not self.declare(name, "a tensor", again=True):
@@ -821,7 +826,7 @@ class Elaborator:
             return
         if not isinstance(value, Tensor):
             message = f"an output is a tensor, not {kind_of(value)}"
-            self.error("E0205", message, statement.value.span, hint=to_name(value))
+            self.error(_no_tensor(value), message, statement.value.span, hint=to_name(value))
             return
         if name is None:
             self.error(
@@ -928,6 +933,9 @@ class Elaborator:
             return self.error("E0204", f"`{node.id}` is used before it is declared", node.span, labels=where)
         if node.id in catalog.FUNCTIONS or node.id in constants.FUNCTIONS:
             return self.error("E0205", f"`{node.id}` is a function: call it, or send a tensor to it", node.span)
+        if node.id in ("True", "False", "None"):
+            fix = Fix(node.span, node.id.lower(), safe=True)
+            return self.error("E0203", f"`{node.id}` is written `{node.id.lower()}`", node.span, fix=fix)
         candidates = {*self.names, *scope.constants, *(each.id for each in names_in(self.frame.body))}
         near = nearest(node.id, candidates - {node.id})
         return self.error(
@@ -1032,7 +1040,7 @@ class Elaborator:
         for node, value in zip(operands, values, strict=True):
             if not isinstance(value, Tensor) and not (isinstance(value, Value) and is_number(value.value)):
                 message = f"`{sign}` does not take {kind_of(value)}"
-                return self.error("E0205", message, node.span, hint=to_name(value))
+                return self.error(_no_tensor(value), message, node.span, hint=to_name(value))
         operator = catalog.OPERATORS.get(sign if len(values) == 2 else f"unary {sign}")
         if operator is None:
             return self.error("E0205", f"`{sign}` is for constants, not for tensors", span)
@@ -1042,7 +1050,7 @@ class Elaborator:
             spec = operator.infer(dict(zip(names, given, strict=True)))
         except CatalogError as error:
             labels = tuple(
-                Label(node.span, f"this is {shape_of(value.spec)}")
+                self.chains.label(node.span, value.expression, shape_of(value.spec))
                 for node, value in zip(operands, values, strict=True)
                 if isinstance(value, Tensor)
             )
@@ -1114,7 +1122,12 @@ class Elaborator:
             and node.id[0].islower()
             and not any(each.id == node.id for each in names_in(self.frame.body))
         ):
-            near = nearest(node.id, [*catalog.FUNCTIONS, *self.names])
+            classes = {each.lower(): each for each in (*catalog.LAYERS, *self.frame.scope.constructors)}
+            if node.id.lower() in classes:
+                right = classes[node.id.lower()]
+                self.error("E0203", f"the layer `{node.id}` is written `{right}`", node.span, fix=Fix(node.span, right))
+                return None
+            near = nearest(node.id, [*catalog.FUNCTIONS, *constants.FUNCTIONS, *self.names])
             self.error(
                 "E0201",
                 f"there is no layer or function `{node.id}`",
@@ -1237,14 +1250,17 @@ class Elaborator:
         if name.id in catalog.REFUSED:
             message = f"a file cannot have the layer `{name.id}` of Keras"
             return self.error("E0311", message, name.span, hint=catalog.REFUSED[name.id])
-        known = [*scope.constructors, *catalog.LAYERS, *(each for registry in registries for each in registry)]
+        fitting = [registry for registry in registries if next(iter(registry.values())).kind in wanted]
+        known = [each for registry in fitting or registries for each in registry]
+        if not fitting or "layer" in wanted:
+            known = [*scope.constructors, *catalog.LAYERS, *known]
         near = nearest(name.id, known)
         fix = respelled(name.span, near, known)
         if fix and near in scope.constructors:
             fix = fix.replace(safe=False)
         return self.error(
             "E0301",
-            f"there is no layer `{name.id}`",
+            f"there is no {next(iter(fitting[0].values())).kind if fitting else 'layer'} `{name.id}`",
             name.span,
             f"did you mean `{near}`?" if near else "",
             fix=fix,
@@ -1320,12 +1336,16 @@ class Elaborator:
                 self.operations.setdefault(_class(layer.expression), (node.span, f"an unnamed `{layer.row.name}`"))
         elif (changed := _changed(layer.first_use[1], inferred.weights)) is not None:
             before, after = changed
+            came = [label for each in bound.tensors for label in self.chains.labels(*each)]
             return self.error(
                 "E0402",
                 f"`{layer.name}` does not fit here: its `{before.name}` would be {by(after.shape)}",
                 node.span,
                 f"on {shapes[0]}",
-                labels=(Label(layer.first_use[0], f"it is {by(before.shape)} since this, on {layer.first_use[2]}"),),
+                labels=(
+                    Label(layer.first_use[0], f"it is {by(before.shape)} since this, on {layer.first_use[2]}"),
+                    *(label for label in came if ", from " in label.text),
+                ),
             )
         expression = ex.Call(self.called(layer), bound.positional, bound.keywords)
         if inferred.nested:
@@ -1353,7 +1373,7 @@ class Elaborator:
         self, error: CatalogError, bound: Bound, name: str, span: Span, layer: LayerObject | None = None
     ) -> Broken:
         """Report what the catalogue says that Keras would refuse, at the argument that is to blame."""
-        labels = [Label(where, f"this is {text}") for where, text in bound.tensors]
+        labels = [label for each in bound.tensors for label in self.chains.labels(*each)]
         for given in (bound.given, layer.given if layer else {}):
             if error.argument and error.argument in given:
                 where = given[error.argument][1]
@@ -1422,6 +1442,11 @@ class Elaborator:
         )
         if inside:
             self.problems.append(Diagnostic("W0201", message, span))
+
+
+def _no_tensor(value: Result) -> str:
+    """The code for something that stands where a tensor is needed."""
+    return "E0206" if isinstance(value, (LayerObject, BlockObject)) else "E0205"
 
 
 def frozen(layer: LayerObject) -> graph.Layer:

@@ -165,9 +165,10 @@ class _Reader:
         self.constructors: dict[str, Constructor] = {}
         self.modules: dict[str, Scope] = {}
         self.places: dict[str, Span] = {}
-        self.lost = set(file.file.lost)
+        # A broken declaration may have had any name in it, but none of Keras's.
+        self.lost = {name for name in file.file.lost if not _is_keras(name)}
         # What constants so far may be computed from; None stands for those that are lost.
-        self.known: dict[str, Value | None] = dict.fromkeys(file.file.lost)
+        self.known: dict[str, Value | None] = dict.fromkeys(self.lost)
 
     def error(self, code: str, message: str, span: Span, label: str = "", **more: Any) -> None:
         self.problems.append(Diagnostic(code, message, span, label, **more))

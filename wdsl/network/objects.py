@@ -245,6 +245,8 @@ def to_name(result: Result) -> str | None:
     match result:
         case Group(_, names) if names:
             return f"name them first, as in `{', '.join(names)} = …`"
+        case LayerObject(name=str(name)) | BlockObject(name=str(name)):
+            return f"send a tensor to it first: `x -> {name}`"
         case Tensors(specs):
             return f"name them first, as in `{', '.join('abcd'[: len(specs)] if len(specs) < 5 else 'ab…')} = …`"
     return None

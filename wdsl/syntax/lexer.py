@@ -150,4 +150,5 @@ def _no_token(text: str, at: int) -> Refused:
         end = text.find("\n", at)
         return Refused("E0103", "a string is not closed", at, len(text) if end < 0 else end, 'no `"` on this line')
     shown = text[at] if text[at].isprintable() else f"U+{ord(text[at]):04X}"
-    return Refused("E0101", f"`{shown}` is not a character of wnet", at, at + 1)
+    label = "strings stand in double quotes" if shown == "'" else ""
+    return Refused("E0101", f"`{shown}` is not a character of wnet", at, at + 1, label)

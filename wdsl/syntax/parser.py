@@ -30,6 +30,8 @@ MAX_READ_AGAIN = 500_000
 """Characters up to syntax errors: each is found by reading the text from its beginning."""
 MAX_DIGITS = 4000
 """Python itself refuses to read longer integers."""
+MAX_BEYOND = 100_000
+"""How many characters behind a body are looked at for what was meant to be in it."""
 
 DECLARATIONS = ("network", "block", "const", "import", "from", "extern")
 """The words that begin what stands in a file."""
@@ -43,15 +45,25 @@ def parse(source: Source) -> tuple[nodes.File, tuple[Diagnostic, ...]]:
     lost: set[str] = set()
     text = source.text
     read = 0
+    is_torn = False
     with _lock:
         while True:
             _build.begin(source, text)
             result = _attempt(source, text)
             if isinstance(result, nodes.File):
-                file = result.replace(lost=frozenset(lost))
+                file = nodes.File(source, None, ()) if is_torn else result.replace(lost=frozenset(lost))
                 return file, in_order([*problems, *_lost_documentation(source, _build.docs), *_build.unclear])
             problems.append(result)
             read += result.span.start
+            if result.code == "E0102" and result.span.text == "{":
+                # What is in which body is not known, but there may be further errors.
+                is_torn = True
+                closed = _with_brace(text, result.labels[0].span.start)
+                read += result.labels[0].span.start
+                if closed is None or len(problems) == MAX_SYNTAX_ERRORS or read > MAX_READ_AGAIN:
+                    return nodes.File(source, None, ()), in_order(problems)
+                text = closed
+                continue
             broken = _statement_around(text, result.span.start)
             if broken is None or len(problems) == MAX_SYNTAX_ERRORS or read > MAX_READ_AGAIN:
                 return nodes.File(source, None, ()), in_order(problems)
@@ -548,8 +560,8 @@ def _explain(source: Source, text: str, error: UnexpectedToken) -> Diagnostic:
     opened = _open_brackets(text, start)
     ends = token.type in ("$END", "_END")
     braces = _open_braces(text, start)
-    if not opened and token.type == "$END":
-        opened = braces
+    if not opened and braces and token.type == "$END":
+        opened = [_never_closed(text, start, braces[-1])]
     if opened and (ends or (opened[-1] < word_at and _starts_statement(text, word_at))):
         bracket, here = (
             opened[-1],
@@ -565,13 +577,24 @@ def _explain(source: Source, text: str, error: UnexpectedToken) -> Diagnostic:
     where = Span(source, word_at, word_at + len(word))
     # Where a word is no keyword it is a name, and the error comes with what follows it.
     if not opened and not text[word_at + len(word) : start].strip() and _is_statement(text, word_at):
+        if braces and word in DECLARATIONS and text[:word_at].endswith("\n"):
+            brace = _never_closed(text, word_at, braces[-1])
+            labels = (Label(where, f"still open when `{word}` comes"),)
+            return Diagnostic(
+                "E0102", "`{` is never closed", Span(source, brace, brace + 1), "opened here", labels=labels
+            )
         if braces and word in DECLARATIONS:
             label = "it belongs outside, in the file itself"
             return Diagnostic("E0101", f"`{word}` cannot stand within a network or block", where, label)
         if not braces and word in STATEMENTS:
-            return Diagnostic("E0101", f"`{word}` stands within a network or block only", where)
+            message = f"`{word}` stands within a network or block only"
+            return Diagnostic("E0101", message, where, labels=_closed(source, text, word_at))
         if word == "else":
             return Diagnostic("E0101", "`else` stands on the line of the `}` that it follows", where)
+    if number := _no_number(text, start):
+        return Diagnostic(
+            "E0103", f"`{number[0]}` is not a number", Span(source, *number.span()), "as in `12`, `0.5` and `1e-4`"
+        )
     beginnings = STATEMENTS if braces else DECLARATIONS
     if token.type == "NAME" and start - word_at <= len(word) + 1 and word not in beginnings:
         near = nearest(word, beginnings)
@@ -587,8 +610,17 @@ def _explain(source: Source, text: str, error: UnexpectedToken) -> Diagnostic:
         f"{_shown(token)} does not fit here",
         Span(source, start, end),
         expected and f"expected {expected}",
+        () if braces else _closed(source, text, word_at),
         hint="a statement ends with its line, but inside ( ) and [ ]" if goes_on else None,
     )
+
+
+def _closed(source: Source, text: str, at: int) -> tuple[Label, ...]:
+    """The brace that a statement at `at` stands behind, if another one comes that closes nothing."""
+    if _beyond(text, at) is None:
+        return ()
+    closing = [piece.start() for piece in _PIECES.finditer(text, 0, at) if piece[0] == "}"]
+    return tuple(Label(Span(source, brace, brace + 1), "what it could stand in ends here") for brace in closing[-1:])
 
 
 def _is_statement(text: str, at: int) -> bool:
@@ -627,6 +659,9 @@ def _expected(terminals: set[str]) -> str:
 _PIECES = re.compile(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*|[()\[\]{};\n]')
 
 
+_OUTER = re.compile(rf"{_PIECES.pattern}|^(?:{'|'.join(DECLARATIONS)})\b", re.MULTILINE)
+
+
 def _open_brackets(text: str, end: int) -> list[int]:
     """Offsets of the ( and [ that are open at `end`, outermost first."""
     opened: list[int] = []
@@ -649,6 +684,41 @@ def _open_braces(text: str, end: int) -> list[int]:
         elif piece[0] == "}" and opened:
             opened.pop()
     return opened
+
+
+def _never_closed(text: str, end: int, innermost: int) -> int:
+    """The brace that is to blame for one too few: the first that is closed further out than its line begins."""
+    opened: list[int] = []
+    for piece in _PIECES.finditer(text, 0, end):
+        if piece[0] == "{":
+            opened.append(piece.start())
+        elif piece[0] == "}" and opened:
+            brace = opened.pop()
+            before = text[text.rfind("\n", 0, piece.start()) + 1 : piece.start()]
+            line = text[text.rfind("\n", 0, brace) + 1 : brace]
+            if not before.strip() and len(before) < len(line) - len(line.lstrip()):
+                return brace
+    return innermost
+
+
+def _with_brace(text: str, at: int) -> str | None:
+    """The text, as long as it is, with a closing brace on the lines before `at`; None if there is no room."""
+    end = len(text[:at].rstrip())
+    if at - end < 2 or at >= len(text) or "#" in text[text.rfind("\n", 0, end) + 1 : end]:
+        return None
+    return f"{text[:end]}}}\n{text[end + 2 :]}"
+
+
+_NUMBER = re.compile(r"(?<![\w.\])])(?:\d\w*\.?\w*|\.\d\w*)")
+
+
+def _no_number(text: str, at: int) -> re.Match[str] | None:
+    """What looks like a number, is none, and ends at or goes over `at`."""
+    for found in _NUMBER.finditer(text, text.rfind("\n", 0, at) + 1):
+        if found.end() >= at:
+            is_one = re.fullmatch(r"\d[\d_]*(\.\d[\d_]*)?([eE][+-]?\d+)?", found[0])
+            return found if found.start() <= at and not is_one else None
+    return None
 
 
 _STATEMENT = re.compile(
@@ -676,6 +746,13 @@ def _statement_around(text: str, at: int) -> tuple[int, int] | None:
     start = _statement_start(text, at)
     if re.match(r"\s*wnet\b", text[start:]):
         return None
+    if (beyond := _beyond(text, start)) is not None:
+        return start, beyond
+    header = re.compile(r"\s*(?:network|block)\b[^\n{]*(\n|$)").match(text, start)
+    if header and not _open_braces(text, start):
+        # Without a brace, what belongs to it goes up to what cannot.
+        pieces = (each.start() for each in _OUTER.finditer(text, header.start(1)) if each[0] in DECLARATIONS)
+        return start, next(pieces, len(text))
     depth = 0
     end = len(text)
     for piece in _PIECES.finditer(text, max(start, at)):
@@ -692,6 +769,21 @@ def _statement_around(text: str, at: int) -> tuple[int, int] | None:
     if end <= start or not text[start:end].strip():
         return None
     return start, end
+
+
+def _beyond(text: str, start: int) -> int | None:
+    """The end of statements that stand behind the brace of their body, and of the brace that is then one too many."""
+    word = re.compile(r"\s*(\w*)").match(text, start)
+    if _open_braces(text, start) or word is None or not word[1] or word[1] in DECLARATIONS:
+        return None
+    depth = 0
+    for piece in _OUTER.finditer(text, start, start + MAX_BEYOND):
+        if piece[0] in DECLARATIONS:
+            return None
+        depth += {"{": 1, "}": -1}.get(piece[0], 0)
+        if depth < 0:
+            return piece.end()
+    return None
 
 
 def _statement_start(text: str, at: int) -> int:

@@ -134,6 +134,8 @@ def _place(span: Span) -> str:
 def _mended(fix: Fix, about: Span) -> str:
     """What a fix leaves of the piece that the report is about, or else of the lines that it edits."""
     source = fix.span.source
+    if not fix.replacement and fix.span.text.endswith("\n"):
+        return f"remove `{fix.span.text.strip()}`"
     start, end = about.start, about.end
     inside = about.source is source and start <= fix.span.start and fix.span.end <= end
     if not inside or "\n" in about.text:
