@@ -23,6 +23,7 @@ from wdsl.network.objects import (
     Result,
     Tensor,
     Tensors,
+    UnknownSize,
     kind_of,
     shape_of,
     to_name,
@@ -255,6 +256,10 @@ def _argument(
                 node.span,
                 hint=f"apply it first: `x -> {node.span.text}`" if len(node.span.text) < 40 else None,
             )
+            return None
+        case UnknownSize():
+            message = f"`{argument.name}` must be known now, and `{node.span.text}` is {kind_of(value)}"
+            scope.error("E0401", message, node.span)
             return None
         case _:
             scope.error("E0205", f"`{argument.name}` takes no such thing: this is {kind_of(value)}", node.span)

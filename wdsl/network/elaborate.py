@@ -907,6 +907,13 @@ class Elaborator:
             case nodes.Attribute(value, name):
                 if isinstance(value, nodes.Name) and isinstance(self.names.get(value.id), Broken):
                     return BROKEN
+                if name.id == "shape":
+                    return self.error(
+                        "E0205",
+                        "shapes are looked at in an `assert`, as `shape(x)`",
+                        node.span,
+                        fix=Fix(node.span, f"shape({value.span.text})"),
+                    )
                 return self.error(
                     "E0205",
                     f"`.{name.id}` stands in a `tie` only",
