@@ -473,6 +473,85 @@ def expansion_of(equations: Sequence[Equation], shape: Shape) -> Expansion:
     return kind(equations, shape)
 
 
+def product_of(layer: Any, weight: "Weight") -> Any:
+    """How a layer multiplies by a weight without making the matrix, or None.
+
+    Here alone that is decided, by what the equations came to, however they are
+    written. The product takes a tensor, the free parameters, and the dtype to answer in.
+    """
+    if type(layer) is not layers.Dense or layer._kernel is not weight:
+        return None
+    expansion, (rows, columns) = weight.expansion, weight.shape
+    if type(expansion) is not Expansion or expansion.is_dense or layer.lora_enabled:
+        return None
+    if expansion.scale is not None or expansion.constant is not None:
+        return None
+    slots, size = expansion.slots, expansion.size
+    if expansion.has_zeros:
+        r, c = (int(np.count_nonzero(line)) for line in (slots[:, 0], slots[0]))
+        count = rows // r if r else 0
+        if (count * r, count * c, count * r * c) == (rows, columns, size):
+            block, grid = np.arange(count), slots.reshape(count, r, count, c)
+            found = grid[block, :, block].ravel()
+            if (found == np.arange(1, size + 1)).all() and (slots > 0).sum() == size:
+                return functools.partial(times_blocks, (count, r, c))
+    elif size == rows and (slots == slots[:, :1]).all():
+        return functools.partial(times_column, columns)
+    elif size in (1, columns) and (slots == slots[:1]).all():
+        return functools.partial(times_row, columns)
+    elif size == 2 and (slots == 1 - np.eye(rows, columns)).all() and rows == columns:
+        return times_diagonal_and_rest
+    return None
+
+
+def times_row(columns: int, x: Any, theta: Any, dtype: str) -> Any:
+    """The product with a matrix that is one row, or one number, over and over."""
+    x, theta = widened(dtype, x, theta)
+    y = ops.sum(x, -1, keepdims=True) * ops.broadcast_to(theta, (columns,))
+    return ops.cast(y, dtype)
+
+
+def times_column(columns: int, x: Any, theta: Any, dtype: str) -> Any:
+    """The product with a matrix that is one column over and over."""
+    x, theta = widened(dtype, x, theta)
+    y = ops.cast(ops.matmul(x, ops.reshape(theta, (-1, 1))), dtype)
+    return ops.broadcast_to(y, (*ops.shape(x)[:-1], columns))
+
+
+def times_diagonal_and_rest(x: Any, theta: Any, dtype: str) -> Any:
+    """The product with a matrix of one number on the diagonal, another elsewhere."""
+    x, theta = widened(dtype, x, theta)
+    # Not a sum of all and a difference: each number must come out to the bit.
+    others = ops.sum(x, -1, keepdims=True) - x
+    return ops.cast(theta[0] * x + theta[1] * others, dtype)
+
+
+def times_blocks(shape: Shape, x: Any, theta: Any, dtype: str) -> Any:
+    """The product with a matrix of so many blocks along the diagonal, zero elsewhere."""
+    x, theta = ops.cast(x, dtype), ops.cast(theta, dtype)
+    count, rows, columns = shape
+    y = ops.reshape(x, (-1, count, rows))
+    y = ops.matmul(ops.transpose(y, (1, 0, 2)), ops.reshape(theta, shape))
+    y = ops.transpose(y, (1, 0, 2))
+    return ops.reshape(y, (*ops.shape(x)[:-1], count * columns))
+
+
+def widened(dtype: str, *tensors: Any) -> list[Any]:
+    """Tensors in a dtype that loses nothing when many of dtype `dtype` are added."""
+    wide = keras.backend.result_type(dtype, "float32")
+    return [ops.cast(tensor, wide) for tensor in tensors]
+
+
+def call_dense(layer: Any, weight: "Weight", inputs: Any, training: Any = None) -> Any:
+    """What `Dense.call` computes, with the product of its kernel."""
+    x = ops.convert_to_tensor(inputs, sparse=False)
+    dtype = keras.backend.result_type(x.dtype, weight.dtype)
+    x = weight.product(x, weight.value, dtype)
+    if layer.bias is not None:
+        x = ops.add(x, layer.bias)
+    return x if layer.activation is None else layer.activation(x)
+
+
 class OnWeight(keras.regularizers.Regularizer):
     """A regularizer of a weight, given the weight's free parameters."""
 
@@ -524,13 +603,15 @@ def with_fans(initializer: Any, fans: Any) -> Any:
 class Weight(np.lib.mixins.NDArrayOperatorsMixin):
     """A structured weight, standing where the wrapped layer had a variable.
 
-    It has a value during a call, for the thread that calls.
+    It has a value during a call, for the thread that calls. If it has a product, that
+    is what is stored.
     """
 
     def __init__(self, path: str, shape: Shape, dtype: str) -> None:
         self.path, self.shape, self.ndim, self.dtype = path, shape, len(shape), dtype
         self.expansion: Any = None
         self.theta: Any = None
+        self.product: Any = None
         self.thread = threading.local()
 
     @property
@@ -752,6 +833,9 @@ class Structured(layers.Wrapper):
                 self, name, lambda: (variable, initializer), variable.regularizer
             )
             setattr(self, f"free_{name}", weight.theta)  # TensorFlow checkpoints it
+            weight.product = product_of(owner, weight)
+            if weight.product:
+                owner.call = functools.partial(call_dense, owner, weight)
         return weight
 
     def _call(self, *args: Any, tied: Any = None, **kwargs: Any) -> Any:
@@ -760,14 +844,17 @@ class Structured(layers.Wrapper):
 
     def compute_output_spec(self, *args: Any, tied: Any = None, **kwargs: Any) -> Any:
         self._check(tied or {})
-        with self._in_place([ops.zeros(weight.shape) for weight in self.structured]):
+        shapes = [w.theta.shape if w.product else w.shape for w in self.structured]
+        with self._in_place([ops.zeros(shape) for shape in shapes]):
             return self.layer.compute_output_spec(*args, **kwargs)
 
     def weights_of_call(self, tied: Any = None) -> list[Any]:
-        """The structured weights, in the order of `structures`."""
+        """The values of the structured weights, in the order of `structures`."""
         self._check(tied or {})
         return [
-            weight.expansion.expand(weight.theta)
+            weight.theta
+            if weight.product
+            else weight.expansion.expand(weight.theta)
             if weight.expansion
             else tied[weight.path]
             for weight in self.structured

@@ -1,0 +1,326 @@
+"""Kernels that a layer multiplies by without making them: the same numbers, to the bit where nothing is added.
+
+Each is held against a plain layer whose kernel is the matrix, written down in NumPy.
+"""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers, ops
+
+import wdsl
+from wdsl.runtime import Averaged, Shared, Structured, Via, effective_weights, structures_of
+from wdsl.structure import (
+    Axis,
+    Band,
+    Blocks,
+    By,
+    Diagonal,
+    Equal,
+    Fixed,
+    Flat,
+    Not,
+    Skew,
+    Symmetric,
+    Tied,
+    Where,
+    Zero,
+)
+
+BLOCKS = np.zeros((12, 8), bool)
+for block in range(4):
+    BLOCKS[3 * block : 3 * block + 3, 2 * block : 2 * block + 2] = True
+
+
+def in_blocks(theta):
+    kernel = np.zeros(BLOCKS.shape, theta.dtype)
+    kernel[BLOCKS] = theta
+    return kernel
+
+
+CASES = {
+    "one value": ([Equal()], (12, 8), 1, lambda t: np.full((12, 8), t[0])),
+    "one value by itself": ([Equal(Where(lambda i, j: i >= 0))], (1, 8), 1, lambda t: np.full((1, 8), t[0])),
+    "rows": ([Equal(Axis(0))], (12, 8), 12, lambda t: np.repeat(t[:, None], 8, axis=1)),
+    "columns": ([Equal(Axis(1))], (12, 8), 8, lambda t: np.repeat(t[None, :], 12, axis=0)),
+    "rows of a square": ([Equal(By(lambda i, j: i))], (9, 9), 9, lambda t: np.repeat(t[:, None], 9, axis=1)),
+    "DeepSets": (
+        [Equal(Diagonal(), Not(Diagonal()))],
+        (9, 9),
+        2,
+        lambda t: np.where(np.eye(9, dtype=bool), t[0], t[1]),
+    ),
+    "blocks": ([Zero(Not(Blocks(3, 2)))], (12, 8), 24, in_blocks),
+    "diagonal": ([Zero(Not(Diagonal()))], (9, 9), 9, np.diag),
+}
+
+
+def normal(*shape, seed=5):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def pair(name, **options):
+    """A layer with structure, and a plain one with the same kernel, built."""
+    equations, (rows, columns), size, matrix = CASES[name]
+    layer = Structured(layers.Dense(columns, **options), {"kernel": equations})
+    plain = layers.Dense(columns, **options)
+    layer.build((None, rows))
+    plain.build((None, rows))
+    theta = layer.weights[0]
+    assert theta.shape == (size,)
+    theta.assign(normal(size))
+    plain.kernel.assign(matrix(normal(size)))
+    if plain.use_bias:
+        for each in (plain.bias, layer.layer.bias):
+            each.assign(normal(columns, seed=6))
+    return layer, plain, rows
+
+
+def is_made(layer):
+    """Whether a call makes the matrix."""
+    made = []
+    (weight,) = layer.structured
+    expand = weight.expansion.expand
+    weight.expansion.expand = lambda theta: made.append(theta) or expand(theta)
+    try:
+        layer(np.ones((2, weight.shape[0]), "float32"))
+    finally:
+        del weight.expansion.expand
+    return bool(made)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_matrix_is_not_made(name):
+    assert not is_made(pair(name)[0])
+
+
+@pytest.mark.parametrize(
+    ("equations", "shape"),
+    [
+        ([Symmetric()], (9, 9)),
+        ([Skew()], (9, 9)),
+        ([Equal(By(lambda i, j: j - i))], (9, 9)),
+        ([Equal(By(lambda i, j: i // 3))], (9, 8)),
+        ([Equal(), Zero(Diagonal())], (9, 9)),
+        ([Equal(Axis(0)), Zero(Flat(4))], (9, 8)),
+        ([Equal(Axis(1)), Fixed(0.5, Flat(4))], (9, 8)),
+        ([Equal(Diagonal(), Not(Diagonal()))], (9, 8)),
+        ([Equal(Diagonal(), Not(Diagonal())), Zero(Flat(1))], (9, 9)),
+        ([Equal(Diagonal(1), Not(Diagonal(1)))], (9, 9)),
+        ([Zero(Not(Blocks(3, 2)))], (12, 9)),
+        ([Zero(Not(Blocks(4, 4)))], (9, 9)),
+        ([Zero(Not(Blocks(3, 3))), Symmetric()], (9, 9)),
+        ([Zero(Not(Blocks(3, 3))), Zero(Flat(80))], (9, 9)),
+        ([Zero(Not(Blocks(3, 3))), Equal(Flat(0, 1))], (9, 9)),
+        ([Zero(Not(Band(1, 1)))], (9, 9)),
+        ([Zero(Flat(1, 2, 4, 6))], (4, 2)),
+        ([Zero(Flat(1, 2, 3, 6))], (2, 4)),
+        ([Zero(Flat(0, 1))], (4, 2)),
+        ([Zero()], (9, 9)),
+        ([Zero(Blocks(3, 3))], (9, 9)),
+        ([Averaged()], (9, 9)),
+        ([Via("mask", Equal())], (9, 9)),
+        ([Via("constraint", Equal(Axis(0)))], (9, 9)),
+    ],
+)
+def test_any_other_matrix_is_made(equations, shape):
+    layer = Structured(layers.Dense(shape[1], use_bias=False), {"kernel": equations})
+    layer.build((None, shape[0]))
+    assert is_made(layer)
+    kernel = effective_weights(layer)[f"{layer.name}.kernel"]
+    np.testing.assert_array_equal(layer(np.eye(shape[0], dtype="float32")), kernel)
+
+
+@pytest.mark.parametrize(
+    ("policy", "execution"),
+    [
+        *((policy, "eager") for policy in ("float64", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16")),
+        *(("float32", execution) for execution in ("eager", "graph", "XLA")),
+        ("mixed_bfloat16", "XLA"),
+    ],
+)
+@pytest.mark.parametrize("name", CASES)
+def test_an_identity_shows_the_matrix_to_the_bit(name, policy, execution):
+    layer, plain, rows = pair(name, use_bias=False, dtype=policy)
+    call, x = layer.__call__, np.eye(rows, dtype="float32")
+    if execution != "eager":
+        call = tf.function(call, jit_compile=execution == "XLA")
+    expected = ops.cast(plain.kernel, plain.compute_dtype)
+    for factor in (1, -1):
+        y = call(ops.convert_to_tensor(factor * x))
+        assert y.dtype == expected.dtype
+        np.testing.assert_array_equal(ops.convert_to_numpy(y), factor * ops.convert_to_numpy(expected))
+    effective = effective_weights(layer)[f"{layer.name}.kernel"]
+    np.testing.assert_array_equal(effective, ops.convert_to_numpy(plain.kernel))
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 5), (2, 1, 3), (0,)])
+@pytest.mark.parametrize("name", CASES)
+def test_outputs_and_gradients_are_those_of_the_matrix(name, shape):
+    layer, plain, rows = pair(name, activation="tanh", bias_regularizer="l2", activity_regularizer="l1")
+    x = tf.constant(normal(*shape, rows, seed=7))
+    found = []
+    for each in (plain, layer):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = each(x)
+            loss = tf.reduce_sum(y * tf.range(y.shape[-1], dtype="float32")) + sum(each.losses)
+        variables = sorted(each.trainable_weights, key=lambda v: "bias" in v.path)
+        found.append([y, *tape.gradient(loss, [x, *(v.value for v in variables)])])
+    (y, dx, dkernel, dbias), (own, own_dx, dtheta, own_dbias) = found
+    matrix = CASES[name][3]
+    expected = [np.sum(dkernel * matrix(one)) for one in np.eye(dtheta.shape[0], dtype="float32")]
+    for actual, desired in ((own, y), (own_dx, dx), (dtheta, expected), (own_dbias, dbias)):
+        np.testing.assert_allclose(actual, desired, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("name", CASES)
+def test_half_precision_adds_in_more(name, policy):
+    """1000 inputs that are not small: their sum in half precision would be off in the second digit."""
+    equations, (rows, columns), *_ = CASES[name]
+    if "Blocks" in repr(equations):
+        pytest.skip("a block has a few inputs only")
+    rows, columns = (1000, 1000 if rows == columns else 40)
+    errors = []
+    x = np.random.default_rng(1).uniform(0.5, 1, (8, rows)).astype("float32")
+    wide = Structured(layers.Dense(columns, use_bias=False), {"kernel": equations})
+    wide.build((None, rows))
+    kernel = effective_weights(wide)[f"{wide.name}.kernel"]
+    half, plain = (
+        Structured(layers.Dense(columns, use_bias=False, dtype=policy), {"kernel": equations}),
+        layers.Dense(columns, use_bias=False, dtype=policy),
+    )
+    half.build((None, rows))
+    plain.build((None, rows))
+    half.weights[0].assign(wide.weights[0])
+    plain.kernel.assign(kernel)
+    inputs = ops.convert_to_numpy(ops.cast(ops.cast(x, half.compute_dtype), "float64"))
+    truth = inputs @ ops.convert_to_numpy(ops.cast(ops.cast(kernel, half.compute_dtype), "float64"))
+    for layer in (half, plain):
+        y = ops.convert_to_numpy(ops.cast(layer(x), "float64"))
+        errors.append(np.abs(y - truth).max() / np.abs(truth).max())
+    assert errors[0] <= max(errors[1], float(np.finfo("float16").eps))
+
+
+@pytest.mark.parametrize("xla", [False, True])
+@pytest.mark.parametrize("name", CASES)
+def test_training_is_that_of_what_is_stored(name, xla):
+    """SGD on theta, against SGD on a matrix that is made of it."""
+    equations, (rows, columns), size, _ = CASES[name]
+    x, y = normal(16, rows), normal(16, columns, seed=8)
+    theta = normal(size, seed=9)
+    models = []
+    for made in (False, True):
+        layer = Structured(layers.Dense(columns, kernel_regularizer="l2"), {"kernel": equations})
+        if made:  # a layer of a class that is not quite Dense
+            layer = Structured(Dense(columns, kernel_regularizer="l2"), {"kernel": equations})
+        model = keras.Sequential([keras.Input((rows,)), layer])
+        assert is_made(layer) == made
+        layer.weights[0].assign(theta)
+        model.compile(keras.optimizers.SGD(0.05), "mse", jit_compile=xla)
+        losses = model.fit(x, y, epochs=3, batch_size=8, shuffle=False, verbose=0).history["loss"]
+        models.append((losses, layer.weights[0].numpy()))
+    for actual, desired in zip(*models, strict=True):
+        np.testing.assert_allclose(actual, desired, rtol=1e-4, atol=1e-5)
+    assert (models[0][1] != theta).all()
+
+
+class Dense(layers.Dense):
+    """A class of one's own, which may do anything with its kernel."""
+
+
+def test_l2_sees_each_entry_once():
+    for name in CASES:
+        layer, plain, _ = pair(name, kernel_regularizer=keras.regularizers.L2(0.1))
+        np.testing.assert_allclose(sum(layer.losses), sum(plain.losses), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_life_of_a_model(name, tmp_path):
+    equations, (rows, columns), *_ = CASES[name]
+    x = keras.Input((None, rows), name="x")
+    masked = layers.Masking()(x)
+    layer = Structured(layers.Dense(columns, "relu"), {"kernel": equations, "bias": [Equal()]}, name="a")
+    model = keras.Model(x, layer(masked))
+    assert model.output_shape == (None, None, columns)
+    values = normal(3, 4, rows)
+    expected = model(values).numpy()
+    model.save(tmp_path / "m.keras")
+    model.save_weights(tmp_path / "m.weights.h5")
+    model.export(tmp_path / "exported", verbose=False)
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    fresh = keras.models.clone_model(model)
+    fresh.load_weights(tmp_path / "m.weights.h5")
+    config = keras.Model.from_config(json.loads(json.dumps(model.get_config())))
+    config.set_weights(model.get_weights())
+    for again in (keras.models.load_model(tmp_path / "m.keras"), clone, fresh, config):
+        assert not any(weight.product is None for weight in again.get_layer("a").structured[:1])
+        np.testing.assert_array_equal(again(values), expected)
+    served = tf.saved_model.load(tmp_path / "exported")
+    np.testing.assert_allclose(served.serve(values), expected, rtol=1e-6)
+    # What is masked stays so.
+    mask = model.get_layer("a").compute_mask(masked, layers.Masking().compute_mask(values))
+    assert mask.shape == (3, 4)
+    kernel = effective_weights(model)["a.kernel"]
+    assert kernel.shape == (rows, columns)
+    assert {each for each, *_ in structures_of(model)} == {"a.kernel", "a.bias"}
+    assert wdsl.verify(model).ok
+
+
+def test_a_kernel_beside_a_tied_bias():
+    x = keras.Input((6,))
+    bias = Shared((6,), initializer="normal")(x)
+    layer = Structured(layers.Dense(6, name="a"), {"kernel": [Equal()], "bias": [Tied()]})
+    model = keras.Model(x, layer(x, tied={"bias": bias}))
+    found = effective_weights(model)
+    assert found["a.kernel"].shape == (6, 6)
+    values = normal(3, 6)
+    np.testing.assert_allclose(model(values), values @ found["a.kernel"] + found["a.bias"], rtol=1e-5)
+
+
+def test_inside_another_wrapper():
+    timed = Structured(layers.TimeDistributed(layers.Dense(9)), {"kernel": [Equal(Diagonal(), Not(Diagonal()))]})
+    values = normal(2, 5, 9)
+    assert not is_made_by(timed, values)
+    np.testing.assert_allclose(
+        timed(values), values @ effective_weights(timed)[f"{timed.name}.kernel"], rtol=1e-4, atol=1e-5
+    )
+
+
+def is_made_by(layer, values):
+    layer(values)
+    return layer.structured[0].product is None
+
+
+def test_inputs_that_are_sparse_or_whole_numbers():
+    layer, plain, rows = pair("columns")
+    values = np.arange(3 * rows).reshape(3, rows) % 5
+    np.testing.assert_allclose(layer(values), plain(values), rtol=1e-5)
+    sparse = tf.sparse.from_dense(values.astype("float32"))
+    np.testing.assert_allclose(layer(sparse), plain(sparse), rtol=1e-5)
+
+
+def test_outside_a_call_there_is_no_value():
+    layer = Structured(layers.Dense(3), {"kernel": [Equal()]})
+    layer(normal(2, 3))
+    for use in (lambda: layer.layer(normal(2, 3)), lambda: ops.convert_to_tensor(layer.layer.kernel)):
+        with pytest.raises(RuntimeError, match="during a call"):
+            use()
+
+
+def test_structure_of_another_matrix_of_the_layer():
+    """A matrix of LoRA is no kernel, and a kernel that LoRA adds to is not all of it."""
+    layer = Structured(layers.Dense(6, lora_rank=2, use_bias=False), {"lora_kernel_a": [Equal()]})
+    x = normal(3, 6)
+    layer(x)
+    layer.layer.lora_kernel_b.assign(normal(2, 6))
+    kernel = layer.layer._kernel.numpy() + effective_weights(layer)[f"{layer.name}.lora_kernel_a"] @ normal(2, 6)
+    np.testing.assert_allclose(layer(x), x @ kernel, rtol=1e-5, atol=1e-6)
+    frozen = Structured(layers.Dense(6, lora_rank=2, trainable=False), {"kernel": [Equal()]})
+    frozen.build((None, 6))
+    assert is_made(frozen)
