@@ -51,6 +51,7 @@ exactness: .venv/.for-dev
 	@.venv/bin/python -m tests.exactness.run
 
 fuzz: .venv/.for-fuzz
+	@WDSL_MAX_LAYERS=100000 .venv/bin/python -m pytest -q tests/test_hostile.py
 	@.venv/bin/python -m tests.fuzz.run --seconds $(or $(SECONDS),3600)
 
 clean:

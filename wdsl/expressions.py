@@ -31,12 +31,16 @@ class Variable(Record):
 
 
 class Named(Record):
-    """A constant that a file gives a name. `key` tells it from others of the name, `doc` is what stands above it."""
+    """A constant that a file gives a name. `key` tells it from others of the name, `doc` is what stands above it.
+
+    `depth` says how many constants its value is computed from, one out of the other.
+    """
 
     name: str
     key: str
     value: Expression = field(compare=False)
     doc: str = field(compare=False)
+    depth: int = field(compare=False)
 
 
 class Symbol(Record):

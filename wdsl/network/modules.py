@@ -27,6 +27,9 @@ from wdsl.syntax.parser import parse
 MAX_FILES = 10_000
 """How many files may be imported, all in all."""
 
+MAX_DEPTH = 50
+"""How many constants one may be computed from, one out of the other, and be written so. It is done by recursion."""
+
 LONGEST_CIRCLE = 12
 """How many imports of a circle a report shows."""
 
@@ -297,7 +300,11 @@ class _Reader:
             self.problems += [self.or_later(error.diagnostic)] if error.diagnostic else []
         if fresh and value is not None:
             key = f"{node.span.source.name}:{node.span.start}"
-            named = Value(value.value, ex.Named(node.name.id, key, value.expression, node.doc))
+            expression = value.expression
+            depth = 1 + max((each.depth for each in ex.walk(expression) if isinstance(each, ex.Named)), default=0)
+            if depth > MAX_DEPTH:
+                expression, depth = constants.written(value.value), 1
+            named = Value(value.value, ex.Named(node.name.id, key, expression, node.doc, depth))
             self.constants[node.name.id] = self.known[node.name.id] = named
         elif fresh:
             self.lose(node.name)
