@@ -454,7 +454,7 @@ def product_of(layer: Any, weight: "Weight") -> Any:
     """How a layer multiplies by a weight without making the matrix, or None.
 
     Here alone that is decided, by what the equations came to, however they are
-    written. The product takes a tensor, the free parameters, and the dtype to answer in.
+    written. The product takes a tensor, the free parameters, and the answer's dtype.
     """
     if type(layer) is not layers.Dense or layer._kernel is not weight:
         return None
@@ -504,7 +504,7 @@ def times_diagonal_and_rest(x: Any, theta: Any, dtype: str) -> Any:
 
 
 def times_blocks(shape: Shape, x: Any, theta: Any, dtype: str) -> Any:
-    """The product with a matrix of so many blocks along the diagonal, zero elsewhere."""
+    """The product with a matrix of blocks along the diagonal, zero elsewhere."""
     x, theta = ops.cast(x, dtype), ops.cast(theta, dtype)
     count, rows, columns = shape
     y = ops.reshape(x, (-1, count, rows))

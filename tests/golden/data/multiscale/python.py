@@ -596,7 +596,7 @@ def product_of(layer: Any, weight: "Weight") -> Any:
     """How a layer multiplies by a weight without making the matrix, or None.
 
     Here alone that is decided, by what the equations came to, however they are
-    written. The product takes a tensor, the free parameters, and the dtype to answer in.
+    written. The product takes a tensor, the free parameters, and the answer's dtype.
     """
     if type(layer) is not layers.Dense or layer._kernel is not weight:
         return None
@@ -646,7 +646,7 @@ def times_diagonal_and_rest(x: Any, theta: Any, dtype: str) -> Any:
 
 
 def times_blocks(shape: Shape, x: Any, theta: Any, dtype: str) -> Any:
-    """The product with a matrix of so many blocks along the diagonal, zero elsewhere."""
+    """The product with a matrix of blocks along the diagonal, zero elsewhere."""
     x, theta = ops.cast(x, dtype), ops.cast(theta, dtype)
     count, rows, columns = shape
     y = ops.reshape(x, (-1, count, rows))
@@ -1121,7 +1121,7 @@ class Coupled(keras.Layer):
         places, size = side_by_side(self.shapes)
         in_vector = [each for those in self.in_vector().values() for each in those]
         self.expansion = expansion_of(in_vector, (size,))
-        # A weight that is not trained has parts of others with it, in a second variable.
+        # A weight that is not trained has parts of others with it in a second variable.
         numbers = self.expansion.slots - self.expansion.has_zeros
         is_frozen = np.zeros(self.expansion.size + 1, bool)
         for name, equations in self.structures.items():
