@@ -295,3 +295,30 @@ def test_a_side_that_was_not_taken_and_cannot_be_tried() -> None:
     module.N(3)
     with pytest.raises(ValueError, match=r"^`deep` decides what N is made of"):
         module.N(3, deep=True)
+
+
+UNTRIED = {
+    # What is wrong in a branch that is not taken, which the network may have.
+    "a later condition": "if n == 0 { h = -x } else if 4 // n > 1 { h = x -> relu } else { h = x }",
+    "too many passes": "h = x\nif n > 0 { for i in range(100_000) { h = h -> relu -> relu } }",
+    "a condition in it": "h = x\nif n > 0 { if 4 // n > 1 { h = h -> relu } }",
+    "a side of one": "h = x if n == 0 else ((x -> relu) if 4 // n > 1 else -x)",
+    "a block in itself": "h = x\nif n > 0 { h = h -> Again() }",
+    "a block with a weight": "h = x\nif n > 0 { layer o = Own(); h = h -> o }\nlayer b = Bias(); h = h -> b -> b",
+}
+
+
+@pytest.mark.parametrize("case", UNTRIED)
+def test_what_is_wrong_where_nothing_goes(case: str) -> None:
+    text = (
+        f"network N(n: int = 0) {{ input x: [4]\n{UNTRIED[case]}\n output y = h -> Dense(2) }}\n"
+        "block Again() { input x; output y = x -> Again() }\n"
+        "block Own() { input x; weight w: [4, 4]; layer d = Dense(4) tie(w); output y = x -> d }\n"
+        "block Bias() { input x; output y = x -> Dense(4) }"
+    )
+    net = wdsl.loads(text)
+    keras.utils.set_random_seed(1)
+    live = seen(net.to_keras())
+    keras.utils.set_random_seed(1)
+    for one, other in zip(seen(module_of(net.to_python()).N())[2], live[2], strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -66,16 +66,16 @@ MAX_STACKED = 16
 """How many passes of stacks become one expression; what is deeper gets variables."""
 
 
-class _TooLarge(Exception):
+class TooLarge(Exception):
     """Loops and blocks come to more than anyone means. It is raised with the report."""
 
     @classmethod
-    def limit(cls, what: str, span: Span) -> _TooLarge:
+    def limit(cls, what: str, span: Span) -> TooLarge:
         hint = "`--max-layers` or `max_layers=` sets another limit"
         return cls(Diagnostic("E0703", f"the network comes to more than {what}", span, hint=hint))
 
 
-class _TooMany(Exception):
+class TooMany(Exception):
     """There are more problems than anyone reads."""
 
 
@@ -91,12 +91,12 @@ def elaborate(
     checked = None
     try:
         checked = elaborator.run(given)
-    except _TooLarge as error:
+    except TooLarge as error:
         elaborator.problems = [error.args[0]]
     except TooDeep as error:
         message = "blocks, bodies and expressions nest too deeply in one another"
         elaborator.problems = [Diagnostic("E0105", message, error.args[0], "in this use")]
-    except _TooMany:
+    except TooMany:
         last = elaborator.problems[-1]
         hint = f"these are {MAX_PROBLEMS:,} problems, in all passes of loops: the rest of the file was not looked at"
         elaborator.problems[-1] = last.replace(hint=last.hint or hint)
@@ -190,7 +190,7 @@ class Elaborator:
         more["labels"] = (*more.get("labels", ()), *self.circumstances())
         self.problems.append(Diagnostic(code, message, span, label, **more))
         if len(self.problems) == MAX_PROBLEMS:
-            raise _TooMany
+            raise TooMany
         self.frame.is_broken = True
         return BROKEN
 
@@ -436,13 +436,13 @@ class Elaborator:
     def has_room(self, statements: int, span: Span) -> None:
         """Whether so many more may be carried out: what is seen to be too much is not begun."""
         if self.carried_out + statements > self.max_layers:
-            raise _TooLarge.limit(f"{self.max_layers:,} statements", span)
+            raise TooLarge.limit(f"{self.max_layers:,} statements", span)
 
     def work(self, steps: int, span: Span) -> None:
         """Count steps of evaluation: expressions, and the items of lists that something is made of."""
         self.evaluated += steps
         if self.evaluated > STEPS * self.max_layers:
-            raise _TooLarge.limit(f"{STEPS * self.max_layers:,} steps of evaluation", span)
+            raise TooLarge.limit(f"{STEPS * self.max_layers:,} steps of evaluation", span)
 
     def made(
         self, spec: TensorSpec | tuple[TensorSpec, ...], expression: ex.Expression, span: Span
@@ -450,12 +450,12 @@ class Elaborator:
         """What a layer, a function or an operator gives."""
         self.applied += 1
         if self.applied > self.max_layers:
-            raise _TooLarge.limit(f"{self.max_layers:,} layers and operations", span)
+            raise TooLarge.limit(f"{self.max_layers:,} layers and operations", span)
         specs = (spec,) if isinstance(spec, TensorSpec) else spec
         if any(ex.is_intricate(expression_of(size)) for each in specs for size in each.shape[1:]):
             message = "a size comes out of the network's parameters in more steps than can be written down"
             label = f"more than {ex.MOST_PARTS:,}, or more than {ex.MOST_DEEP:,} one after the other"
-            raise _TooLarge(Diagnostic("E0703", message, span, label))
+            raise TooLarge(Diagnostic("E0703", message, span, label))
         remember(expression, specs)
         return Tensor(spec, expression) if isinstance(spec, TensorSpec) else Tensors(spec, expression)
 

@@ -20,10 +20,10 @@ from wdsl.catalog.names import keras_name
 from wdsl.diagnostics import has_errors
 from wdsl.network import constants, graph
 from wdsl.network.annotations import read_annotations
-from wdsl.network.blocks import come_out, default_of, frame_of
+from wdsl.network.blocks import TooDeep, come_out, default_of, frame_of
 from wdsl.network.constants import Value
 from wdsl.network.dimensions import Dim
-from wdsl.network.elaborate import MAX_LAYERS, Elaborator, frozen, names_in
+from wdsl.network.elaborate import MAX_LAYERS, Elaborator, TooLarge, TooMany, frozen, names_in
 from wdsl.network.modules import Scope
 from wdsl.network.objects import (
     BlockObject,
@@ -135,6 +135,10 @@ class _NotWritable(Exception):
     """There is no way here to write a network down as functions and loops."""
 
 
+FAILS = (_NotWritable, TooDeep, TooLarge, TooMany)
+"""What ends the writing of a network that is in order, or of a branch of it that is not taken and need not be."""
+
+
 def make_outline(
     network: nodes.Network, given: Mapping[str, Any], scope: Scope, max_layers: int | None = None
 ) -> Outline | None:
@@ -142,7 +146,7 @@ def make_outline(
     writer = _Writer(network, scope, MAX_LAYERS if max_layers is None else max_layers)
     try:
         found = writer.outline(given)
-    except _NotWritable:
+    except FAILS:
         return None
     return None if has_errors(writer.problems) else found
 
@@ -464,8 +468,7 @@ class _Writer(Elaborator):
         tests: list[Value] = []
         taken = len(statement.branches)
         for number, branch in enumerate(statement.branches):
-            test = self.evaluate(branch.test)
-            assert isinstance(test, Value)
+            test = self.condition(branch.test)
             tests.append(test)
             if test.value and taken == len(statement.branches):
                 taken = number
@@ -486,14 +489,19 @@ class _Writer(Elaborator):
         text = statement.branches[0].test.span.text
         self.body.append(Choice(tuple(test.expression for test in tests), tuple(branches), taken, text, statement.span))
 
+    def condition(self, node: nodes.Expression) -> Value:
+        test = self.evaluate(node)
+        if not isinstance(test, Value):
+            raise _NotWritable  # a condition behind the one that holds, or in a branch that is not taken
+        return test
+
     def recorded(self, statements: Sequence[nodes.Statement]) -> tuple[Statement, ...]:
         with self.recording() as body:
             self.carry_out(statements)
         return tuple(body)
 
     def conditional(self, node: nodes.Conditional) -> Result:
-        test = self.evaluate(node.test)
-        assert isinstance(test, Value)
+        test = self.condition(node.test)
         with self.recording() as own:
             chosen = self.evaluate(node.then if test.value else node.otherwise)
         if isinstance(chosen, Value):
@@ -525,12 +533,13 @@ class _Writer(Elaborator):
         sets: list[Any] = [self.inputs, self.taken]
         saved = [each.copy() for each in (*mappings, *lists, *sets)]
         counts = self.carried_out, self.applied, self.evaluated
+        aim = self.constructed, self.target, self.stages
         is_broken, instances = frame.is_broken, len(self.instances)
         families = [(each, dict(each.members)) for each in frame.names.values() if isinstance(each, FamilyObject)]
         found: T | None
         try:
             found = work()
-        except _NotWritable:
+        except FAILS:
             found = None
         new = self.annotated[len(saved[len(mappings) + 3]) :]
         if len(self.problems) > len(saved[len(mappings) + 5]) or any(
@@ -547,6 +556,7 @@ class _Writer(Elaborator):
             family.members.clear()
             family.members.update(members)
         self.carried_out, self.applied, self.evaluated = counts
+        self.constructed, self.target, self.stages = aim
         frame.is_broken = is_broken
         return found
 
