@@ -1,14 +1,16 @@
-"""What all tests share: golden files, and Hypothesis without chance or clock."""
+"""What all tests share: golden files, and nothing left to chance: neither Hypothesis's draws nor Keras's."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from collections.abc import Callable, Iterator
 from difflib import unified_diff
 from itertools import count
 from pathlib import Path
 from types import ModuleType
+from zlib import crc32
 
 import pytest
 from hypothesis import settings
@@ -30,6 +32,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[requested] = set()
+
+
+@pytest.fixture(autouse=True)
+def without_chance(request: pytest.FixtureRequest) -> None:
+    """What a test draws does not depend on the tests before it, nor on the day."""
+    if (keras := sys.modules.get("keras")) is not None:
+        keras.utils.set_random_seed(crc32(request.node.nodeid.encode()))
 
 
 @pytest.fixture

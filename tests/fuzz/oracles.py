@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 import wdsl
 from wdsl.diagnostics import Diagnostic, has_errors
@@ -202,11 +203,15 @@ def _refused(error: wdsl.WdslError) -> None:
     assert str(error)
 
 
+def _shows(char: str) -> bool:
+    return char.isprintable() or category(char) == "Zs" or char in reports.JOINERS
+
+
 def _reported(diagnostics: tuple[Diagnostic, ...], text: str) -> None:
     """Every report is about a place, and can be shown in every form."""
     said = reports.text(diagnostics)
     for line in said.split("\n"):
-        assert all(each.isprintable() or each in reports.JOINERS for each in line), f"a terminal would obey {line!r}"
+        assert all(_shows(each) for each in line), f"a terminal would obey {line!r}"
     data = json.loads(reports.json(diagnostics))
     assert len(data) == len(diagnostics)
     found = json.loads(reports.sarif(diagnostics))["runs"][0]["results"]

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import wdsl
@@ -313,7 +313,8 @@ def test_broken_specs(text: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
-@examples(40)
+# Not shrunk: for that Hypothesis writes these strategies out, each in full wherever another names it, and has no end.
+@settings(examples(40), phases=(Phase.explicit, Phase.generate))
 @given(FILES)
 def test_drawn_files(tree: nodes.File) -> None:
     """All that the grammar has, without sense."""
