@@ -41,7 +41,7 @@ lint: .venv/.for-dev
 	@.venv/bin/mypy
 
 # Their text goes into generated modules, which have the width that formatters choose by themselves.
-PASTED := wdsl/structure.py wdsl/runtime.py
+PASTED := wdsl/structure.py wdsl/patterns.py wdsl/products.py wdsl/runtime.py
 
 bench: .venv/.for-dev
 	@.venv/bin/python tests/bench/run.py

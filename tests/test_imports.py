@@ -31,7 +31,9 @@ AT_THE_TOP = {
     "diagnostics.py": {"record", "source"},
     "files.py": {"record", "source", "diagnostics"},
     "structure.py": set(),
-    "runtime.py": {"structure"},
+    "patterns.py": {"structure"},
+    "products.py": {"patterns", "structure"},
+    "runtime.py": {"products", "structure"},
     "promises.py": {"record", "runtime"},
     "warm_start.py": {"record", "diagnostics", "structure", "weights", "runtime"},
     "expressions.py": {"record"},
@@ -50,6 +52,7 @@ them apart."""
 THE_ONE_PLACE = {
     "wdsl/backends/keras.py": {"keras", "importlib"},
     "wdsl/backends/python.py": {"jinja2"},
+    "wdsl/products.py": {"keras"},
     "wdsl/runtime.py": {"keras"},
     "wdsl/syntax/lexer.py": {"lark"},
     "wdsl/syntax/parser.py": {"lark"},

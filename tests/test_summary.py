@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 import wdsl
 from wdsl.tools import cli
+from wdsl.tools.summary import table
 
 SPECS = sorted((Path(__file__).parents[1] / "specs").glob("*.wnet"))
 
@@ -160,3 +161,27 @@ def test_summary_of_what_is_wrong_is_its_report(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli.main, ["summary", str(tmp_path / "net.wnet")])
     assert (result.stdout, result.exit_code) == ("", 1)
     assert "error[E0301]" in result.stderr
+
+
+def test_how_a_kernel_is_multiplied_is_said() -> None:
+    text = """network Net(n: int = 512) {{
+    input x: [512]
+    layer a = Dense(n) {}
+    output y = x -> a
+}}"""
+    said = {
+        "equal": "repeated row",
+        "equal[rows]": "repeated column",
+        "equal[diagonal, not diagonal]": "diagonal and rest",
+        "equal[by (j - i) % 512]": "circulant matrix",
+        "equal[diagonals]": "Toeplitz matrix",
+        "equal[antidiagonals]": "Toeplitz matrix",
+        "zero[not blocks(32, 32)]": "block diagonal matrix",
+        "zero[not band(8, 8)]": "band matrix",
+    }
+    for annotation, words in said.items():
+        lines = table(wdsl.loads(text.format(annotation))).splitlines()
+        assert any(f"{annotation}; multiplied as {words}" in line for line in lines)
+    for annotation in ("symmetric", "zero[upper]", "equal[rows] via mask", "zero[where (i + j) % 50 > 0]"):
+        assert "multiplied" not in table(wdsl.loads(text.format(annotation)))
+    assert "multiplied" not in table(wdsl.loads(text.format("equal").replace("512", "32")))

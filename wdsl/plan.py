@@ -14,6 +14,7 @@ from wdsl.network import graph
 from wdsl.program import Body, Function, expressions, mapped
 from wdsl.record import Record
 from wdsl.steps import Planner, unique
+from wdsl.weights.products import products
 from wdsl.weights.solve import Structures
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ CAPITALS = frozenset({
     *("Index", "IndexMap", "Indices", "Lower", "Merge", "Not", "Region", "Several", "Shape", "Sizes", "Skew"),
     *("Same", "Symmetric", "Term", "Tie", "Tied", "Traced", "Union", "UnionFind", "Upper", "VIEWS"),
     *("Zero", "Averaged", "Coupled", "Enforced", "Expansion", "Grouped", "OnWeight", "Shared", "Structured", "Via"),
-    *("Mask", "PackedMask", "View", "Weight", "Where", "Within"),
+    *("Mask", "PackedMask", "View", "Weight", "Where", "Within", "PRODUCTS", "Spread"),
+    *("MatrixPattern", "MatrixProduct", "RepeatedColumn", "RepeatedRow", "DiagonalAndRest", "BlockDiagonalMatrix"),
+    *("BandMatrix", "CirculantMatrix", "ToeplitzMatrix"),
 })  # fmt: skip
 """The capital names that modules define or import: only a network with one of them need be looked at closely."""
 
@@ -42,6 +45,8 @@ class Plan(Record):
     result: ex.Expression
     functions: tuple[Function, ...]
     constants: Mapping[str, ex.Expression]
+    patterns: frozenset[str]
+    """Of the kernels that the runtime multiplies by without making them."""
 
     @cached_property
     def externals(self) -> tuple[str, ...]:
@@ -102,7 +107,8 @@ def make_plan(network: graph.Network, structures: Structures, outline: Outline |
             for each in functions
         )
     constants = {variable.name: table for table, variable in names.items()}
-    return Plan(network, structures, body, _model(network), functions, constants)
+    patterns = products(network, structures)
+    return Plan(network, structures, body, _model(network), functions, constants, patterns)
 
 
 def _constants(found: Iterable[ex.Expression], network: graph.Network) -> dict[ex.Expression, ex.Variable]:

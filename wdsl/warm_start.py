@@ -156,7 +156,7 @@ class _Source(Record):
     @property
     def size(self) -> int:
         """How many entries the weights have."""
-        return int(self.expansion.slots.size if self.expansion else math.prod(self.variables[0].shape))
+        return int(self.expansion.solved.index.size if self.expansion else math.prod(self.variables[0].shape))
 
     def stored(self, numbers: Masked) -> Array:
         """The free parameters with which the weights have these entries; where all are masked, what they are."""
@@ -164,7 +164,7 @@ class _Source(Record):
         theta = theta if self.order is None else theta[self.order]
         index, scale = np.arange(numbers.size), np.ones(numbers.size)
         if self.expansion is not None:
-            index = self.expansion.slots.ravel() - self.expansion.has_zeros
+            index = self.expansion.solved.index.ravel()
             scale = scale if self.expansion.scale is None else self.expansion.scale.ravel()
         # The first entry of each that is given counts, and so comes last.
         at = np.flatnonzero((index >= 0) & ~np.ma.getmaskarray(numbers))[::-1]

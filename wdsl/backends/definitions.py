@@ -14,7 +14,7 @@ from importlib.resources import files
 
 from wdsl.record import Record
 
-SOURCES = ("structure", "runtime")
+SOURCES = ("structure", "patterns", "products", "runtime")
 """The modules whose definitions may be carried along, those that others build on first."""
 
 

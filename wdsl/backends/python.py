@@ -29,7 +29,7 @@ RESERVED = frozenset((*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "ker
 
 def clash(plan: Plan, where: Span) -> Diagnostic | None:
     """An error if the network has the name of a definition that its module holds beside it."""
-    definitions, imports = needed(_own_symbols(plan))
+    definitions, imports = needed((*_own_symbols(plan), *_products(plan)))
     beside = {name for each in definitions for name in each.names} | {each.alias for each in imports}
     if plan.network.name not in beside:
         return None
@@ -48,6 +48,11 @@ def _own_symbols(plan: Plan) -> list[str]:
     return sorted(path for path in _symbols(plan) if "." not in path and not hasattr(builtins, path))
 
 
+def _products(plan: Plan) -> list[str]:
+    """The functions of the runtime that register products with the plan's kernels."""
+    return sorted("times" + re.sub("([A-Z])", r"_\1", pattern).lower() for pattern in plan.patterns)
+
+
 def write(plan: Plan, standalone: bool = True) -> str:
     """The source of a module with a function of the network's name.
 
@@ -62,7 +67,7 @@ def write(plan: Plan, standalone: bool = True) -> str:
     imports = [Import("keras", "", "keras")]
     imports += [Import("keras", module, module) for module in KERAS_MODULES if module in modules]
     imports += [Import("numpy", "", "np")] if "np" in modules else []
-    definitions, further = needed(own)
+    definitions, further = needed((*own, *_products(plan)))
     if standalone:
         imports += further
     else:

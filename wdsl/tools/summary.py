@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ from wdsl.catalog import show_shape
 from wdsl.diagnostics import by, listed
 from wdsl.network.externs import Extern
 from wdsl.network.graph import WeightName
+from wdsl.weights.products import product
 
 HEADINGS = ("layer", "class", "shape", "free", "dense", "mechanism", "structure")
 NUMBERS = ("free", "dense")
@@ -105,7 +107,14 @@ def named(net: wdsl.Net) -> Iterator[Row]:
             # A tie is by what is stored: it has no other mechanism.
             means = ", ".join(mechanisms.get(one.name, ["parameter"])) if one.text else ""
             free, dense = counts[one.name], one.size
-            yield (f"  {one.name.weight}", "", by(one.weight.shape), f"{free:,}", f"{dense:,}", means, one.text)
+            pattern = product(one, net.network, net.structures)
+            text = one.text + (f"; multiplied as {_words(pattern)}" if pattern else "")
+            yield (f"  {one.name.weight}", "", by(one.weight.shape), f"{free:,}", f"{dense:,}", means, text)
+
+
+def _words(pattern: str) -> str:
+    """`block diagonal matrix`, `Toeplitz matrix`"""
+    return re.sub("(?<=[a-z])([A-Z])", r" \1", pattern).lower().replace("toeplitz", "Toeplitz")
 
 
 def unnamed(net: wdsl.Net) -> Iterator[Row]:

@@ -501,6 +501,85 @@ def from_config(config: Any, kinds: Mapping[str, type[Term]] = Term.kinds) -> An
     return kinds[name].restore(parts, kinds)
 
 
+@dataclass(frozen=True)
+class MatrixPattern:
+    """What a matrix is, in a few numbers.
+
+    `least` is how many entries a matrix has for which the product is worth its own
+    overhead; `python -m tests.bench.training --rule` measures it.
+    """
+
+    kinds: ClassVar[dict[str, type["MatrixPattern"]]] = {}
+    least: ClassVar[int] = 2**12
+
+    def __init_subclass__(cls) -> None:
+        MatrixPattern.kinds[cls.__name__] = cls
+
+    @classmethod
+    def of(cls, index: Indices, size: int) -> "MatrixPattern | None":
+        """The pattern, if each entry's free parameter, -1 for zeros, is as it says."""
+        raise NotImplementedError
+
+    def is_worth_it(self, rows: int, columns: int) -> bool:
+        return rows * columns >= self.least
+
+
+def pattern_of(solved: IndexMap, is_any_size: bool = False) -> MatrixPattern | None:
+    """The first pattern that a matrix has and whose product is worth it, or None."""
+    index, size = solved.index, solved.size
+    is_scaled = solved.scale is not None or solved.constant is not None
+    if index.ndim != 2 or is_scaled or size in (0, index.size):
+        return None
+    found = (kind.of(index, size) for kind in MatrixPattern.kinds.values())
+    pattern = next((each for each in found if each is not None), None)
+    if pattern is None or is_any_size or pattern.is_worth_it(*index.shape):
+        return pattern
+    return None
+
+
+def each_once(index: Indices, size: int) -> bool:
+    """Whether no two entries have one free parameter; they are counted in order."""
+    return int(np.count_nonzero(index >= 0)) == size
+
+
+MatrixProduct = Callable[[Any, Any, str], Any]
+
+
+PRODUCTS: dict[type[MatrixPattern], Callable[[Any, IndexMap], MatrixProduct]] = {}
+
+
+def product_of(solved: IndexMap) -> MatrixProduct | None:
+    """How to multiply by a matrix without making it, where that is worth it."""
+    pattern = pattern_of(solved)
+    return None if pattern is None else PRODUCTS[type(pattern)](pattern, solved)
+
+
+class Spread:
+    """Free parameters, each where it stands in a tensor, and zeros elsewhere."""
+
+    def __init__(self, index: Indices, size: int) -> None:
+        self.shape = index.shape
+        self.has_zeros = bool((index < 0).any())
+        self.places: Any = None
+        if self.has_zeros and each_once(index, size) and 4 * size <= index.size:
+            # So few that it is less work to write them than to read for each entry.
+            live = np.flatnonzero(index >= 0)
+            self.places = np.empty((size, 1), index_type(index.size))
+            self.places[index.ravel()[live], 0] = live
+        else:
+            self.slots = index + 1 if self.has_zeros else index
+
+    def __call__(self, theta: Any) -> Any:
+        if self.places is not None:
+            flat = ops.scatter(self.places, theta, (math.prod(self.shape),))
+            return ops.reshape(flat, self.shape)
+        if self.has_zeros:
+            theta = ops.concatenate([ops.zeros((1,), theta.dtype), theta])
+        # The gradient of `take` is sparse, which optimizers handle badly; that of
+        # `reshape` is dense.
+        return ops.take(ops.reshape(theta, (-1,)), self.slots, axis=0)
+
+
 class Expansion:
     """The way between a weight and its free parameters, theta."""
 
@@ -511,12 +590,11 @@ class Expansion:
     ) -> None:
         equations = tuple(equations)
         solved = index_map(equations, shape, also_known)
-        self.shape, self.size = shape, solved.size
+        self.solved, self.shape, self.size = solved, shape, solved.size
         self.scale, self.constant = solved.scale, solved.constant
         self.is_trained = all(equation.is_trained for equation in equations)
-        self.has_zeros = bool((solved.index < 0).any())
-        self.slots = solved.index + 1 if self.has_zeros else solved.index
-        self.is_dense = self.size == self.slots.size
+        self.is_dense = self.size == solved.index.size
+        self.entries = Spread(solved.index, self.size)
 
     def expand(self, theta: Any) -> Any:
         """The weight: each entry is a multiple of its free parameter, or constant."""
@@ -531,13 +609,9 @@ class Expansion:
         """The free parameter behind each entry, or zero."""
         if self.is_dense:
             return ops.reshape(theta, self.shape)
-        if self.size == 1 and not self.has_zeros:
+        if self.size == 1 and not self.entries.has_zeros:
             return ops.broadcast_to(theta, self.shape)
-        if self.has_zeros:
-            theta = ops.concatenate([ops.zeros((1,), theta.dtype), theta])
-        # The gradient of `take` is sparse, which optimizers handle badly; that of
-        # `reshape` is dense.
-        return ops.take(ops.reshape(theta, (-1,)), self.slots, axis=0)
+        return self.entries(theta)
 
     def reduce(self, *drawn: tuple[Any, Any]) -> Any:
         """The free parameters of drawn weights: the first entry of each group.
@@ -547,7 +621,7 @@ class Expansion:
         """
         if self.is_dense and len(drawn) == 1:
             return drawn[0][0]
-        live = self.slots.ravel() >= self.has_zeros
+        live = self.solved.index.ravel() >= 0
         if self.constant is not None:
             live = live | (self.constant.ravel() != 0)
         parts, start = [], 0
@@ -564,8 +638,12 @@ class Expansion:
 
     def first_entries(self) -> Indices:
         """Where each free parameter stands first in the weight."""
-        seen = np.maximum.accumulate(self.slots.ravel())
-        return np.flatnonzero(np.diff(seen, prepend=-1 + self.has_zeros))
+        seen = np.maximum.accumulate(self.solved.index.ravel())
+        return np.flatnonzero(np.diff(seen, prepend=-1))
+
+    def product(self) -> MatrixProduct | None:
+        """How to multiply by the weight, a matrix, in less work than by making it."""
+        return product_of(self.solved)
 
     def add_theta(
         self, layer: Any, name: str, draw: Callable[[], Any], regularizer: Any
@@ -592,73 +670,10 @@ def expansion_of(equations: Sequence[Equation], shape: Shape) -> Expansion:
     return kind(equations, shape)
 
 
-def product_of(layer: Any, weight: "Weight") -> Any:
-    """How a layer multiplies by a weight without making the matrix, or None.
-
-    Here alone that is decided, by what the equations came to, however they are
-    written. The product takes a tensor, the free parameters, and the answer's dtype.
-    """
-    if type(layer) is not layers.Dense or layer._kernel is not weight:
-        return None
-    expansion, (rows, columns) = weight.expansion, weight.shape
-    if type(expansion) is not Expansion or expansion.is_dense or layer.lora_enabled:
-        return None
-    if expansion.scale is not None or expansion.constant is not None:
-        return None
-    slots, size = expansion.slots, expansion.size
-    if expansion.has_zeros:
-        r, c = (int(np.count_nonzero(line)) for line in (slots[:, 0], slots[0]))
-        count = rows // r if r else 0
-        if (count * r, count * c, count * r * c) == (rows, columns, size):
-            block, grid = np.arange(count), slots.reshape(count, r, count, c)
-            found = grid[block, :, block].ravel()
-            if (found == np.arange(1, size + 1)).all() and (slots > 0).sum() == size:
-                return functools.partial(times_blocks, (count, r, c))
-    elif size == rows and (slots == slots[:, :1]).all():
-        return functools.partial(times_column, columns)
-    elif size in (1, columns) and (slots == slots[:1]).all():
-        return functools.partial(times_row, columns)
-    elif size == 2 and (slots == 1 - np.eye(rows, columns)).all() and rows == columns:
-        return times_diagonal_and_rest
-    return None
-
-
-def times_row(columns: int, x: Any, theta: Any, dtype: str) -> Any:
-    """The product with a matrix that is one row, or one number, over and over."""
-    x, theta = widened(dtype, x, theta)
-    y = ops.sum(x, -1, keepdims=True) * ops.broadcast_to(theta, (columns,))
-    return ops.cast(y, dtype)
-
-
-def times_column(columns: int, x: Any, theta: Any, dtype: str) -> Any:
-    """The product with a matrix that is one column over and over."""
-    x, theta = widened(dtype, x, theta)
-    y = ops.cast(ops.matmul(x, ops.reshape(theta, (-1, 1))), dtype)
-    return ops.broadcast_to(y, (*ops.shape(x)[:-1], columns))
-
-
-def times_diagonal_and_rest(x: Any, theta: Any, dtype: str) -> Any:
-    """The product with a matrix of one number on the diagonal, another elsewhere."""
-    x, theta = widened(dtype, x, theta)
-    # Not a sum of all and a difference: each number must come out to the bit.
-    others = ops.sum(x, -1, keepdims=True) - x
-    return ops.cast(theta[0] * x + theta[1] * others, dtype)
-
-
-def times_blocks(shape: Shape, x: Any, theta: Any, dtype: str) -> Any:
-    """The product with a matrix of blocks along the diagonal, zero elsewhere."""
-    x, theta = ops.cast(x, dtype), ops.cast(theta, dtype)
-    count, rows, columns = shape
-    y = ops.reshape(x, (-1, count, rows))
-    y = ops.matmul(ops.transpose(y, (1, 0, 2)), ops.reshape(theta, shape))
-    y = ops.transpose(y, (1, 0, 2))
-    return ops.reshape(y, (*ops.shape(x)[:-1], count * columns))
-
-
-def widened(dtype: str, *tensors: Any) -> list[Any]:
-    """Tensors in a dtype that loses nothing when many of dtype `dtype` are added."""
-    wide = keras.backend.result_type(dtype, "float32")
-    return [ops.cast(tensor, wide) for tensor in tensors]
+def is_kernel_of_dense(layer: Any, weight: "Weight") -> bool:
+    """Whether a layer does nothing with a weight but multiply its inputs by it."""
+    is_kernel = type(layer) is layers.Dense and layer._kernel is weight
+    return is_kernel and not layer.lora_enabled
 
 
 def call_dense(layer: Any, weight: "Weight", inputs: Any, training: Any = None) -> Any:
@@ -952,7 +967,8 @@ class Structured(layers.Wrapper):
                 self, name, lambda: (variable, initializer), variable.regularizer
             )
             setattr(self, f"free_{name}", weight.theta)  # TensorFlow checkpoints it
-            weight.product = product_of(owner, weight)
+            if is_kernel_of_dense(owner, weight):
+                weight.product = weight.expansion.product()
             if weight.product:
                 owner.call = functools.partial(call_dense, owner, weight)
         return weight
@@ -1122,7 +1138,7 @@ class Coupled(keras.Layer):
         in_vector = [each for those in self.in_vector().values() for each in those]
         self.expansion = expansion_of(in_vector, (size,))
         # A weight that is not trained has parts of others with it in a second variable.
-        numbers = self.expansion.slots - self.expansion.has_zeros
+        numbers = self.expansion.solved.index
         is_frozen = np.zeros(self.expansion.size + 1, bool)
         for name, equations in self.structures.items():
             if not all(equation.is_trained for equation in equations):

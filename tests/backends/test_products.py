@@ -1,0 +1,73 @@
+"""Written modules hold the products that their kernels need, and no other; and so give what live models give."""
+
+from __future__ import annotations
+
+import inspect
+from functools import partial
+
+import keras
+import numpy as np
+import pytest
+
+import wdsl
+from wdsl import products
+
+KERNELS = {
+    "equal": "repeated_row",
+    "equal[columns]": "repeated_row",
+    "equal[rows]": "repeated_column",
+    "equal[diagonal, not diagonal]": "diagonal_and_rest",
+    "zero[not blocks(n // 4, n // 4)]": "block_diagonal_matrix",
+    "equal[by (j - i) % n]": "circulant_matrix",
+    "equal[by (i + j) % n]": "circulant_matrix",
+    "equal[diagonals]": "toeplitz_matrix",
+    "equal[antidiagonals]": "toeplitz_matrix",
+    "zero[not band(2, 3)]": "band_matrix",
+    "symmetric": None,
+    "zero[where (i + j) % 50 > 0]": None,
+}
+TEXT = """network Net(n: int = {}) {{
+    input x: [{}]
+    layer a = Dense({}) {}
+    output y = x -> a
+}}
+"""
+NAMES = {name.removeprefix("times_") for name, each in inspect.getmembers(products) if name.startswith("times_")}
+
+
+def outputs(model: keras.Model, size: int) -> np.ndarray:
+    return np.asarray(model(np.random.default_rng(1).normal(size=(3, size)).astype("float32")))
+
+
+def test_each_pattern_has_a_product() -> None:
+    assert {*products.PRODUCTS} == {*products.MatrixPattern.kinds.values()}
+    assert {name for name in KERNELS.values() if name} == NAMES
+
+
+@pytest.mark.parametrize("annotation", KERNELS)
+def test_a_size_that_stands_in_the_file(annotation, python_module) -> None:
+    size = 512
+    net = wdsl.loads(TEXT.format(1, size, size, annotation.replace("n // 4", "128").replace("% n", "% 512")))
+    source = net.to_python()
+    held = {name for name in NAMES if f"def times_{name}(" in source}
+    assert held == ({KERNELS[annotation]} - {None})
+    found = []
+    for make in (net.to_keras, python_module(source).Net):
+        keras.utils.set_random_seed(3)
+        found.append(outputs(make(), size))
+    np.testing.assert_array_equal(*found)
+    small = wdsl.loads(TEXT.format(1, 20, 20, annotation.replace("n // 4", "5").replace("% n", "% 20"))).to_python()
+    assert "def times_" not in small
+
+
+@pytest.mark.parametrize("annotation", KERNELS)
+def test_a_size_that_is_a_parameter(annotation, python_module) -> None:
+    text = TEXT.format(20, "n", "n", annotation)
+    make = python_module(wdsl.loads(text).to_python()).Net
+    for size in (20, 512):
+        found = []
+        live = wdsl.loads(text, parameters={"n": size}).to_keras
+        for model in (live, partial(make, n=size)):
+            keras.utils.set_random_seed(3)
+            found.append(outputs(model(), size))
+        np.testing.assert_array_equal(*found)
