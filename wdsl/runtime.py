@@ -21,7 +21,7 @@ import keras  # noqa: TID251
 import numpy as np
 from keras import layers, ops  # noqa: TID251
 
-from wdsl.products import MatrixProduct, Spread, product_of
+from wdsl.products import MatrixProduct, Placement, product_of
 from wdsl.structure import (
     Equal,
     Equation,
@@ -52,7 +52,7 @@ class Expansion:
         self.scale, self.constant = solved.scale, solved.constant
         self.is_trained = all(equation.is_trained for equation in equations)
         self.is_dense = self.size == solved.index.size
-        self.entries = Spread(solved.index, self.size)
+        self.entries = Placement(solved.index, self.size)
 
     def expand(self, theta: Any) -> Any:
         """The weight: each entry is a multiple of its free parameter, or constant."""

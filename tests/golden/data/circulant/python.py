@@ -569,7 +569,7 @@ def product_of(solved: IndexMap) -> MatrixProduct | None:
     return None if pattern is None else PRODUCTS[type(pattern)](pattern, solved)
 
 
-class Spread:
+class Placement:
     """Free parameters, each where it stands in a tensor, and zeros elsewhere."""
 
     def __init__(self, index: Indices, size: int) -> None:
@@ -624,7 +624,7 @@ def convolved(x: Any, kernel: Any, length: int, is_correlation: bool) -> Any:
 @product_with(BandMatrix)
 def times_band_matrix(pattern: BandMatrix, solved: IndexMap) -> MatrixProduct:
     (rows, columns), width = solved.index.shape, pattern.width
-    strips = Spread(pattern.strips(solved.index), solved.size)
+    strips = Placement(pattern.strips(solved.index), solved.size)
     count, beside = strips.shape[0], pattern.lower + pattern.upper
     # Inputs are cut or filled up to the windows of all strips, and one width more.
     end = (count + 1) * width - pattern.upper
@@ -656,7 +656,7 @@ class Expansion:
         self.scale, self.constant = solved.scale, solved.constant
         self.is_trained = all(equation.is_trained for equation in equations)
         self.is_dense = self.size == solved.index.size
-        self.entries = Spread(solved.index, self.size)
+        self.entries = Placement(solved.index, self.size)
 
     def expand(self, theta: Any) -> Any:
         """The weight: each entry is a multiple of its free parameter, or constant."""

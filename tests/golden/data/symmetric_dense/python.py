@@ -311,7 +311,7 @@ def product_of(solved: IndexMap) -> MatrixProduct | None:
     return None if pattern is None else PRODUCTS[type(pattern)](pattern, solved)
 
 
-class Spread:
+class Placement:
     """Free parameters, each where it stands in a tensor, and zeros elsewhere."""
 
     def __init__(self, index: Indices, size: int) -> None:
@@ -351,7 +351,7 @@ class Expansion:
         self.scale, self.constant = solved.scale, solved.constant
         self.is_trained = all(equation.is_trained for equation in equations)
         self.is_dense = self.size == solved.index.size
-        self.entries = Spread(solved.index, self.size)
+        self.entries = Placement(solved.index, self.size)
 
     def expand(self, theta: Any) -> Any:
         """The weight: each entry is a multiple of its free parameter, or constant."""
