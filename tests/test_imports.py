@@ -34,6 +34,7 @@ AT_THE_TOP = {
     "patterns.py": {"structure"},
     "products.py": {"patterns", "structure"},
     "runtime.py": {"products", "structure"},
+    "freezing.py": {"runtime"},
     "promises.py": {"record", "runtime"},
     "warm_start.py": {"record", "diagnostics", "structure", "weights", "runtime"},
     "expressions.py": {"record"},
@@ -43,7 +44,7 @@ AT_THE_TOP = {
     "rolling.py": {*EARLY, "network", "weights", "program", "steps"},
     "plan.py": {*EARLY, "network", "weights", "program", "steps", "rolling"},
     "emit.py": {*EARLY, "network", "weights", "program", "plan"},
-    "__init__.py": {*ORDER, "emit", "promises", "runtime", "warm_start"},
+    "__init__.py": {*ORDER, "emit", "freezing", "promises", "runtime", "warm_start"},
     "__main__.py": {"tools"},
 }
 """What the files at the top of the package may import of it: they share one ruff.toml, which cannot tell
@@ -52,6 +53,7 @@ them apart."""
 THE_ONE_PLACE = {
     "wdsl/backends/keras.py": {"keras", "importlib"},
     "wdsl/backends/python.py": {"jinja2"},
+    "wdsl/freezing.py": {"keras"},
     "wdsl/products.py": {"keras"},
     "wdsl/runtime.py": {"keras"},
     "wdsl/syntax/lexer.py": {"lark"},

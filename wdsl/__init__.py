@@ -48,6 +48,7 @@ __all__ = [
     "compile",
     "effective_weights",
     "format",
+    "freeze",
     "load",
     "loads",
     "project",
@@ -406,6 +407,26 @@ def assign(model: keras.Model, weights: Mapping[str, Any]) -> None:
     from wdsl import warm_start
 
     warm_start.assign(model, weights)
+
+
+def freeze(model: keras.Model, keep_products: bool = True) -> keras.Model:
+    """A copy of a model for inference, in which structured layers are Keras's own with the weights as they are now.
+
+    A layer computes a structured weight from its free parameters in each call; the copy has it stored, and gives the
+    same outputs to the bit. It knows no structure any more: it is not for training.
+
+    Args:
+        model: A functional or sequential model, live, written by wdsl or loaded.
+        keep_products: Leave layers as they are whose kernel is not made but multiplied by in less work (docs/
+            performance.md), since a dense one is slower. Without them the copy has nothing of wdsl in it; their outputs
+            then differ by rounding.
+
+    Raises:
+        ValueError: The model is of another class, of which Keras knows no graph.
+    """
+    from wdsl.freezing import freeze
+
+    return freeze(model, keep_products)
 
 
 def verify(model: keras.Model | str | os.PathLike[str]) -> Report:

@@ -380,17 +380,23 @@ class Weight(np.lib.mixins.NDArrayOperatorsMixin):
         return getattr(ops, ufunc.__name__)(*tensors)
 
 
-def take_out(layer: Any, path: str) -> tuple[Any, Any, Weight]:
-    """Put a `Weight` where a layer, or a layer inside it, has a variable.
-
-    Returns the layer that the variable belonged to, the variable, and the weight.
-    """
+def named(layer: Any, path: str) -> list[Any]:
+    """The variables of a layer, and of layers inside it, that a path may mean."""
     found = [v for v in layer.weights if f"/{v.path}".endswith(f"/{path}")]
     if not found:  # "forward/kernel" is short for "forward_lstm_2/lstm_cell/kernel"
         *ways, name = path.split("/")
         loose = "".join(f"{re.escape(way)}(_[^/]*)?/(.*/)?" for way in ways)
         pattern = re.compile(f"(.*/)?{loose}{name}")
         found = [v for v in layer.weights if pattern.fullmatch(v.path)]
+    return found
+
+
+def take_out(layer: Any, path: str) -> tuple[Any, Any, Weight]:
+    """Put a `Weight` where a layer, or a layer inside it, has a variable.
+
+    Returns the layer that the variable belonged to, the variable, and the weight.
+    """
+    found = named(layer, path)
     holders = [
         (holder, name)
         for holder in layer._flatten_layers()

@@ -734,6 +734,14 @@ def test_cloned(spec: str) -> None:
     assert (answer(model, spec) == expected).all()
 
 
+def test_frozen(spec: str) -> None:
+    """The same outputs to the bit, from a model of nothing but Keras."""
+    model = trained(spec)
+    frozen = wdsl.freeze(model, keep_products=False)
+    assert "wdsl" not in frozen.to_json()
+    assert (answer(frozen, spec) == answer(model, spec)).all()
+
+
 def test_exported(spec: str, tmp_path: Path) -> None:
     model = trained(spec)
     model.export(tmp_path / "saved", verbose=False)
