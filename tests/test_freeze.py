@@ -76,7 +76,7 @@ def test_in_other_models() -> None:
     x = keras.Input((5, 96))
     outer = keras.Model(x, keras.layers.Dense(3)(inner(x)))
     stacked = keras.Sequential(
-        [keras.Input((5, 96)), *(wdsl.loads(TEXT).to_keras().get_layer(name) for name in ("mix", "norm"))]
+        [keras.Input((5, 96)), *(wdsl.loads(TEXT).to_keras().get_layer(name) for name in ("timed", "norm"))]
     )
     for model in (outer, stacked):
         frozen = wdsl.freeze(model, keep_products=False)
