@@ -368,7 +368,7 @@ class Elaborator:
         try:
             constants.bounded(value)
         except ConstantError as error:
-            self.error("E0310", f"`{name}` cannot have this value: {error}", parameter.span)
+            self.error(error.code, f"`{name}` cannot have this value: {error}", parameter.span)
             return None
         self.names[name] = Value(value, ex.Variable(name))
         plain = Value(value, ex.Constant(None)).plain()
@@ -985,7 +985,7 @@ class Elaborator:
             try:
                 return constants.sequence(values)  # type: ignore[arg-type]
             except ConstantError as error:
-                return self.error("E0310", str(error), items[0].span.to(items[-1].span))
+                return self.error(error.code, str(error), items[0].span.to(items[-1].span))
         for node, value in zip(items, values, strict=True):
             if not isinstance(value, (Tensor, Group)):
                 self.error("E0205", f"this is {kind_of(value)}, and stands among tensors", node.span)
@@ -1007,7 +1007,7 @@ class Elaborator:
         try:
             return constants.item(first, second)
         except ConstantError as error:
-            return self.error("E0310", str(error), span)
+            return self.error(error.code, str(error), span)
 
     def conditional(self, node: nodes.Conditional) -> Result:
         test = self.evaluate(node.test)
@@ -1028,7 +1028,7 @@ class Elaborator:
         try:
             return self.settled(constants.conditional(then, test, otherwise))
         except ConstantError as error:
-            return self.error("E0310", str(error), node.span)
+            return self.error(error.code, str(error), node.span)
 
     def settled(self, value: Value) -> Value:
         """A constant as it is written: in loops and blocks, where it differs from pass to pass, as what it comes to."""
@@ -1043,7 +1043,7 @@ class Elaborator:
             try:
                 return self.settled((constants.unary if len(values) == 1 else constants.binary)(sign, *values))  # type: ignore[arg-type]
             except ConstantError as error:
-                return self.error("E0310", str(error), span)
+                return self.error(error.code, str(error), span)
         for node, value in zip(operands, values, strict=True):
             if not isinstance(value, Tensor) and not (isinstance(value, Value) and is_number(value.value)):
                 message = f"`{sign}` does not take {kind_of(value)}"
@@ -1222,7 +1222,7 @@ class Elaborator:
             self.work(_items([value]), node.span)
             return value
         except ConstantError as error:
-            return self.error("E0310", str(error), node.span)
+            return self.error(error.code, str(error), node.span)
 
     def construct(self, name: nodes.Name, node: nodes.Call, wanted: str = "layer") -> Result:
         """`Dense(64)`, `HeNormal(seed=1)`. `Identity()` is a layer or an initializer, as the place wants it."""
