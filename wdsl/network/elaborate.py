@@ -480,7 +480,7 @@ class Elaborator:
             labels = (Label(where, "first here"),) if where else ()
             self.error("E0202", f"`{name.id}` is declared twice", name.span, "again here", labels=labels)
         self.has_room(len(values.value) * (1 + len(statement.body)), statement.values.span)
-        self.go_through(statement, values, hidden is None)
+        self.go_through(statement, values, hidden is None or isinstance(hidden, Broken))
         self.names.pop(name.id, None)
         if hidden is not None:
             self.names[name.id] = hidden
@@ -615,8 +615,11 @@ class Elaborator:
                 shown = ", ".join(map(str, indices or ()))
                 self.error("E0202", f"`{name}[{shown}]` is declared twice", statement.name.span)
                 fresh = False
+        elif indices is None:  # which member it is, is not known
+            self.names.setdefault(name, BROKEN)
+            fresh = False
         else:
-            fresh = self.declare(statement.name, "a layer") and indices is not None
+            fresh = self.declare(statement.name, "a layer")
         value = self.evaluate(statement.value)
         if isinstance(value, (LayerObject, BlockObject)) and value.name is not None:
             self.error(
