@@ -15,7 +15,7 @@ from wdsl.catalog.names import keras_name
 from wdsl.catalog.versions import too_old
 from wdsl.diagnostics import Diagnostic, Fix, Label, by, has_errors, in_order, listed, nearest, respelled
 from wdsl.network import constants, graph
-from wdsl.network.annotations import FREE_WEIGHT, AnnotatedLayer, Reader, read_annotations
+from wdsl.network.annotations import FREE_WEIGHT, AnnotatedLayer, Reader, read_annotations, unknown_annotation
 from wdsl.network.arguments import Bound, bind
 from wdsl.network.assertions import read_assertion
 from wdsl.network.blocks import TooDeep, check_input, come_out, frame_of
@@ -639,6 +639,10 @@ class Elaborator:
         if frame.block is not None:
             frame.block.declared[key] = value
         if not isinstance(value, (LayerObject, BlockObject)):
+            # What annotations there are does not depend on the layer.
+            annotations = (*statement.annotations, *(one for each in statement.weights for one in each.annotations))
+            unknown = [found for each in annotations if (found := unknown_annotation(each))]
+            self.problems += [each for each in unknown if each not in self.problems]
             return
         path = "_".join([*([frame.path] if frame.path else []), name, *map(str, indices or ())]).replace("-", "minus_")
         value.name = self.unique(path) if frame.path or indices else name
