@@ -243,7 +243,7 @@ def doubled(innermost: str) -> str:
     [
         (doubled("x -> relu"), "E0703"),
         ("network Net { input x: [2]; output y = x -> relu * 10**15 }", "E0703"),
-        ("network Net { input x: [2]; for i in range(10**9) { }; output y = x -> relu }", "E0310"),
+        ("network Net { input x: [2]; for i in range(10**9) { }; output y = x -> relu }", "E0703"),
         (
             "block B0 { input x; output y = x -> relu }\n"
             + "\n".join(

@@ -405,6 +405,48 @@ def test_watch_builds_again_after_a_change(monkeypatch: pytest.MonkeyPatch, run:
     assert "def FineToo(" in Path("fine.py").read_text()
 
 
+def test_watch_sees_the_files_that_are_named(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    Path("parts/tables").mkdir(parents=True)
+    Path("other").mkdir()
+    spec = """from "parts/mix.wnet" import Mix
+network Net {
+    input x: [2]
+    output y = x -> Mix()
+}
+"""
+    mix = """block Mix() {
+    input x
+    layer a = Dense(2) zero[mask("tables/\\"wires\\".csv")]
+    output y = x -> a
+}
+"""
+    changes = iter(
+        [
+            ("net.wnet", spec),  # the file that it imports is not there
+            ("other/unrelated.wnet", mix),
+            ("parts/mix.wnet", mix),  # nor is the one of its mask
+            ('parts/tables/"wires".csv', "1,0\n0,0\n"),
+            ('parts/tables/"wires".csv', "1,0\n0,1\n"),
+            ("parts/mix.wnet", mix.replace("Dense(2)", "Dense(2, use_bias=false)")),
+        ]
+    )
+
+    def change(seconds: float) -> None:
+        path, text = next(changes, (None, None))
+        if path is None or text is None:
+            raise KeyboardInterrupt
+        Path(path).write_text(text)
+        os.utime(path, ns=(0, len(said) + 1))
+        said.append(path)
+
+    said: list[str] = []
+    monkeypatch.setattr(cli.time, "sleep", change)
+    result = run("build", "net.wnet", "--watch")
+    errors = re.findall(r"error\[(\w+)\]|(cannot read|wrote)", result.stderr)
+    assert ["".join(each) for each in errors][-5:] == ["E0602", "E0602", "wrote", "wrote", "wrote"]
+    assert "use_bias=False" in Path("net.py").read_text()
+
+
 def test_a_file_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "net.py"
     target.write_text("old")

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 CAPITALS = frozenset({
     *("Any", "Callable", "ClassVar", "Iterable", "Iterator", "Mapping", "Sequence"),
     *("At", "Axis", "Band", "Blocks", "By", "Diagonal", "Equal", "Equation", "Fixed", "Flat", "Frozen", "Grouping"),
-    *("Index", "IndexMap", "Indices", "Lower", "Merge", "Not", "Region", "Several", "Shape", "Sizes", "Skew"),
-    *("Same", "Symmetric", "Term", "Tie", "Tied", "Traced", "Union", "UnionFind", "Upper", "VIEWS"),
+    *("Index", "IndexMap", "Indices", "Lower", "Merge", "Not", "PART", "Part", "Region", "Several", "Shape", "Sizes"),
+    *("Same", "Skew", "Symmetric", "Term", "Tie", "Tied", "Traced", "Union", "UnionFind", "Upper", "VIEWS"),
     *("Zero", "Averaged", "Coupled", "Enforced", "Expansion", "Grouped", "OnWeight", "Shared", "Structured", "Via"),
     *("Mask", "PackedMask", "View", "Weight", "Where", "Within", "PRODUCTS", "Placement"),
     *("MatrixPattern", "MatrixProduct", "RepeatedColumn", "RepeatedRow", "DiagonalAndRest", "BlockDiagonalMatrix"),

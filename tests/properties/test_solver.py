@@ -246,9 +246,11 @@ def check_net(system: System, net: wdsl.Net) -> None:
 
 
 @examples(250)
-@given(systems())
-def test_the_solver_agrees_with_a_union_find(system: System) -> None:
-    check_net(system, wdsl.loads(system.text()))
+@given(systems(), st.sampled_from([1, 3, structure.PART]))
+def test_the_solver_agrees_with_a_union_find(system: System, at_once: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(structure, "PART", at_once)
+        check_net(system, wdsl.loads(system.text()))
 
 
 @examples(120)

@@ -75,7 +75,7 @@ def by_search(equations, shape):
             groups = [[entry for entry in entries(shape) if entry not in known]] if not equation.items else []
             for item in equation.items:
                 if isinstance(item, (Axis, By)):
-                    keys = item.keys(shape)
+                    keys = np.broadcast_to(item.keys(tuple(slice(0, size) for size in shape), shape), shape)
                     by_key = {}
                     for entry in entries(shape):
                         by_key.setdefault(keys[entry].item(), []).append(entry)
@@ -121,10 +121,16 @@ def systems(draw):
     return draw(st.lists(symmetric | zero | fixed | equal, max_size=4)), shape
 
 
-@given(systems())
+@given(systems(), st.sampled_from([1, 2, 5, structure.PART]))
 @settings(max_examples=500)
-def test_index_map_is_what_a_search_gives(system):
+def test_index_map_is_what_a_search_gives(system, at_once):
     equations, shape = system
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(structure, "PART", at_once)
+        compare_with_search(equations, shape)
+
+
+def compare_with_search(equations, shape):
     expected = by_search(equations, shape)
     if expected is None:
         with pytest.raises(ValueError, match="another value"):

@@ -116,6 +116,16 @@ def read_annotations(
     return tuple(reader.equations), tuple(reader.ties)
 
 
+def unknown_annotation(annotation: nodes.Annotation) -> Diagnostic | None:
+    """A report if there is no annotation of this name."""
+    kind, span = annotation.name.id, annotation.name.span
+    if kind in ANNOTATIONS:
+        return None
+    near = nearest(kind, ANNOTATIONS)
+    label = f"did you mean `{near}`?" if near else f"the annotations are {listed(ANNOTATIONS)}"
+    return Diagnostic("E0505", f"there is no annotation `{kind}`", span, label, fix=respelled(span, near, ANNOTATIONS))
+
+
 class Reader:
     def __init__(
         self,
@@ -204,15 +214,8 @@ class Reader:
 
     def annotation(self, layer: AnnotatedLayer, weight: Weight, annotation: nodes.Annotation) -> None:
         kind = annotation.name.id
-        if kind not in ANNOTATIONS:
-            near = nearest(kind, ANNOTATIONS)
-            self.error(
-                "E0505",
-                f"there is no annotation `{kind}`",
-                annotation.name.span,
-                f"did you mean `{near}`?" if near else f"the annotations are {listed(ANNOTATIONS)}",
-                fix=respelled(annotation.name.span, near, ANNOTATIONS),
-            )
+        if unknown := unknown_annotation(annotation):
+            self.problems.append(unknown.replace(labels=self.circumstances))
             return
         if not self.mechanism(annotation):
             return

@@ -42,7 +42,15 @@ class Value(Record):
 
 
 class ConstantError(Exception):
-    """An operation that has no result; the message says why."""
+    """An operation that has no result; the message says why, the code of what kind of error that is."""
+
+    code = "E0310"
+
+
+class TooManyItems(ConstantError):
+    """A list that would be too long."""
+
+    code = "E0703"
 
 
 def constant(value: float | str | bool | None) -> Value:
@@ -131,7 +139,7 @@ def bounded(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise ConstantError("the result is not a finite number")
     if isinstance(value, str) and len(value) > MAX_ITEMS:
-        raise ConstantError(f"the result has more than {MAX_ITEMS} items")
+        raise TooManyItems(f"the result has more than {MAX_ITEMS:,} items")
     if isinstance(value, list):
         _bounded_list(value)
     return value
@@ -143,7 +151,7 @@ def _bounded_list(value: list[Value]) -> None:
     while inner:
         count, level = count + sum(map(len, inner)), level + 1
         if count > MAX_ITEMS:
-            raise ConstantError(f"the result has more than {MAX_ITEMS} items")
+            raise TooManyItems(f"the result has more than {MAX_ITEMS:,} items")
         if level > MAX_NESTING:
             raise ConstantError(f"the result is a list of lists, more than {MAX_NESTING} in one another")
         inner = [each.value for items in inner for each in items if isinstance(each.value, list)]
@@ -174,7 +182,7 @@ def _range(arguments: Sequence[Value]) -> Any:
         raise ConstantError("the step of a `range` is not 0") from None
     count = max(0, -((numbers.start - numbers.stop) // numbers.step))  # `len` is for what memory could hold
     if count > MAX_ITEMS:
-        raise ConstantError(f"the range has {count} items, more than {MAX_ITEMS}")
+        raise TooManyItems(f"the range has {count:,} items, more than {MAX_ITEMS:,}")
     return [constant(number) for number in numbers]
 
 

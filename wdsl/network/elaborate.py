@@ -15,7 +15,7 @@ from wdsl.catalog.names import keras_name
 from wdsl.catalog.versions import too_old
 from wdsl.diagnostics import Diagnostic, Fix, Label, by, has_errors, in_order, listed, nearest, respelled
 from wdsl.network import constants, graph
-from wdsl.network.annotations import FREE_WEIGHT, AnnotatedLayer, Reader, read_annotations
+from wdsl.network.annotations import FREE_WEIGHT, AnnotatedLayer, Reader, read_annotations, unknown_annotation
 from wdsl.network.arguments import Bound, bind
 from wdsl.network.assertions import read_assertion
 from wdsl.network.blocks import TooDeep, check_input, come_out, frame_of
@@ -368,7 +368,7 @@ class Elaborator:
         try:
             constants.bounded(value)
         except ConstantError as error:
-            self.error("E0310", f"`{name}` cannot have this value: {error}", parameter.span)
+            self.error(error.code, f"`{name}` cannot have this value: {error}", parameter.span)
             return None
         self.names[name] = Value(value, ex.Variable(name))
         plain = Value(value, ex.Constant(None)).plain()
@@ -480,7 +480,7 @@ class Elaborator:
             labels = (Label(where, "first here"),) if where else ()
             self.error("E0202", f"`{name.id}` is declared twice", name.span, "again here", labels=labels)
         self.has_room(len(values.value) * (1 + len(statement.body)), statement.values.span)
-        self.go_through(statement, values, hidden is None)
+        self.go_through(statement, values, hidden is None or isinstance(hidden, Broken))
         self.names.pop(name.id, None)
         if hidden is not None:
             self.names[name.id] = hidden
@@ -615,8 +615,11 @@ class Elaborator:
                 shown = ", ".join(map(str, indices or ()))
                 self.error("E0202", f"`{name}[{shown}]` is declared twice", statement.name.span)
                 fresh = False
+        elif indices is None:  # which member it is, is not known
+            self.names.setdefault(name, BROKEN)
+            fresh = False
         else:
-            fresh = self.declare(statement.name, "a layer") and indices is not None
+            fresh = self.declare(statement.name, "a layer")
         value = self.evaluate(statement.value)
         if isinstance(value, (LayerObject, BlockObject)) and value.name is not None:
             self.error(
@@ -636,6 +639,10 @@ class Elaborator:
         if frame.block is not None:
             frame.block.declared[key] = value
         if not isinstance(value, (LayerObject, BlockObject)):
+            # What annotations there are does not depend on the layer.
+            annotations = (*statement.annotations, *(one for each in statement.weights for one in each.annotations))
+            unknown = [found for each in annotations if (found := unknown_annotation(each))]
+            self.problems += [each for each in unknown if each not in self.problems]
             return
         path = "_".join([*([frame.path] if frame.path else []), name, *map(str, indices or ())]).replace("-", "minus_")
         value.name = self.unique(path) if frame.path or indices else name
@@ -985,7 +992,7 @@ class Elaborator:
             try:
                 return constants.sequence(values)  # type: ignore[arg-type]
             except ConstantError as error:
-                return self.error("E0310", str(error), items[0].span.to(items[-1].span))
+                return self.error(error.code, str(error), items[0].span.to(items[-1].span))
         for node, value in zip(items, values, strict=True):
             if not isinstance(value, (Tensor, Group)):
                 self.error("E0205", f"this is {kind_of(value)}, and stands among tensors", node.span)
@@ -1007,7 +1014,7 @@ class Elaborator:
         try:
             return constants.item(first, second)
         except ConstantError as error:
-            return self.error("E0310", str(error), span)
+            return self.error(error.code, str(error), span)
 
     def conditional(self, node: nodes.Conditional) -> Result:
         test = self.evaluate(node.test)
@@ -1028,7 +1035,7 @@ class Elaborator:
         try:
             return self.settled(constants.conditional(then, test, otherwise))
         except ConstantError as error:
-            return self.error("E0310", str(error), node.span)
+            return self.error(error.code, str(error), node.span)
 
     def settled(self, value: Value) -> Value:
         """A constant as it is written: in loops and blocks, where it differs from pass to pass, as what it comes to."""
@@ -1043,7 +1050,7 @@ class Elaborator:
             try:
                 return self.settled((constants.unary if len(values) == 1 else constants.binary)(sign, *values))  # type: ignore[arg-type]
             except ConstantError as error:
-                return self.error("E0310", str(error), span)
+                return self.error(error.code, str(error), span)
         for node, value in zip(operands, values, strict=True):
             if not isinstance(value, Tensor) and not (isinstance(value, Value) and is_number(value.value)):
                 message = f"`{sign}` does not take {kind_of(value)}"
@@ -1222,7 +1229,7 @@ class Elaborator:
             self.work(_items([value]), node.span)
             return value
         except ConstantError as error:
-            return self.error("E0310", str(error), node.span)
+            return self.error(error.code, str(error), node.span)
 
     def construct(self, name: nodes.Name, node: nodes.Call, wanted: str = "layer") -> Result:
         """`Dense(64)`, `HeNormal(seed=1)`. `Identity()` is a layer or an initializer, as the place wants it."""

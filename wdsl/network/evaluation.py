@@ -51,7 +51,7 @@ def evaluate(node: nodes.Expression, names: Names) -> Value:
                     raise NoConstant(Diagnostic("E0304", f"`{name}` takes constants, by position", node.span))
                 return constants.call(name, [of(each.value) for each in arguments])
     except ConstantError as error:
-        raise NoConstant(Diagnostic("E0310", str(error), node.span)) from None
+        raise NoConstant(Diagnostic(error.code, str(error), node.span)) from None
     label = "an expression of numbers, strings, lists, and constants that are declared above"
     raise NoConstant(Diagnostic("E0205", "this is no constant", node.span, label))
 

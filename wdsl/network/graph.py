@@ -23,8 +23,8 @@ from wdsl.expressions import (
 from wdsl.record import Record, field
 from wdsl.source import Source, Span
 
-MAX_ENTRIES = 2**25
-"""The largest weight that is solved entry by entry."""
+MAX_ENTRIES = 2**24
+"""The largest weight that is solved entry by entry. What is found out of it has to fit into 400 MiB."""
 
 
 class Parameter(Record):

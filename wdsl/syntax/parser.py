@@ -548,6 +548,10 @@ _EXPRESSION = {"NAME", "INT", "FLOAT", "STRING", "LPAR", "LSQB", "TRUE", "FALSE"
 _OPERATORS = {"POWER", "COMPARE", "TIMES", "SIGN", "IF", "OR", "AND", "DOT", "QUESTION", "WHERE", "NOT"}
 
 
+_WEIGHT = re.compile(r"\w+(?:\.\w+)*[ \t]*:")
+"""How a weight's annotations begin within the braces of a layer."""
+
+
 def _explain(source: Source, text: str, error: UnexpectedToken) -> Diagnostic:
     token = error.token
     start, end = token.start_pos or 0, token.end_pos or 0
@@ -562,7 +566,9 @@ def _explain(source: Source, text: str, error: UnexpectedToken) -> Diagnostic:
     braces = _open_braces(text, start)
     if not opened and braces and token.type == "$END":
         opened = [_never_closed(text, start, braces[-1])]
-    if opened and (ends or (opened[-1] < word_at and _starts_statement(text, word_at))):
+    # In brackets, `word:` begins a slice; but not where a word does not fit.
+    begins = _starts_statement(text, word_at) or (braces and start == word_at and _WEIGHT.match(text, word_at))
+    if opened and (ends or (opened[-1] < word_at and begins)):
         bracket, here = (
             opened[-1],
             Span(source, start, end) if ends else Span(source, word_at, word_at + len(word)),

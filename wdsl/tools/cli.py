@@ -6,24 +6,30 @@ What is imported here is paid by every command, so reports, diffs and tables are
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import click
 
 import wdsl
 from wdsl.diagnostics import CODES, Diagnostic, has_errors, nearest
+from wdsl.files import Files
 from wdsl.source import Source, Span
 
 PROBLEMS = 1
 """The exit status when a file is not in order; 0 is clean, and click's own 2 is misuse."""
 
 POLL = 0.3
-"""Seconds between two looks at a watched file."""
+"""Seconds between two looks at the watched files."""
+MOST_WATCHED = 1000
+STRING = re.compile(r'"((?:[^"\\\n]|\\.)+)"')
 
 RESERVED = ("network", "root", "max_layers")
 """Names of `wdsl.load`'s own arguments, which `--set` cannot give."""
@@ -124,7 +130,7 @@ def main() -> None:
     help=f"Print a stage instead: {', '.join(wdsl.STAGES)}.",
 )
 @click.option("--check", is_flag=True, help="Write nothing; fail with a diff if the file is not what the spec gives.")
-@click.option("--watch", is_flag=True, help="Build again whenever a .wnet, .csv or .npy file beside the spec changes.")
+@click.option("--watch", is_flag=True, help="Build again whenever the spec or a file that it names changes.")
 def build(
     spec: str,
     output: str | None,
@@ -173,7 +179,7 @@ def build(
         return True
 
     if watch:
-        keep(once, spec)
+        keep(once, spec, root)
     elif not once():
         sys.exit(PROBLEMS)
 
@@ -515,11 +521,11 @@ def refuse(action: str, path: str, error: OSError) -> NoReturn:
     raise click.ClickException(f"cannot {action} {click.format_filename(path)}: {error.strerror or error}") from None
 
 
-def keep(once: Callable[[], bool], spec: str) -> NoReturn:
+def keep(once: Callable[[], bool], spec: str, root: str | None) -> NoReturn:
     """Builds now and after every change, until interrupted."""
     seen = None
     while True:
-        now = stamps(os.path.dirname(spec) or ".")
+        now = stamps(spec, root)
         if now != seen:
             seen = now
             try:
@@ -529,13 +535,32 @@ def keep(once: Callable[[], bool], spec: str) -> NoReturn:
         time.sleep(POLL)
 
 
-def stamps(folder: str) -> dict[str, int]:
-    """When each file of a folder was changed that a spec is, or may name."""
-    found = {}
-    try:
-        for entry in os.scandir(folder):
-            if entry.name.endswith((".wnet", ".csv", ".npy")):
-                found[entry.name] = entry.stat().st_mtime_ns
-    except OSError:
-        pass  # it went away under our eyes; the next look tells
+def stamps(spec: str, root: str | None) -> dict[str, int]:
+    """When a spec was changed, and each file that it names, or that one of these names; 0 for one that is not there.
+
+    They are looked for in all strings of a text, since it may be one with errors.
+    """
+    found = {spec: stamp(spec)}
+    queue = [(spec, Files.beside(spec, root))]
+    while queue:
+        path, files = queue.pop()
+        try:
+            text = Path(path).read_text(encoding="utf-8", errors="replace") if found[path] else ""
+        except OSError:
+            continue  # it went away under our eyes; the next look tells
+        for quoted in STRING.findall(text):
+            place = files.find(re.sub(r"\\(.)", r"\1", quoted), Span(Source(path, ""), 0, 0))
+            if isinstance(place, str) and place not in found and len(found) < MOST_WATCHED:
+                found[place] = stamp(place)
+                if place.endswith(".wnet"):
+                    queue.append((place, files.beyond(place)))
     return found
+
+
+def stamp(path: str) -> int:
+    """When a file was changed; 0 if it is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return 0
+    return status.st_mtime_ns if stat.S_ISREG(status.st_mode) else 0

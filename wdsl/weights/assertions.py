@@ -42,7 +42,7 @@ def _checked(assertion: Assertion, known: Mapping[ex.Expression, int]) -> Diagno
         except ConstantError as error:
             if failed:  # It may be what the claims before were to rule out.
                 break
-            return Diagnostic("E0310", str(error), claim.span, labels=assertion.circumstances)
+            return Diagnostic(error.code, str(error), claim.span, labels=assertion.circumstances)
         if not isinstance(value, bool):
             return Diagnostic(
                 "E0205", "an assertion is true or false", claim.span, f"this is {constants.type_name(value)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -13,7 +13,7 @@ from wdsl import expressions as ex
 from wdsl import structure
 from wdsl.diagnostics import Diagnostic, Label
 from wdsl.network.annotations import MECHANISMS
-from wdsl.network.graph import WHOLE, Equation, Tie, View, WeightName
+from wdsl.network.graph import MAX_ENTRIES, WHOLE, Equation, Tie, View, WeightName
 from wdsl.record import Record
 from wdsl.source import Span
 
@@ -24,8 +24,8 @@ Array: TypeAlias = np.ndarray[Any, Any]
 Stated: TypeAlias = Sequence[tuple[Equation | Tie, ex.Expression]]
 """What the file says, with the expressions for the runtime that say it."""
 ZERO, FREE, CONSTANT = range(3)
-SAMPLE = 2**16
-"""How many entries are looked at first, where one will do."""
+MAX_COMPARED = 2**26
+"""So many entries, times the square of how many equations, are looked at to warn of those that add nothing."""
 MAX_SEARCHED = 2**20
 """In larger arrays a report names all that may have joined two entries, not just what has."""
 
@@ -34,18 +34,18 @@ class System(Record):
     """Equations on the entries of one array, flat or not, in which weights have places.
 
     That is the array of the weight that the others are views of; or, if weights are coupled, all of them in a row.
-    `owners` are the weights that the array's own entries belong to.
+    `owners` are the weights that the array's own entries belong to, and `places` says where a weight has its own.
     """
 
     shape: tuple[int, ...]
-    places: Mapping[WeightName, structure.Indices]
+    names: tuple[WeightName, ...]
+    places: Callable[[WeightName], structure.Indices]
     owners: tuple[WeightName, ...]
     terms: tuple[tuple[Equation | Tie, structure.Equation], ...]
 
     def of(self, name: WeightName, array: Array) -> Array:
         """What a flat array with as many entries has at the places of a weight."""
-        places = self.places[name]
-        return array.reshape(places.shape) if (name,) == self.owners else array[places]
+        return array.reshape(self.shape) if (name,) == self.owners else array[self.places(name)]
 
 
 class Solution(Record):
@@ -60,21 +60,45 @@ class _Claim(Record):
     """An equation that gives entries a value, in so many words or because they would be multiples of themselves."""
 
     equation: Equation | Tie
-    mask: Array
+    bits: Array
+    shape: tuple[int, ...]
     value: float
     label: str = ""
 
+    @property
+    def mask(self) -> Array:
+        return np.unpackbits(self.bits, count=math.prod(self.shape)).view(bool).reshape(self.shape)
+
 
 class _Merges(Record):
-    """An equation that joins entries."""
+    """An equation that joins entries. Which, is computed anew each time, in pieces: together they would take much room.
+
+    A tie that makes a weight a view has no term: it is in the places already.
+    """
 
     origin: Equation | Tie
-    joined: Sequence[structure.Merge]
+    term: structure.Equation | None
+    known: Array
+
+    def joined(self) -> Iterator[structure.Merge]:
+        if self.term is None:
+            return
+        try:
+            with np.errstate(all="raise"):
+                merges = self.term.merges(self.known.shape, self.known)
+            while True:
+                with np.errstate(all="raise"):  # not for those to whom it is handed
+                    merge = next(merges, None)
+                if merge is None:
+                    return
+                yield merge
+        except (ArithmeticError, ValueError) as error:
+            raise _not_computed(self.origin, error) from None
 
     def touched(self, size: int) -> Array:
         """True at the entries that are joined to another, or to a multiple of themselves."""
         mask = np.zeros(size, bool)
-        for one, other, c in self.joined:
+        for one, other, c in self.joined():
             there = slice(None) if c != 1.0 else one != other
             mask[one[there]] = mask[other[there]] = True
         return mask
@@ -107,6 +131,7 @@ def solve_entries(
             system = coupled(stated, ties, shapes, parameters)
         else:
             system = seen_in_owner(stated, views, next(iter(shapes.values())), parameters)
+        _refuse_factors(system)
         return _solve(system, ties, frozen)
     except _Refused as refused:
         return Solution({}, {}, (refused.diagnostic,))
@@ -117,10 +142,12 @@ def seen_in_owner(
 ) -> System:
     """The system of weights that are views of their owner, which has this shape and all the equations."""
     size = math.prod(shape)
-    entries = np.arange(size, dtype=structure.index_type(size)).reshape(shape)
-    places = {name: see(view, entries, parameters) for name, view in views.items()}
+
+    def places(name: WeightName) -> structure.Indices:
+        return see(views[name], np.arange(size, dtype=structure.index_type(size)).reshape(shape), parameters)
+
     terms = tuple((origin, _term(origin, expression, parameters)) for origin, expression in stated)
-    return System(shape, places, tuple(views)[:1], terms)
+    return System(shape, tuple(views), places, tuple(views)[:1], terms)
 
 
 def coupled(
@@ -132,7 +159,7 @@ def coupled(
         (origin, structure.within(_term(origin, expression, parameters), places, str(origin.weight)))
         for origin, expression in [*stated, *((tie, tie.equation) for tie in ties)]
     ]
-    return System((size,), {name: places[str(name)] for name in shapes}, tuple(shapes), tuple(terms))
+    return System((size,), tuple(shapes), lambda name: places[str(name)], tuple(shapes), tuple(terms))
 
 
 def index_maps(
@@ -181,6 +208,19 @@ def _not_computed(origin: Equation | Tie, error: Exception) -> _Refused:
     return _Refused(Diagnostic("E0511", f"`{origin.text}` cannot be computed: {error}", origin.span))
 
 
+def _refuse_factors(system: System) -> None:
+    """Factors have to be remembered, in eight bytes each if they are no signs."""
+    size, most = math.prod(system.shape), MAX_ENTRIES // 2
+    for origin, term in system.terms if size > most else ():
+        tie = term.equation if isinstance(term, structure.Same) else term
+        if isinstance(tie, structure.Tie) and abs(tie.view.factor) != 1:
+            what = (
+                f"`{origin.weight}` and what it is tied to have {size:,} entries, too many to solve these annotations"
+            )
+            why = f"with a factor like {tie.view.factor!r}, entry by entry goes up to {most:,}"
+            raise _Refused(Diagnostic("E0702", what, origin.span, why))
+
+
 def _mechanism(origin: Equation | Tie) -> str:
     return "parameter" if isinstance(origin, Tie) else origin.mechanism
 
@@ -189,7 +229,6 @@ def _solve(system: System, ties: Sequence[Tie], frozen: Collection[WeightName]) 
     shape, size = system.shape, math.prod(system.shape)
     claims: list[_Claim] = []
     known = np.zeros(shape, bool)
-    merges: list[_Merges] = []
     for origin, term in system.terms:
         try:
             with np.errstate(all="raise"):
@@ -198,21 +237,16 @@ def _solve(system: System, ties: Sequence[Tie], frozen: Collection[WeightName]) 
             raise _not_computed(origin, error) from None
         if isinstance(origin, Equation) and origin.kind in ("zero", "fixed"):
             known |= mask
-            claims.append(_Claim(origin, mask, value))
-    for origin, term in system.terms:
-        try:
-            with np.errstate(all="raise"):
-                merges.append(_Merges(origin, tuple(term.merges(shape, known))))
-        except (ArithmeticError, ValueError) as error:
-            raise _not_computed(origin, error) from None
-    solved = structure.union(size, (each for one in merges for each in one.joined))
-    # The ties of views are in the places already, but may have carried something all the same.
-    carriers = [*merges, *(_Merges(tie, ()) for tie in ties if len(system.owners) == 1)]
-    claimed_by = _claims_of_groups(system, claims, solved, carriers)
-    first, state = solved[0], _state(solved, claims)
-    stored = kept = (first, state)
-    if any(_mechanism(origin) != "parameter" for origin, _ in system.terms):
-        stored, kept = (_without(left_out, merges, claims, size) for left_out in (MECHANISMS[1:], ("initial",)))
+            claims.append(_Claim(origin, np.packbits(mask), shape, value))
+    merges = [
+        _Merges(origin, term, known)
+        for origin, term in system.terms
+        if isinstance(origin, Tie) or origin.kind not in ("zero", "fixed", "frozen")
+    ]
+    solved = _union(size, merges)
+    # The ties of views may have carried something all the same.
+    carriers = [*merges, *(_Merges(tie, None, known) for tie in ties if len(system.owners) == 1)]
+    _refuse_conflicts(system, claims, solved, carriers)
     problems = [
         Diagnostic("W0503", f"`{claim.equation.text}` names no entry", claim.equation.span)
         for claim in claims
@@ -220,29 +254,34 @@ def _solve(system: System, ties: Sequence[Tie], frozen: Collection[WeightName]) 
     ]
     problems += _superfluous(claims, merges, solved)
     contradiction = _contradiction(merges, solved)
-    for name, places in system.places.items():
-        if not claims and not contradiction:
-            break
+    first, state = solved[0], _state(solved, claims)
+    for name in system.names if claims or contradiction else ():
         named = np.zeros(size, bool)
         for claim in claims:
             if claim.equation.weight == name:
                 named |= claim.mask.ravel()
         for each in merges:
             if isinstance(each.origin, Equation) and each.origin.kind == "skew" and each.origin.weight == name:
-                for one, other, _ in each.joined:
+                for one, other, _ in each.joined():
                     named[one[one == other]] = True
         unsaid = system.of(name, (state != FREE) & ~named)
         if unsaid.any():
-            by = claimed_by[first[places.ravel()[np.argmax(unsaid)]]]
-            source = claims[by] if by >= 0 else contradiction
+            places = system.places(name)
+            group = first[places.flat[np.argmax(unsaid)]]
+            source = next((each for each in claims if (first[each.mask.ravel()] == group).any()), contradiction)
             assert source is not None
             constant = "zero" if all(each.value == 0 for each in claims) else "constant"
             problems.append(_spread(name, unsaid, constant, places, source, first, carriers))
-    return Solution(
-        _free(system, *stored, frozen),
-        {name: int(np.count_nonzero(system.of(name, kept[1] != ZERO))) for name in system.places},
-        tuple(problems),
-    )
+    free, nonzero = _free(system, first, state, frozen), _nonzero(system, state)
+    if any(_mechanism(origin) != "parameter" for origin, _ in system.terms):
+        del first, state, solved
+        free = _free(system, *_without(MECHANISMS[1:], merges, claims, size), frozen)
+        nonzero = _nonzero(system, _without(("initial",), merges, claims, size)[1])
+    return Solution(free, nonzero, tuple(problems))
+
+
+def _union(size: int, merges: Sequence[_Merges]) -> structure.UnionFind:
+    return structure.union(size, (each for one in merges for each in one.joined()))
 
 
 def _state(solved: structure.UnionFind, claims: Sequence[_Claim]) -> Array:
@@ -250,7 +289,7 @@ def _state(solved: structure.UnionFind, claims: Sequence[_Claim]) -> Array:
     first, _, dead = solved
     state = np.full(first.size, FREE, np.int8)
     for claim in claims:
-        state[first[np.flatnonzero(claim.mask)]] = CONSTANT if claim.value else ZERO
+        state[first[claim.mask.ravel()]] = CONSTANT if claim.value else ZERO
     state[first[dead]] = ZERO
     return state[first]
 
@@ -259,8 +298,7 @@ def _without(
     left_out: Collection[str], merges: Sequence[_Merges], claims: Sequence[_Claim], size: int
 ) -> tuple[Array, Array]:
     """The first entry of each one's group, and the state, if equations by some mechanisms are left out."""
-    joined = (merge for each in merges if _mechanism(each.origin) not in left_out for merge in each.joined)
-    solved = structure.union(size, joined)
+    solved = _union(size, [each for each in merges if _mechanism(each.origin) not in left_out])
     return solved[0], _state(solved, [each for each in claims if _mechanism(each.equation) not in left_out])
 
 
@@ -272,50 +310,58 @@ def _free(system: System, first: Array, state: Array, frozen: Collection[WeightN
     is_frozen = np.zeros(first.size, bool)
     for name in system.owners:
         if name in frozen:
-            is_frozen[first[system.places[name]]] = True
+            is_frozen[first[system.places(name)]] = True
     own = {name: is_first & (is_frozen == (name in frozen)) for name in system.owners}
-    return {name: int(np.count_nonzero(own[name][system.places[name]])) for name in system.owners}
+    return {name: int(np.count_nonzero(own[name][system.places(name)])) for name in system.owners}
 
 
-def _claims_of_groups(
+def _nonzero(system: System, state: Array) -> dict[WeightName, int]:
+    return {name: int(np.count_nonzero(system.of(name, state != ZERO))) for name in system.names}
+
+
+def _refuse_conflicts(
     system: System, claims: Sequence[_Claim], solved: structure.UnionFind, carriers: Sequence[_Merges]
-) -> Array:
-    """For the first entry of each group the claim that gives it its value, or -1. It is refused if two differ."""
+) -> None:
+    """Refuse claims that give two values to a group."""
     first, factor, dead = solved
-    claimed_by = np.full(first.size, -1, np.min_scalar_type(-len(claims) - 2))
     if not any(claim.value for claim in claims):
-        for number, claim in reversed([*enumerate(claims)]):
-            claimed_by[first[np.flatnonzero(claim.mask)]] = number
-        return claimed_by
-    values = np.zeros(first.size)
+        return
+    claimed_by = np.full(first.size, -1, np.min_scalar_type(-len(claims) - 2))
+    given = np.array([claim.value for claim in claims])
+    values = None if factor is None else np.zeros(first.size)
     is_dead = np.zeros(first.size, bool)
     is_dead[first[dead]] = True
     for number, claim in enumerate(claims):
-        entries = np.flatnonzero(claim.mask)
-        firsts = first[entries]
-        wanted = claim.value if factor is None else claim.value / factor[entries]
-        other = claimed_by[firsts]
-        clash = ((other >= 0) & ~np.isclose(values[firsts], wanted)) | (is_dead[firsts] & (claim.value != 0))
-        claimed_by[firsts] = np.where(other >= 0, other, number)
-        values[firsts] = wanted
-        clash |= ~np.isclose(values[firsts], wanted)
-        if clash.any():
-            at = int(np.flatnonzero(clash)[0])
-            before = claims[other[at]] if other[at] >= 0 else None
-            raise _Refused(_conflict(system, claim, before, entries[at], first, carriers))
-    return claimed_by
+        mask = claim.mask.ravel()
+        for start in range(0, first.size, structure.PART):
+            entries = np.flatnonzero(mask[start : start + structure.PART]) + start
+            firsts = first[entries]
+            other = claimed_by[firsts]
+            if factor is None or values is None:
+                clash = (other >= 0) & ~np.isclose(given[other], claim.value)
+            else:
+                wanted = claim.value / factor[entries].astype(float)
+                clash = ((other >= 0) & ~np.isclose(values[firsts], wanted)) | (is_dead[firsts] & (claim.value != 0))
+                values[firsts] = wanted
+                clash |= ~np.isclose(values[firsts], wanted)
+            if clash.any():
+                at = int(np.argmax(clash))
+                before = claims[other[at]] if other[at] not in (-1, number) else None
+                raise _Refused(_conflict(system, claim, before, entries[at], first, carriers))
+            claimed_by[firsts] = np.where(other >= 0, other, number)
 
 
 def _contradiction(merges: Sequence[_Merges], solved: structure.UnionFind) -> _Claim | None:
     """The entries that are zero because they would be two different multiples of one number."""
     first, _, dead = solved
-    if not dead.size:
+    if not dead.any():
         return None
     is_dead = np.zeros(first.size, bool)
     is_dead[first[dead]] = True
     is_dead = is_dead[first]
-    turning = [each for each in merges if any(c != 1.0 and is_dead[one].any() for one, _, c in each.joined)]
-    return _Claim(turning[-1].origin, is_dead, 0.0, "zero, for it would be a multiple of itself by this")
+    turning = [each for each in merges if any(c != 1.0 and is_dead[one].any() for one, _, c in each.joined())]
+    bits, shape = np.packbits(is_dead), is_dead.shape
+    return _Claim(turning[-1].origin, bits, shape, 0.0, "zero, for it would be a multiple of itself by this")
 
 
 def _conflict(
@@ -325,11 +371,10 @@ def _conflict(
     joined = _joined(entry, other, first, carriers)
     places += [Label(span, "joined to others here") for span in joined]
     name = claim.equation.weight
-    own = system.places[name]
+    own = system.places(name)
     return Diagnostic(
         "E0513",
-        f"entry {_entry(int(np.flatnonzero(own.ravel() == entry)[0]), own.shape)} of `{name}` would have "
-        "two different values",
+        f"entry {_entry(int(np.argmax(own == entry)), own.shape)} of `{name}` would have two different values",
         claim.equation.span,
         f"{_value(claim)} here",
         labels=tuple(label for label in places if label.span != claim.equation.span),
@@ -346,11 +391,11 @@ def _spread(
     carriers: Sequence[_Merges],
 ) -> Diagnostic:
     """A warning: these entries of a weight are constant, and its own annotations name none. A claim is on the first."""
-    entries = np.flatnonzero(unsaid)
-    entry = _entry(entries[0], unsaid.shape)
-    count = len(entries)
+    at = int(np.argmax(unsaid))
+    entry = _entry(at, unsaid.shape)
+    count = int(np.count_nonzero(unsaid))
     subject = f"entry {entry} of `{name}` is" if count == 1 else f"{count} more entries of `{name}` are"
-    joined = _joined(places.ravel()[entries[0]], claim, first, carriers)
+    joined = _joined(places.flat[at], claim, first, carriers)
     return Diagnostic(
         "W0501",
         f"{subject} {constant} as well",
@@ -362,30 +407,27 @@ def _spread(
 
 def _joined(entry: int, claim: _Claim | None, first: Array, carriers: Sequence[_Merges]) -> list[Span]:
     """The places in the file that join an entry to one that the claim names: all that it takes, and no more."""
-    carriers = [each for each in carriers if not each.joined or _touches(each, first, entry)]
+    carriers = [each for each in carriers if each.term is None or _touches(each, first, entry)]
     needed = list(carriers)
     if claim and not claim.label and first.size <= MAX_SEARCHED:
         others = np.flatnonzero((first == first[entry]) & claim.mask.ravel())
         for each in carriers:
             rest = [one for one in needed if one is not each]
-            found, _, _ = structure.union(first.size, (merge for one in rest for merge in one.joined))
-            if each.joined and (found[others] == found[entry]).any():
+            found, _, _ = _union(first.size, rest)
+            if each.term is not None and (found[others] == found[entry]).any():
                 needed = rest
-    return [each.origin.span for each in needed if each.joined or isinstance(each.origin, Tie)][:3]
+    return [each.origin.span for each in needed][:3]
 
 
-def _says(merge: structure.Merge, masks: Sequence[Array]) -> bool:
-    """Whether a look at some of the entries shows one that is joined to another, and is under no mask."""
-    one, other = merge[0][:SAMPLE], merge[1][:SAMPLE]
-    named = np.zeros(one.size, bool)
-    for mask in masks:
-        named |= mask[one]
-    return bool((~named & (one != other)).any())
+def _says(merge: structure.Merge, known: Array) -> bool:
+    """Whether an entry is joined to another, and no equation gives it a value."""
+    one, other, _ = merge
+    return bool((~known[one] & (one != other)).any())
 
 
 def _touches(merges: _Merges, first: Array, entry: int) -> bool:
     """Whether an equation joins entries of the group that an entry is in."""
-    return any((first[one] == first[entry]).any() for one, _, _ in merges.joined)
+    return any((first[one] == first[entry]).any() for one, _, _ in merges.joined())
 
 
 def _superfluous(claims: Sequence[_Claim], merges: Sequence[_Merges], solved: structure.UnionFind) -> list[Diagnostic]:
@@ -393,9 +435,11 @@ def _superfluous(claims: Sequence[_Claim], merges: Sequence[_Merges], solved: st
     from wdsl.weights.solve import adds_nothing, strength
 
     first, _, dead = solved
+    found: list[Diagnostic] = []
+    if first.size * (len(claims) + len(merges)) ** 2 > MAX_COMPARED:
+        return found
     is_dead = np.zeros(first.size, bool)
     is_dead[first[dead]] = True
-    found = []
     kept = sorted(claims, key=lambda each: each.equation.span.start)
     # What a plain `equal` joins is what no other equation of the weight names.
     rests = {each.origin.weight for each in merges if isinstance(each.origin, Equation) and each.origin.is_rest}
@@ -408,7 +452,7 @@ def _superfluous(claims: Sequence[_Claim], merges: Sequence[_Merges], solved: st
             for one in kept
             if one is not claim and one.equation.weight == claim.equation.weight and strength(one.equation) >= least
         ]
-        by_dead = dead.size and all(strength(each.origin) >= least for each in merges)
+        by_dead = dead.any() and all(strength(each.origin) >= least for each in merges)
         if not beside and not by_dead:
             continue
         named = is_dead[first] if by_dead else np.zeros(first.size, bool)
@@ -417,25 +461,29 @@ def _superfluous(claims: Sequence[_Claim], merges: Sequence[_Merges], solved: st
         if claim.mask.any() and named[claim.mask.ravel()].all() and claim.equation.weight not in rests:
             kept.remove(claim)
             found.append(adds_nothing(claim.equation))
-    masks = [claim.mask.ravel() for claim in claims]
-    left = sorted((each for each in merges if each.joined), key=lambda each: each.origin.span.start)
-    if len(left) == 1 and any(_says(merge, masks) for merge in left[0].joined):
+    left = sorted(merges, key=lambda each: each.origin.span.start)
+    known = np.zeros(first.size, bool)
+    for claim in claims:
+        known |= claim.mask.ravel()
+    if len(left) == 1 and any(_says(merge, known) for merge in left[0].joined()):
         return found
+    del known
     touched = np.zeros(first.size, np.uint8)
-    for mask in [*masks, *(each.touched(first.size) for each in left)]:
-        touched += mask
-    for each in [*reversed(left)]:
-        if (touched[each.touched(first.size)] == 1).any():
+    by = [np.packbits(each.touched(first.size)) for each in left]
+    for bits in [*(claim.bits for claim in claims), *by]:
+        touched += np.unpackbits(bits, count=first.size) & (touched < 2)
+    for number, each in reversed([*enumerate(left)]):
+        if (touched[np.unpackbits(by[number], count=first.size).view(bool)] == 1).any():
             continue  # no other says anything of this entry
         least = strength(each.origin)
         rest = [one for one in left if one is not each and strength(one.origin) >= least]
-        groups, factor, dead_without = structure.union(first.size, (merge for one in rest for merge in one.joined))
+        groups, factor, dead_without = _union(first.size, rest)
         is_constant = np.zeros(first.size, bool)
         is_constant[groups[dead_without]] = True
         for claim in claims:
             if strength(claim.equation) >= least:
                 is_constant[groups[claim.mask.ravel()]] = True
-        if all(_holds(merge, groups, factor, is_constant) for merge in each.joined):
+        if all(_holds(merge, groups, factor, is_constant) for merge in each.joined()):
             left.remove(each)
             found.append(adds_nothing(each.origin))
     return found

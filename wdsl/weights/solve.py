@@ -20,6 +20,8 @@ Stated: TypeAlias = Sequence[tuple[Equation, ex.Expression]]
 """Equations, with their expressions for the runtime."""
 
 
+MAX_STEPS = 2**32
+"""So many entries are solved in a network, each counted for every word that its annotations consist of."""
 MOST_COMPARED = 100
 """So many annotations of one weight are each held against all others, to warn of those that add nothing."""
 
@@ -93,9 +95,10 @@ def solve(network: Network) -> tuple[Structures, tuple[Diagnostic, ...]]:
     for equation in network.equations:
         stated[equation.weight].append(equation)
     solved: dict[WeightName, Structure] = {}
+    by_entries = _ByEntries()
     for component in _components(network, tuple(weights)):
         own = {name: stated[name] for name in component.members}
-        for structure in _solve(component, own, network.values, weights, problems):
+        for structure in _solve(component, own, network.values, weights, by_entries, problems):
             solved[structure.name] = structure
     # An annotation in a block or a loop says the same to many weights: this is about one of them.
     where = {each.span: each.circumstances for each in network.equations if each.circumstances}
@@ -188,11 +191,56 @@ def _is_about_owner(equation: Equation, view: View) -> bool:
     return view.expression == WHOLE and view.factor is None and equation.kind in ("zero", "fixed")
 
 
+class _ByEntries:
+    """Solves weights entry by entry, as long as that comes to no more than a network may take."""
+
+    def __init__(self) -> None:
+        self._steps = 0
+        self._alone: dict[object, tuple[int, int]] = {}
+
+    def solve(
+        self,
+        stated: Stated,
+        views: Mapping[WeightName, View] | None,
+        ties: Sequence[Tie],
+        shapes: Mapping[WeightName, tuple[int, ...]],
+        frozen: Collection[WeightName],
+        parameters: Mapping[str, Any],
+    ) -> tuple[Mapping[WeightName, int], Mapping[WeightName, int], Sequence[Diagnostic]]:
+        """What is free of each owner and not zero of each weight, and what is wrong: see `solve_entries`."""
+        owner = next(iter(shapes))
+        # In a block or a loop, an annotation says the same of many weights, and one report is enough.
+        alike = (shapes[owner], *((each.span, each.mechanism, expression) for each, expression in stated))
+        if len(shapes) == 1 and alike in self._alone:
+            free, nonzero = self._alone[alike]
+            return {owner: free}, {owner: nonzero}, ()
+        size = math.prod(shapes[owner]) if views else sum(map(math.prod, shapes.values()))
+        words = sum(1 for each in (*(one for _, one in stated), *(tie.equation for tie in ties)) for _ in ex.walk(each))
+        subject = f"`{owner}` has" if len(shapes) == 1 else f"`{owner}` and what it is tied to have"
+        where = stated[0][0].span if stated else ties[0].span
+        why = f"no formula counts them, and entry by entry goes up to {MAX_ENTRIES:,}"
+        if size > MAX_ENTRIES:
+            what = f"{subject} {size:,} entries, too many to solve these annotations"
+            return {}, {}, [Diagnostic("E0702", what, where, why)]
+        if self._steps + size * words > MAX_STEPS:
+            what = f"{subject} {size:,} entries, too many to solve annotations of {words} words"
+            why = f"the words, times the entries, may come to {MAX_STEPS:,} in a network"
+            return {}, {}, [Diagnostic("E0702", what, where, why)]
+        self._steps += size * words
+        from wdsl.weights.entries import solve_entries
+
+        solution = solve_entries(stated, views, ties, shapes, frozen, parameters)
+        if len(shapes) == 1 and solution.free:
+            self._alone[alike] = (solution.free[owner], solution.nonzero[owner])
+        return solution.free, solution.nonzero, solution.problems
+
+
 def _solve(
     component: _Component,
     own: dict[WeightName, list[Equation]],
     parameters: Mapping[str, Any],
     weights: Mapping[WeightName, tuple[Weight, Layer | FreeWeight]],
+    by_entries: _ByEntries,
     problems: list[Diagnostic],
 ) -> list[Structure]:
     owner = component.owner
@@ -207,7 +255,6 @@ def _solve(
         problems += _half_frozen(component, own, frozen)
     problems += _said_twice(component, own)
     counts = _closed_form(stated, shapes[owner], len(component.members), parameters) if views else None
-    size = math.prod(shapes[owner]) if views else sum(map(math.prod, shapes.values()))
     free: Mapping[WeightName, int] = {}
     nonzero: Mapping[WeightName, int] = {}
     found: Sequence[Diagnostic] = ()
@@ -219,23 +266,8 @@ def _solve(
             if each.kind in ("zero", "fixed") and names_nothing(expression, shapes[owner], parameters)
         ]
         found += _superfluous(stated, shapes[owner], parameters)
-    elif size > MAX_ENTRIES:
-        problems.append(
-            Diagnostic(
-                "E0702",
-                f"`{owner}` has {size:,} entries, too many to solve these annotations"
-                if len(shapes) == 1
-                else f"`{owner}` and what it is tied to have {size:,} entries, too many to solve these annotations",
-                stated[0][0].span if stated else component.ties[0].span,
-                f"no formula counts them, and entry by entry goes up to {MAX_ENTRIES:,}",
-            )
-        )
     else:
-        from wdsl.weights.entries import solve_entries
-
-        solution = solve_entries(stated, views, component.ties, shapes, frozen, parameters)
-        free, nonzero = solution.free, solution.nonzero
-        found = solution.problems
+        free, nonzero, found = by_entries.solve(stated, views, component.ties, shapes, frozen, parameters)
     said = {(each.code, each.span) for each in problems}
     problems += (each for each in found if (each.code, each.span) not in said)
     if stated and nonzero and not any(nonzero.values()):

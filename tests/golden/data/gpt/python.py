@@ -161,6 +161,11 @@ class Term:
         return cls(*(from_config(part, kinds) for part in parts))
 
 
+# So many entries are looked at in one go: large weights take no memory for what is
+# computed on the way.
+PART = 2**16
+
+
 class Region(Term):
     """Some entries of a weight."""
 
@@ -265,45 +270,51 @@ def union(size: int, merges: Iterable[Merge]) -> UnionFind:
     """Merge entries into groups, by array operations.
 
     Returns, for each entry, the first entry of its group and its factor
-    (W[e] = factor W[first]; None if all are 1), and the entries found to be two
-    different multiples of one value, whose groups must therefore be zero.
+    (W[e] = factor W[first]; None if all are 1), and whether it was found to be two
+    different multiples of one value, so that its group must be zero.
     """
     first = np.arange(size, dtype=index_type(size))
     factor: np.ndarray | None = None
-    dead = [first[:0]]
-    is_new = True
+    dead = np.zeros(size, bool)
+
+    def seek(entries: Any) -> np.ndarray:
+        """The first of the group of each entry, which now points there directly."""
+        while ((up := first[above := first[entries]]) != above).any():
+            if factor is not None:
+                factor[entries] *= factor[above]
+            first[entries] = up
+        return up
+
     for one, other, c in merges:
         u, v = one, other
-        if factor is None and c != 1.0:
-            factor = np.ones(size)
-        if is_new and factor is None:
-            # Most often that is all: the other entries are first in their groups.
-            is_new = False
-            first[u] = v
-            if (first[v] == v).all() and (first[u] == v).all() and (v <= u).all():
-                continue
-            first = np.arange(size, dtype=first.dtype)
+        if c != 1.0 and factor is None:
+            factor = np.ones(size, np.int8)  # enough for signs
+        if factor is not None and abs(c) != 1.0:
+            factor = factor.astype(float)
         while u.size:
-            a, b = first[u], first[v]
+            a, b = seek(u), seek(v)
             apart = a != b
             if factor is not None:  # W[a] = ratio W[b]
                 ratio = c * factor[v] / factor[u]
-                dead.append(u[~apart & ~np.isclose(ratio, 1.0, rtol=1e-9, atol=0.0)])
+                dead[u[~apart & ~np.isclose(ratio, 1.0, rtol=1e-9, atol=0.0)]] = True
                 ratio = np.where(a > b, ratio, 1.0 / ratio)[apart]
             if not apart.all():
                 u, v, a, b = u[apart], v[apart], a[apart], b[apart]
             # Each group goes under the one with the lowest first entry beside it.
             high, low = np.maximum(a, b), np.minimum(a, b)
-            np.minimum.at(first, high, low)
-            if factor is not None:
+            first[high] = low
+            if not (taken := first[high] == low).all():
+                np.minimum.at(first, high, low)
                 taken = first[high] == low
+            if factor is not None:
                 factor[high[taken]] = ratio[taken]
-            further = first[first]
-            while (further != first).any():
-                if factor is not None:
-                    factor *= factor[first]
-                first, further = further, further[further]
-    return first, factor, np.concatenate(dead)
+                taken &= factor[high] == ratio
+            if (first[low] != low).any():
+                seek(high)
+            u, v = u[~taken], v[~taken]
+    for start in range(0, size, PART):
+        seek(slice(start, start + PART))
+    return first, factor, dead
 
 
 def index_map(
@@ -330,6 +341,7 @@ def numbered(
     """Number the groups that no claim gives a value, by first entry in C order."""
     size = math.prod(shape)
     first, factor, dead = groups
+    factor = None if factor is None else factor.astype(float)
     is_known, values = np.zeros(size, bool), np.zeros(size)
     is_known[first[dead]] = True
     claims = list(claims)
