@@ -22,6 +22,7 @@ from typing import Any
 from unicodedata import category
 
 import wdsl
+from wdsl.backends.definitions import SOURCES
 from wdsl.diagnostics import Diagnostic, has_errors
 from wdsl.source import Source
 from wdsl.syntax import nodes
@@ -262,18 +263,18 @@ WRITTEN = (
 @cache
 def _runtime() -> frozenset[str]:
     """What stands in the runtime at the margin, which modules carry along word by word."""
-    files = [ROOT / "wdsl" / f"{name}.py" for name in ("structure", "runtime")]
+    files = [ROOT / "wdsl" / f"{name}.py" for name in SOURCES]
     return frozenset(ast.dump(each) for file in files for each in ast.parse(file.read_text(encoding="utf-8")).body)
 
 
 @cache
 def _imports() -> frozenset[str]:
-    files = [ROOT / "wdsl" / f"{name}.py" for name in ("structure", "runtime")]
+    files = [ROOT / "wdsl" / f"{name}.py" for name in SOURCES]
     trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
     found = [each for tree in trees for each in ast.walk(tree) if isinstance(each, (ast.Import, ast.ImportFrom))]
     names = {each.module or "" for each in found if isinstance(each, ast.ImportFrom)}
     names |= {alias.name for each in found if isinstance(each, ast.Import) for alias in each.names}
-    return frozenset({*names, "keras", "numpy", "wdsl.runtime", "wdsl.structure"})
+    return frozenset({*names, "keras", "numpy", *(f"wdsl.{name}" for name in SOURCES)})
 
 
 def only_ours(source: str, tree: nodes.File) -> None:
