@@ -128,7 +128,7 @@ def data(model: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
 
 def ones_for_zeros(net: wdsl.Net) -> Any:
     """A live model none of whose parameters are zero: what is zero then is so by an annotation."""
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(2)
     model = net.to_keras()
     rng = np.random.default_rng(4)
