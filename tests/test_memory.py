@@ -5,8 +5,6 @@ What is solved entry by entry takes less than 500 MiB at the limit, 16 million e
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -14,19 +12,8 @@ import pytest
 
 pytest.importorskip("resource")  # not on Windows
 
-CODE = """
-import resource, sys
-from wdsl.tools.cli import main
-try:
-    main(["check", sys.argv[1]], standalone_mode=False)
-except SystemExit as end:
-    assert not end.code, end.code
-try:  # what getrusage says begins, on Linux, with the memory of the process that started this one
-    (line,) = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
-    print(line.split()[1])
-except OSError:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1))
-"""
+from tests import processes
+
 MOST = 500 * 1024
 """In KiB, what docs/reliability.md promises."""
 ROOM = 50 * 1024
@@ -43,9 +30,9 @@ network Net(n: int = {size}) {{
     output y = x -> other -> mix
 }}
 """)
-    ran = subprocess.run([sys.executable, "-c", CODE, str(path)], capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return int(ran.stdout.split()[-1])
+    ran = processes.run(path.parent, [["check", path.name]])
+    assert (ran.ended, ran.statuses) == (0, [0]), ran.out + ran.said
+    return ran.bytes // 1024
 
 
 @cache

@@ -14,52 +14,57 @@ SPECS = sorted((ROOT / "specs").glob("*.wnet"))
 CODE = """
 import json, sys
 from wdsl.tools.cli import main
-try:
-    main(sys.argv[1:], standalone_mode=False)
-except SystemExit as end:
-    assert not end.code, end.code
-print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})), file=sys.stderr)
+for command in json.loads(sys.argv[1]):
+    try:
+        main(command, standalone_mode=False)
+    except SystemExit as end:
+        assert not end.code, (command, end.code)
+    print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})), file=sys.stderr)
 """
 HEAVY = {"keras", "tensorflow", "jax", "torch", "h5py", "scipy", "sklearn", "matplotlib"}
 
 
-def modules_after(*arguments: str) -> set[str]:
-    """The top-level modules that are loaded after a command."""
-    command = [sys.executable, "-c", CODE, *arguments]
+COMMANDS = [
+    ["build", "-o", "-", "specs/tied_autoencoder.wnet"],
+    ["build", "-o", "-", "--runtime", "specs/tied_autoencoder.wnet"],
+    ["check", "specs"],
+    ["fmt", "--check", "specs"],
+    ["check", "--format", "json", "specs"],
+    ["check", "--format", "sarif", "specs"],
+    ["explain", "E0504"],
+    *(["build", "-o", "-", f"specs/{path.name}"] for path in SPECS),
+    ["build", "-o", "-", "--runtime", "specs/lenet5.wnet"],
+    *(["build", "--emit", stage, "specs/lenet5.wnet"] for stage in ("network", "weights", "plan", "json", "dot")),
+    *(["summary", f"specs/{path.name}"] for path in SPECS),
+]
+
+
+def modules_after(*commands: list[str]) -> list[set[str]]:
+    """The top-level modules that are loaded after each of several commands in one new process."""
+    command = [sys.executable, "-c", CODE, json.dumps(commands)]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert ran.returncode == 0, ran.stderr
-    return set(json.loads(ran.stderr.splitlines()[-1]))
+    found = [set(json.loads(line)) for line in ran.stderr.splitlines() if line.startswith("[")]
+    assert len(found) == len(commands)
+    return found
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["check", "specs"],
-        ["fmt", "--check", "specs"],
-        ["check", "--format", "json", "specs"],
-        ["check", "--format", "sarif", "specs"],
-        ["explain", "E0504"],
-        *(["build", "-o", "-", f"specs/{path.name}"] for path in SPECS),
-        ["build", "-o", "-", "--runtime", "specs/lenet5.wnet"],
-        *(["build", "--emit", stage, "specs/lenet5.wnet"] for stage in ("network", "weights", "plan", "json", "dot")),
-        *(["summary", f"specs/{path.name}"] for path in SPECS),
-    ],
-    ids=" ".join,
-)
-def test_no_command_loads_keras(arguments: list[str]) -> None:
-    assert not modules_after(*arguments) & HEAVY
+def test_no_command_loads_keras() -> None:
+    """One process for all: what one of them has loaded is there until the end."""
+    for command, loaded in zip(COMMANDS, modules_after(*COMMANDS), strict=True):
+        assert not loaded & HEAVY, " ".join(command)
 
 
-@pytest.mark.parametrize("runtime", [[], ["--runtime"]])
-def test_building_the_first_spec_loads_no_numpy(runtime: list[str]) -> None:
-    loaded = modules_after("build", "-o", "-", *runtime, "specs/tied_autoencoder.wnet")
-    assert "wdsl" in loaded
-    assert not loaded & {"numpy", "rich", *HEAVY}
+def test_building_the_first_spec_loads_no_numpy() -> None:
+    """With its runtime, and without."""
+    for loaded in modules_after(*COMMANDS[:2]):
+        assert "wdsl" in loaded
+        assert not loaded & {"numpy", "rich", *HEAVY}
 
 
 def test_the_test_would_see_it() -> None:
     """Where zeros have to be counted entry by entry, NumPy is loaded, and this way of looking says so."""
-    assert "numpy" in modules_after("summary", "specs/lenet5.wnet")
+    assert "numpy" in modules_after(["summary", "specs/lenet5.wnet"])[0]
 
 
 def test_live_models_are_what_loads_keras() -> None:
