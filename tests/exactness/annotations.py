@@ -281,8 +281,9 @@ ANNOTATIONS = (
 )
 
 
-def annotations_of(mechanism: str) -> list[Annotation]:
-    return [each for each in ANNOTATIONS if mechanism in each.mechanisms]
+def annotations_of(mechanism: str, step: int = 1) -> list[Annotation]:
+    """Those that a mechanism is tried with; every second of them, or third, if all would take too long."""
+    return [each for each in ANNOTATIONS if mechanism in each.mechanisms][::step]
 
 
 def network_of(mechanism: str, chosen: list[Annotation]) -> str:

@@ -1,7 +1,9 @@
-"""A part of what `make exactness` runs: each mechanism, each kind of optimizer, precision, execution, and copy."""
+"""A part of what `make exactness` runs: each mechanism with all annotations, and each optimizer, precision, execution,
+and copy with some of them."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from tests.exactness.annotations import (
     compared,
     halved,
 )
-from tests.exactness.training import OPTIMIZERS, PARTS, SOME, TRAINED, Cell
+from tests.exactness.training import OPTIMIZERS, PARTS, TRAINED, Cell
 
 
 def holds(cells: Iterable[Cell]) -> None:
@@ -30,13 +32,18 @@ def holds(cells: Iterable[Cell]) -> None:
     assert all(each.entries for each in cells)
 
 
-@pytest.mark.parametrize("mechanism", TRAINED)
-def test_optimizers_of_each_kind(mechanism: str) -> None:
-    holds(training.trained(mechanism, "float32", "eager", SOME[1:4:2]))
+@pytest.mark.parametrize(
+    ("mechanism", "optimizer"), zip(TRAINED, itertools.cycle(("AdamW, weight decay", "Adam, EMA")), strict=False)
+)
+def test_each_mechanism(mechanism: str, optimizer: str) -> None:
+    holds(training.trained(mechanism, "float32", "eager", [optimizer]))
 
 
 def test_every_optimizer() -> None:
-    holds(training.trained(SEVERAL, "float32", "eager", OPTIMIZERS))
+    """Half of what has several mechanisms has all of them."""
+    uses = " ".join(each.statements for each in annotations_of(SEVERAL, 2))
+    assert all(f"via {each}" in uses for each in ("mask", "constraint", "gradient"))
+    holds(training.trained(SEVERAL, "float32", "eager", OPTIMIZERS, 2))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +54,7 @@ def test_every_optimizer() -> None:
     ],
 )
 def test_compiled_and_mixed(mechanism: str, precision: str, execution: str, optimizer: str) -> None:
-    holds(training.trained(mechanism, precision, execution, [optimizer]))
+    holds(training.trained(mechanism, precision, execution, [optimizer], 3))
 
 
 @pytest.mark.parametrize("precision", training.PRECISIONS)
@@ -56,11 +63,12 @@ def test_what_holds_at_the_start_alone(precision: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mechanism", "precision", "optimizer"),
-    [("parameter", "float32", "AdamW, weight decay"), (SEVERAL, "mixed_float16", "Adam, EMA")],
+    ("mechanism", "precision", "optimizer", "step"),
+    [("parameter", "float32", "AdamW, weight decay", 3), (SEVERAL, "mixed_float16", "Adam, EMA", 2)],
 )
-def test_files_and_copies(mechanism: str, precision: str, optimizer: str) -> None:
-    cells = list(training.copied(mechanism, precision, optimizer))
+def test_files_and_copies(mechanism: str, precision: str, optimizer: str, step: int) -> None:
+    """Every third annotation, one of them a tie to five views, and half of what has several mechanisms."""
+    cells = list(training.copied(mechanism, precision, optimizer, step))
     holds(cells)
     assert {each.part for each in cells} == {*PARTS} - {"before training", "training", "two replicas"}
 

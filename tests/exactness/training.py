@@ -108,6 +108,7 @@ class Network(NamedTuple):
 
     mechanism: str
     precision: str
+    step: int
     annotations: list[Annotation]
     model: Any
 
@@ -126,11 +127,11 @@ class Cell(NamedTuple):
     violated: int
 
 
-def network(mechanism: str, precision: str) -> Network:
-    chosen = annotations_of(mechanism)
+def network(mechanism: str, precision: str, step: int = 1) -> Network:
+    chosen = annotations_of(mechanism, step)
     keras.utils.set_random_seed(11)
     with policy(precision):
-        return Network(mechanism, precision, chosen, wdsl.loads(network_of(mechanism, chosen)).to_keras())
+        return Network(mechanism, precision, step, chosen, wdsl.loads(network_of(mechanism, chosen)).to_keras())
 
 
 @contextlib.contextmanager
@@ -185,9 +186,11 @@ def limit_of(annotation: Annotation, mechanism: str, optimizer: str) -> str:
     return ""
 
 
-def trained(mechanism: str, precision: str, execution: str, chosen: Iterable[str] = OPTIMIZERS) -> Iterator[Cell]:
+def trained(
+    mechanism: str, precision: str, execution: str, chosen: Iterable[str] = OPTIMIZERS, step: int = 1
+) -> Iterator[Cell]:
     """The annotations of a mechanism before training, and trained from there with each optimizer."""
-    made = network(mechanism, precision)
+    made = network(mechanism, precision, step)
     start, answer = made.model.get_weights(), made.model
     if execution != "eager":
         answer = tf.function(made.model, jit_compile=execution == "XLA")
@@ -215,13 +218,13 @@ def keras_file(made: Network, folder: Path) -> Any:
 
 def weights_file(made: Network, folder: Path) -> Any:
     made.model.save_weights(folder / "model.weights.h5")
-    other = network(made.mechanism, made.precision).model
+    other = network(made.mechanism, made.precision, made.step).model
     other.load_weights(folder / "model.weights.h5")
     return other
 
 
 def set_weights(made: Network, folder: Path) -> Any:
-    other = network(made.mechanism, made.precision).model
+    other = network(made.mechanism, made.precision, made.step).model
     other.set_weights(made.model.get_weights())
     return other
 
@@ -234,7 +237,7 @@ def clone(made: Network, folder: Path) -> Any:
 
 def checkpoint(made: Network, folder: Path) -> Any:
     tf.train.Checkpoint(model=made.model).write(str(folder / "checkpoint"))
-    other = network(made.mechanism, made.precision).model
+    other = network(made.mechanism, made.precision, made.step).model
     tf.train.Checkpoint(model=other).read(str(folder / "checkpoint")).expect_partial()
     return other
 
@@ -260,9 +263,9 @@ PARTS = (
 )
 
 
-def copied(mechanism: str, precision: str, optimizer: str) -> Iterator[Cell]:
+def copied(mechanism: str, precision: str, optimizer: str, step: int = 1) -> Iterator[Cell]:
     """A trained network through files and copies: each answers as the network does, and goes on with training."""
-    made = network(mechanism, precision)
+    made = network(mechanism, precision, step)
     train(compiled(made, optimizer, "graph"))
     expected = answer_of(made, made.model)
 
