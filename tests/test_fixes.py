@@ -210,6 +210,9 @@ def test_what_is_left_has_no_more_errors(case: Path, monkeypatch: pytest.MonkeyP
     def errors(diagnostics: tuple[Diagnostic, ...]) -> int:
         return sum(one.severity == "error" for one in diagnostics)
 
+    def check(text: str) -> tuple[Diagnostic, ...]:
+        return wdsl.checks(text, "net.wnet", max_layers=2_000)
+
     mended = fixes.mend(text, check)
     assert reports.text(mended.diagnostics) == reports.text(check(mended.text))
     assert errors(mended.diagnostics) <= errors(check(text))

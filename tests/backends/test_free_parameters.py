@@ -47,7 +47,7 @@ def trained(name: str) -> Any:
     keras.utils.set_random_seed(1)
     net = net_of(name)
     model = net.to_keras()
-    model.compile(keras.optimizers.Adam(0.01), "mse")
+    model.compile(keras.optimizers.Adam(0.01), "mse", run_eagerly=True)  # one step is done before a graph is traced
     inputs, rng = [], np.random.default_rng(2)
     for each in net.inputs:
         shape = (4, *(int(size or 5) for size in each.spec.shape[1:]))

@@ -33,7 +33,8 @@ def holds(cells: Iterable[Cell]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mechanism", "optimizer"), zip(TRAINED, itertools.cycle(("AdamW, weight decay", "Adam, EMA")), strict=False)
+    ("mechanism", "optimizer"),
+    [*zip(TRAINED, itertools.cycle(("AdamW, weight decay", "Adam, EMA")), strict=False)],
 )
 def test_each_mechanism(mechanism: str, optimizer: str) -> None:
     holds(training.trained(mechanism, "float32", "eager", [optimizer]))

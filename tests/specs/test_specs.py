@@ -25,7 +25,7 @@ tf = pytest.importorskip("tensorflow")
 FOLDER = Path(__file__).parents[2] / "specs"
 SPECS = {path.stem: path for path in sorted(FOLDER.rglob("*.wnet")) if path.parent.name != "parts"}
 LARGE = {"resnet", "gpt", "albert", "transformer_encoder", "unet", "densenet", "mixer", "inception", "seq2seq"}
-"""Those with so many layers that tracing and compiling them takes longer than all else: they are trained eagerly."""
+"""Those with so many layers that compiling them takes longer than all else: they are trained eagerly."""
 TIME = 6
 """How many steps stand for an unknown size."""
 
@@ -60,24 +60,24 @@ def answer(model: Any, spec: str, seed: int = 7) -> Array:
 
 
 def train(model: Any, spec: str, steps: int = 3, jit: bool = False) -> None:
-    model.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=jit, run_eagerly=spec in LARGE)
+    """A few steps, eagerly or compiled by XLA."""
+    model.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=jit, run_eagerly=not jit)
+    size = answer(model, spec).shape
     for step in range(steps):
         values = data(spec, step)
-        target = np.random.default_rng(step).uniform(size=answer(model, spec).shape).astype("float32")
+        target = np.random.default_rng(step).uniform(size=size).astype("float32")
         loss = model.train_on_batch(values if len(values) > 1 else values[0], target)
         assert np.isfinite(loss)
 
 
 @cache
 def trained(spec: str) -> Any:
-    """The spec's live model after a few steps, with XLA in the end unless it is large."""
+    """The spec's live model after a few steps, with XLA unless it is large."""
     keras.utils.set_random_seed(3)
     model = net_of(spec).to_keras()
     before = answer(model, spec)
-    train(model, spec)
+    train(model, spec, jit=spec not in LARGE)
     assert (answer(model, spec) != before).any()
-    if spec not in LARGE:
-        train(model, spec, 1, jit=True)
     return model
 
 
@@ -138,6 +138,11 @@ def dense(model: Any, name: str) -> Array:
     return kernel.reshape(kernel.shape[-2:])
 
 
+def differ(values: Array, count: int) -> bool:
+    """Whether there are so many numbers. Of 2,000 that are drawn as float32 two are the same, one time in four."""
+    return count - count // 300 <= len(np.unique(values)) <= count
+
+
 # --- what each spec promises ----------------------------------------------------------------------
 
 
@@ -145,7 +150,7 @@ def tied_autoencoder(model: Any) -> None:
     encode, decode = dense(model, "encode"), dense(model, "decode")
     assert encode.shape == (64, 16)
     assert (decode == encode.T).all()
-    assert len(np.unique(encode)) == encode.size
+    assert differ(encode, encode.size)
 
 
 def siamese(model: Any) -> None:
@@ -161,7 +166,7 @@ def hopfield(model: Any) -> None:
     kernel = dense(model, "recall")
     assert (kernel == kernel.T).all()
     assert (np.diag(kernel) == 0).all()
-    assert len(np.unique(kernel)) == 1 + 64 * 63 // 2
+    assert differ(kernel, 1 + 64 * 63 // 2)
     pattern = data("hopfield", 11)[0]
     three = pattern
     for _ in range(3):
@@ -313,7 +318,7 @@ def shared_private(model: Any) -> None:
     left, right = dense(model, "see_left"), dense(model, "see_right")
     assert left.shape == right.shape == (32, 24)
     assert (left[:, :16] == right[:, :16]).all()
-    assert len(np.unique([left, right])) == 32 * (16 + 8 + 8)
+    assert differ(np.stack([left, right]), 32 * (16 + 8 + 8))
     assert model.count_params() == 32 * 32 + 24 + 24 + 48 + 1
 
 
@@ -387,7 +392,7 @@ def tie_saved(model: Any) -> None:
     kernel = dense(model, "step1")
     assert (dense(model, "step2") == kernel).all()
     assert (dense(model, "step3") == kernel).all()
-    assert len(np.unique(kernel)) == 20 * 20
+    assert differ(kernel, 20 * 20)
     assert model.count_params() == 12 * 20 + 20 * 20 + 3 * 20 + 20 * 12
 
 
