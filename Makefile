@@ -27,9 +27,9 @@ help:
 demo: .venv/.for-demo
 	@.venv/bin/python demo/digits.py
 
-# Two at a time, each file whole: its tests share what they have built.
+# Two at a time, each file whole: its tests share what they have built. tests/conftest.py says which begin first.
 test: .venv/.for-dev
-	@.venv/bin/python -m pytest -n 2 --dist loadfile
+	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 conformance: .venv/.for-dev
 	@WDSL_MORE_EXAMPLES=10 .venv/bin/python -m pytest tests/conformance tests/properties/test_catalog.py

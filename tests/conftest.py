@@ -30,6 +30,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files instead of comparing")
 
 
+LONG = (
+    "specs/test_specs.py",
+    "test_hostile.py",
+    "backends/test_every_weight.py",
+    "exactness/test_exactness.py",
+    "backends/test_one_truth.py",
+    "properties/test_catalog.py",
+    "properties/test_functions.py",
+    "properties/test_syntax.py",
+    "properties/test_solver.py",
+    "runtime/test_realizations.py",
+    "runtime/test_tie.py",
+    "runtime/test_mechanisms.py",
+    "specs/test_networks.py",
+)
+"""The files that take longest, in this order: begun last, one would be waited for while the other processes idle."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first, the others as they were."""
+    order = {TESTS / name: number for number, name in enumerate(LONG)}
+    assert [path for path in order if not path.exists()] == []
+    items.sort(key=lambda item: order.get(item.path, len(order)))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[requested] = set()
 

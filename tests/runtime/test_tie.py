@@ -52,7 +52,7 @@ def x():
 def model(x):
     keras.utils.set_random_seed(1)
     model = autoencoder()
-    model.compile("adam", "mse")
+    model.compile("adam", "mse", run_eagerly=True)  # many tests have one; others trace graphs
     model.fit(x, x, epochs=2, batch_size=8, verbose=0)
     return model
 
@@ -169,7 +169,7 @@ def test_stop_and_resume(x, tmp_path):
     def train(*callbacks):
         keras.utils.set_random_seed(7)
         model = autoencoder()
-        model.compile("adam", "mse")
+        model.compile("adam", "mse", run_eagerly=True)
         model.fit(x, x, epochs=4, shuffle=False, verbose=0, callbacks=callbacks)
         return model.get_weights()
 
