@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from textwrap import dedent
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -308,9 +308,9 @@ def test_a_long_span_is_cut() -> None:
 
 def test_a_very_long_line_takes_no_time() -> None:
     source = line("a + " * 500_000 + "X")
-    begin = perf_counter()
+    begin = process_time()
     assert "X" in reports.text([error("X", source=source)] * 50)
-    assert perf_counter() - begin < 2
+    assert process_time() - begin < 5
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ def ones_for_zeros(net: wdsl.Net) -> Any:
 Values = dict[str, np.ndarray[Any, Any]]
 
 
-def two_steps(layer: str, annotated: dict[str, str]) -> tuple[wdsl.Net, Values, Values]:
+def trained(layer: str, annotated: dict[str, str], steps: int = 1) -> tuple[wdsl.Net, Values, Values]:
     """The annotated weights before and after training; Keras's own layer with such weights answers the same."""
     net = wdsl.loads(text(layer, "; ".join(f"{weight}: {words}" for weight, words in annotated.items())))
     model = ones_for_zeros(net)
@@ -149,7 +149,7 @@ def two_steps(layer: str, annotated: dict[str, str]) -> tuple[wdsl.Net, Values, 
     model.compile(keras.optimizers.Adam(0.05), "mse", run_eagerly=True)
     x, y = data(model)
     before = effective_weights(model)
-    for _ in range(2):
+    for _ in range(steps):
         model.train_on_batch(x, y)
     after = effective_weights(model)
     assert before.keys() == after.keys() == {f"some.{weight}" for weight in annotated}
@@ -184,7 +184,7 @@ def shape_of(layer: str, weight: str) -> tuple[int, ...]:
 
 @pytest.mark.parametrize(("layer", "weight"), [each for each in weights() if shape_of(*each)])
 def test_one_entry_is_zero(layer: str, weight: str) -> None:
-    net, *values = two_steps(layer, {weight: "zero[0]"})
+    net, *values = trained(layer, {weight: "zero[0]"})
     assert net.parameters == net.dense_parameters - 1
     for each in values:
         value = each[f"some.{weight}"]
@@ -199,7 +199,7 @@ def test_all_weights_are_one_value_but_for_a_zero(layer: str) -> None:
     own = [weight for name, weight in weights() if name == layer and shape_of(layer, weight)]
     if not own:
         pytest.skip("its weights are single numbers")
-    net, *values = two_steps(layer, dict.fromkeys(own, "equal, zero[0]"))
+    net, *values = trained(layer, dict.fromkeys(own, "equal, zero[0]"), 2)
     entries = sum(int(np.prod(shape_of(layer, weight))) for weight in own)
     assert net.parameters == net.dense_parameters - entries + len(own)
     for each in values:
