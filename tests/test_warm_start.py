@@ -190,7 +190,7 @@ def drawn_arrays(draw: Draw, system: System, names: list[str]) -> dict[str, Arra
 
 
 @given(st.data(), systems())
-@settings(max_examples=400)
+@settings(max_examples=250)
 def test_nothing_that_obeys_is_nearer(data: st.DataObject, system: System) -> None:
     net = system.net()
     names = data.draw(st.lists(st.sampled_from(sorted(system.entries)), min_size=1, unique=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from collections.abc import Callable, Mapping
@@ -228,6 +229,10 @@ def observe(net: wdsl.Net, make: Callable[[], Any]) -> Observed:
     return weights, [each.numpy() for each in outputs], [tf.convert_to_tensor(each).numpy() for each in gradients]
 
 
+def functions_of(source: str) -> dict[str, str]:
+    return {each.name: ast.dump(each) for each in ast.parse(source).body if isinstance(each, ast.FunctionDef)}
+
+
 def same(one: Observed, other: Observed) -> None:
     assert [path for path, _ in one[0]] == [path for path, _ in other[0]]
     arrays = [[*(value for _, value in each[0]), *each[1], *each[2]] for each in (one, other)]
@@ -256,11 +261,14 @@ def test_other_values(case: str, modules: dict[str, ModuleType]) -> None:
     assert net.parameters != net_of(case).parameters
     live = observe(net, net.to_keras)
     assert sum(gradient.size for gradient in live[2]) == net.parameters
-    for module in modules.values():
-        function = getattr(module, net.name)
-        arguments = {name if name in inspect.signature(function).parameters else f"{name}_": value
-                     for name, value in values.items()}  # fmt: skip
-        same(live, observe(net, lambda f=function, a=arguments: f(**a)))
+    function = getattr(modules["standalone"], net.name)
+    arguments = {name if name in inspect.signature(function).parameters else f"{name}_": value
+                 for name, value in values.items()}  # fmt: skip
+    same(live, observe(net, lambda: function(**arguments)))
+    # The other form has the same functions.
+    functions = [functions_of(net.to_python(standalone)) for standalone in (True, False)]
+    assert net.name in functions[1]
+    assert functions[1].items() <= functions[0].items()
     # A module written for these values is the same network, with the defaults of the file.
     assert getattr(modules["standalone"], net.name).__defaults__ is not None
     assert net.to_python().split("# line")[1:] == net_of(case).to_python().split("# line")[1:]

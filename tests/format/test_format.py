@@ -125,13 +125,13 @@ def sprinkled(draw: Any, text: str) -> str:
 
 
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
-@examples(100)
+@examples(60)
 @given(FILES.flatmap(lambda file: sprinkled(print_file(file))))
 def test_any_text(text: str) -> None:
     keeps_all(text, wdsl.format(text))
 
 
-@examples(150)
+@examples(100)
 @given(st.sampled_from([WHOLE_LANGUAGE, *(path.read_text(encoding="utf-8") for path in SPECS)]).flatmap(sprinkled))
 def test_specs_with_comments(text: str) -> None:
     keeps_all(text, wdsl.format(text))
