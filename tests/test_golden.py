@@ -68,3 +68,9 @@ def test_a_run_of_some_tests_leaves_the_others_files_alone(
     (data / "orphan.txt").write_text("")
     assert pytester.runpytest(*choice).ret == 0
     assert (data / "orphan.txt").exists()
+
+
+def test_the_files_that_begin_first_are_there(request: pytest.FixtureRequest) -> None:
+    """A long file of another name would be begun last, and nobody would see why it takes longer."""
+    (conftest,) = [each for each in request.config.pluginmanager.get_plugins() if hasattr(each, "LONG")]
+    assert [name for name in conftest.LONG if not (conftest.TESTS / name).exists()] == []
