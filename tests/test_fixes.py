@@ -291,7 +291,7 @@ def test_a_file_that_cannot_be_written_stays_and_is_reported(run: Run, monkeypat
     assert result.exit_code == 1
     assert "cannot write net.wnet: No space left on device\n" in result.stderr
     assert "E0301" in result.stderr
-    assert result.stderr.endswith("made no fixes; 1 error left\n")
+    assert result.stderr.endswith("made no fixes; 2 errors left\n")
     assert Path("net.wnet").read_text() == WRONG
     assert [path.name for path in Path().iterdir()] == ["net.wnet"]
 

@@ -35,17 +35,15 @@ class MatrixPattern:
         return rows * columns >= self.least
 
 
-def pattern_of(solved: IndexMap, is_any_size: bool = False) -> MatrixPattern | None:
+def pattern_of(solved: IndexMap) -> MatrixPattern | None:
     """The first pattern that a matrix has and whose product is worth it, or None."""
     index, size = solved.index, solved.size
     is_scaled = solved.scale is not None or solved.constant is not None
     if index.ndim != 2 or is_scaled or size in (0, index.size):
         return None
     found = (kind.of(index, size) for kind in MatrixPattern.kinds.values())
-    pattern = next((each for each in found if each is not None), None)
-    if pattern is None or is_any_size or pattern.is_worth_it(*index.shape):
-        return pattern
-    return None
+    worth_it = (each for each in found if each and each.is_worth_it(*index.shape))
+    return next(worth_it, None)
 
 
 def each_once(index: Indices, size: int) -> bool:
@@ -166,8 +164,7 @@ class BandMatrix(MatrixPattern):
     def of(cls, index: Indices, size: int) -> MatrixPattern | None:
         i, j = np.nonzero(index >= 0)
         upper, lower = max(0, int((j - i).max())), max(0, int((i - j).max()))
-        is_so = (lower + upper) * 2 <= index.shape[0]
-        return cls(max(64, lower + upper), lower, upper) if is_so else None
+        return cls(max(64, lower + upper), lower, upper)
 
     def is_worth_it(self, rows: int, columns: int) -> bool:
         window = self.width + self.lower + self.upper

@@ -539,17 +539,15 @@ class MatrixPattern:
         return rows * columns >= self.least
 
 
-def pattern_of(solved: IndexMap, is_any_size: bool = False) -> MatrixPattern | None:
+def pattern_of(solved: IndexMap) -> MatrixPattern | None:
     """The first pattern that a matrix has and whose product is worth it, or None."""
     index, size = solved.index, solved.size
     is_scaled = solved.scale is not None or solved.constant is not None
     if index.ndim != 2 or is_scaled or size in (0, index.size):
         return None
     found = (kind.of(index, size) for kind in MatrixPattern.kinds.values())
-    pattern = next((each for each in found if each is not None), None)
-    if pattern is None or is_any_size or pattern.is_worth_it(*index.shape):
-        return pattern
-    return None
+    worth_it = (each for each in found if each and each.is_worth_it(*index.shape))
+    return next(worth_it, None)
 
 
 def each_once(index: Indices, size: int) -> bool:
@@ -783,17 +781,23 @@ class Weight(np.lib.mixins.NDArrayOperatorsMixin):
         return getattr(ops, ufunc.__name__)(*tensors)
 
 
-def take_out(layer: Any, path: str) -> tuple[Any, Any, Weight]:
-    """Put a `Weight` where a layer, or a layer inside it, has a variable.
-
-    Returns the layer that the variable belonged to, the variable, and the weight.
-    """
+def named(layer: Any, path: str) -> list[Any]:
+    """The variables of a layer, and of layers inside it, that a path may mean."""
     found = [v for v in layer.weights if f"/{v.path}".endswith(f"/{path}")]
     if not found:  # "forward/kernel" is short for "forward_lstm_2/lstm_cell/kernel"
         *ways, name = path.split("/")
         loose = "".join(f"{re.escape(way)}(_[^/]*)?/(.*/)?" for way in ways)
         pattern = re.compile(f"(.*/)?{loose}{name}")
         found = [v for v in layer.weights if pattern.fullmatch(v.path)]
+    return found
+
+
+def take_out(layer: Any, path: str) -> tuple[Any, Any, Weight]:
+    """Put a `Weight` where a layer, or a layer inside it, has a variable.
+
+    Returns the layer that the variable belonged to, the variable, and the weight.
+    """
+    found = named(layer, path)
     holders = [
         (holder, name)
         for holder in layer._flatten_layers()
