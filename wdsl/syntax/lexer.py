@@ -9,7 +9,7 @@ two statements, one before a closing brace.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import lark.lexer  # noqa: TID251
@@ -28,6 +28,11 @@ MAX_TOKENS = 200_000
 """How many words and signs a text may have: some 20,000 lines. Reading them takes seconds."""
 
 _NESTING = frozenset({"SIGN", "TIMES", "POWER", "COMPARE", "NOT", "AND", "OR", "IF", "DOT", "ARROW"})
+
+_ENDING = frozenset({"COMMA", "_END", "LBRACE"})
+_BETWEEN = frozenset({"_END", "LBRACE"})
+_COUNTED = _NESTING | _ENDING | {"LPAR", "LSQB", "RPAR", "RSQB", "RBRACE"}
+"""What nesting and the ends of statements are counted by."""
 
 _ALSO_NAMES = frozenset({"ASSERT", "FOR", "WEIGHT"})
 """Keywords of statements that are names before `=` and `,`: tensors that are called `weight` need no other name."""
@@ -53,26 +58,40 @@ class Lexer(lark.lexer.Lexer):
     def __init__(self, configuration: Any) -> None:
         words = {}
         patterns = []
+        ignored = []
         for terminal in sorted(configuration.terminals, key=_first_to_try):
             if terminal.pattern.type == "str" and terminal.pattern.value.isalpha():
-                words[terminal.pattern.value] = terminal.name
+                words[terminal.pattern.value] = str(terminal.name)
+            elif terminal.name in configuration.ignore:
+                ignored.append(terminal.pattern.to_regexp())
             else:
                 patterns.append(f"(?P<{terminal.name}>{terminal.pattern.to_regexp()})")
         self.keywords = words
-        self.ignored = frozenset(configuration.ignore)
-        self.pattern = re.compile("|".join(patterns))
+        # White space and comments belong to the token behind them: half as many pieces.
+        self.ignored = re.compile(f"(?:{'|'.join(ignored)})*")
+        self.pattern = re.compile(f"{self.ignored.pattern}(?:{'|'.join(patterns)})")
 
     def lex(self, lexer_state: Any, parser_state: Any) -> Iterator[Token]:
         """The tokens of a text. `parser_state` is the parser's, as it is when it asks for the next token."""
         states = parser_state.parse_conf.states
-        text = lexer_state.text.text
+        for token in self.tokens(lexer_state.text.text, lambda word: word in states[parser_state.position]):
+            lexer_state.last_token = token
+            yield token
+
+    def tokens(self, text: str, is_expected: Callable[[str], bool]) -> Iterator[Token]:
+        """The tokens of a text. `is_expected` says whether the parser can go on with a terminal as it is then."""
+        keywords = self.keywords
         # For each open bracket, how many operators stand in its present item: together they bound the tree's depth.
         operators = [0]
         ended = True
         bodies = 0
         line, line_start = 1, 0
-        for number, (kind, value, start) in enumerate(self._pieces(text)):
-            end = start + len(value)
+        end = 0
+        token = None
+        for number, found in enumerate(iter(self.pattern.scanner(text).match, None)):  # type: ignore[attr-defined]
+            type_ = kind = found.lastgroup
+            start, end = found.span(kind)
+            value = text[start:end]
             if number == MAX_TOKENS:
                 raise Refused(
                     "E0604",
@@ -82,61 +101,60 @@ class Lexer(lark.lexer.Lexer):
                     f"more than {MAX_TOKENS:,} words and signs",
                     "divide it",
                 )
-            keyword = self.keywords.get(value, kind)
-            type_ = keyword if keyword in states[parser_state.position] else kind
-            if ended and type_ in _ALSO_NAMES and _BOUND.match(text, end):
-                type_ = kind
-            token = Token(type_, value, start, line, start - line_start + 1, None, None, end)
-            if type_ == "_END":
+            if (
+                (keyword := keywords.get(value)) is not None
+                and is_expected(keyword)
+                and not (ended and keyword in _ALSO_NAMES and _BOUND.match(text, end))
+            ):
+                type_ = keyword
+            if type_ == "_END" and (ended or (len(operators) > 1 and value != ";")):
                 if value != ";":
                     line += value.count("\n")
                     line_start = start + value.rindex("\n") + 1
-                if ended or (len(operators) > 1 and value != ";"):
-                    continue
-            elif type_ in ("LPAR", "LSQB"):
-                operators[-1] += 1
-                operators.append(0)
-            elif type_ in ("RPAR", "RSQB") and len(operators) > 1:
-                operators.pop()
-            elif type_ in _NESTING:
-                operators[-1] += 1
-            elif type_ == "LBRACE":
-                bodies += 1
-                if bodies > MAX_BODIES:
-                    label = f"more than {MAX_BODIES} braces stand inside one another here"
-                    raise Refused("E0105", "the bodies nest too deeply", start, end, label)
-            elif type_ == "RBRACE":
-                bodies -= 1
-                if not ended:
-                    yield Token("_END", "}", start, token.line, token.column, None, None, start)
-            if type_ in ("COMMA", "_END", "LBRACE"):
-                operators[-1] = 0
-            elif operators[-1] > MAX_NESTING or (len(operators) > 1 and sum(operators) > MAX_NESTING):
-                raise Refused(
-                    "E0105",
-                    "the expression nests too deeply",
-                    start,
-                    end,
-                    f"more than {MAX_NESTING} brackets, arrows and operators stand inside one another here",
-                    "name parts of it, in statements of their own",
-                )
-            ended = type_ in ("_END", "LBRACE")
-            lexer_state.last_token = token
+                continue
+            token = Token(type_, value, start, line, start - line_start + 1, None, None, end)
+            if type_ in _COUNTED:
+                if type_ == "_END":
+                    if value != ";":
+                        line += value.count("\n")
+                        line_start = start + value.rindex("\n") + 1
+                elif type_ in ("LPAR", "LSQB"):
+                    operators[-1] += 1
+                    operators.append(0)
+                elif type_ in ("RPAR", "RSQB"):
+                    if len(operators) > 1:
+                        operators.pop()
+                elif type_ in _NESTING:
+                    operators[-1] += 1
+                elif type_ == "LBRACE":
+                    bodies += 1
+                    if bodies > MAX_BODIES:
+                        label = f"more than {MAX_BODIES} braces stand inside one another here"
+                        raise Refused("E0105", "the bodies nest too deeply", start, end, label)
+                elif type_ == "RBRACE":
+                    bodies -= 1
+                    if not ended:
+                        yield Token("_END", "}", start, token.line, token.column, None, None, start)
+                if type_ in _ENDING:
+                    operators[-1] = 0
+                elif operators[-1] > MAX_NESTING or (len(operators) > 1 and sum(operators) > MAX_NESTING):
+                    raise Refused(
+                        "E0105",
+                        "the expression nests too deeply",
+                        start,
+                        end,
+                        f"more than {MAX_NESTING} brackets, arrows and operators stand inside one another here",
+                        "name parts of it, in statements of their own",
+                    )
+                ended = type_ in _BETWEEN
+            else:
+                ended = False
             yield token
-        if not ended:
-            yield Token.new_borrow_pos("_END", "", lexer_state.last_token)
-
-    def _pieces(self, text: str) -> Iterator[tuple[str, str, int]]:
-        """The kind, text and offset of every token, without white space and comments."""
-        position = 0
-        match = self.pattern.match
-        while position < len(text):
-            found = match(text, position)
-            if found is None:
-                raise _no_token(text, position)
-            if found.lastgroup not in self.ignored:
-                yield str(found.lastgroup), found[0], position
-            position = found.end()
+        rest = self.ignored.match(text, end)
+        if rest is not None and rest.end() < len(text):
+            raise _no_token(text, rest.end())
+        if not ended and token is not None:
+            yield Token.new_borrow_pos("_END", "", token)
 
 
 def _first_to_try(terminal: Any) -> tuple[int, int, int, str]:

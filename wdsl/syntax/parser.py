@@ -23,6 +23,7 @@ from wdsl.diagnostics import Diagnostic, Fix, Label, in_order, nearest, respelle
 from wdsl.source import Source, Span
 from wdsl.syntax import nodes
 from wdsl.syntax.lexer import Lexer, Refused
+from wdsl.syntax.tables import DoesNotFit, Tables
 
 LANGUAGE_VERSION = 1
 MAX_SYNTAX_ERRORS = 20
@@ -103,6 +104,11 @@ def tokens(source: Source) -> tuple[list[Token], nodes.File | None]:
 def _attempt(source: Source, text: str) -> nodes.File | Diagnostic:
     """One reading of `text`: the file, or the first error."""
     try:
+        with suppress(DoesNotFit):
+            lexer, tables = _reader()
+            is_expected = lambda word: word in (tables.rows.get(tables.state) or tables.row(tables.state))
+            return tables.follow(lexer.tokens(text, is_expected))  # type: ignore[no-any-return]
+        _build.begin(source, text)
         return _lark().parse(text)  # type: ignore[return-value]
     except Refused as refused:
         return refused.at(source)
@@ -502,6 +508,13 @@ def _lark() -> Lark:
         maybe_placeholders=True,
         cache=_cache_path(),
     )
+
+
+@cache
+def _reader() -> tuple[Lexer, Tables]:
+    """What reads text that is in order: Lark's parser but for its loop."""
+    lark = _lark()
+    return lark.parser.lexer, Tables(lark.parse_interactive("").parser_state.parse_conf)  # type: ignore[return-value]
 
 
 def _grammar_path() -> Path:
