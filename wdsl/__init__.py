@@ -8,8 +8,10 @@ model = wdsl.compile("net.wnet", code=64) # the same in one step
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,6 +72,20 @@ class WdslError(Exception):
         return "\n" + reports.text(self.diagnostics)
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep Python's garbage collector away. It would go through all objects again and again while their number grows,
+    and find nothing: that is a third of the time for a large network, and more than in proportion to its size."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 class Net(Record):
     """A network that has been checked: what `load` gives.
 
@@ -122,11 +138,12 @@ class Net(Record):
 
     @cached_property
     def plan(self) -> Plan:
-        if not self.network.is_nested:
-            return make_plan(self.network, self.structures)
-        from wdsl.network.outline import make_outline
+        with _uncollected():
+            if not self.network.is_nested:
+                return make_plan(self.network, self.structures)
+            from wdsl.network.outline import make_outline
 
-        return make_plan(self.network, self.structures, make_outline(*self.origin))
+            return make_plan(self.network, self.structures, make_outline(*self.origin))
 
     def to_python(self, standalone: bool = True) -> str:
         """The source of a module with a function of the network's name that returns the `keras.Model`.
@@ -222,6 +239,18 @@ def checks(
     max_layers: int | None = None,
 ) -> tuple[Diagnostic, ...]:
     """All that is wrong with a text, as `check` says it of a file. The arguments are those of `loads`."""
+    with _uncollected():
+        return _checks(text, filename, network, parameters, root, max_layers)
+
+
+def _checks(
+    text: str,
+    filename: str,
+    network: str | None,
+    parameters: Mapping[str, Any] | None,
+    root: str | os.PathLike[str] | None,
+    max_layers: int | None,
+) -> tuple[Diagnostic, ...]:
     file, scope, problems = _parse(text, filename, Files.beside(filename, root))
     if network is None and file.declarations and not file.networks:
         return problems  # a file for others to import
@@ -266,9 +295,10 @@ def loads(
     Raises:
         WdslError: There is something wrong with the text; the error lists all of it.
     """
-    file, scope, problems = _parse(text, filename, Files.beside(filename, root))
-    net = _check(file, scope, problems, network, parameters or {}, max_layers)
-    return net.replace(diagnostics=in_order([*net.diagnostics, *unused(file, net.name)]))
+    with _uncollected():
+        file, scope, problems = _parse(text, filename, Files.beside(filename, root))
+        net = _check(file, scope, problems, network, parameters or {}, max_layers)
+        return net.replace(diagnostics=in_order([*net.diagnostics, *unused(file, net.name)]))
 
 
 def _parse(text: str, filename: str, files: Files) -> tuple[nodes.File, Scope, tuple[Diagnostic, ...]]:

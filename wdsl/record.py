@@ -79,21 +79,22 @@ class Record(metaclass=_Fields):
 
     def __init__(self, *values: Any, **named: Any) -> None:
         setters = self._setters
-        if not named and len(values) == len(setters):
-            for (_, put), value in zip(setters, values):  # noqa: B905 - they are as many
-                put(self, value)
+        for (_, put), value in zip(setters, values):  # noqa: B905 - the rest is by name, or has a default
+            put(self, value)
+        position = len(values)
+        if position == len(setters) and not named:
             return
-        if len(values) > len(setters):
-            raise TypeError(f"{type(self).__name__} has {len(setters)} fields, not {len(values)}")
-        given = dict(zip(self._fields, values))  # noqa: B905 - the rest is by name, or has a default
-        given.update(named)
-        if len(given) < len(setters):
-            given = {**self._defaults, **given}
-        if len(given) != len(setters) or (named and not named.keys() <= set(self._fields)):
-            wrong = set(self._fields) ^ set(given)
-            raise TypeError(f"{type(self).__name__} is missing or does not have {', '.join(sorted(wrong))}")
-        for name, put in setters:
-            put(self, given[name])
+        for name, put in setters[position:]:
+            value = named.pop(name, _MISSING)
+            if value is _MISSING:
+                value = self._defaults.get(name, _MISSING)
+                if value is _MISSING:
+                    raise TypeError(f"{type(self).__name__} is missing {name}")
+            put(self, value)
+        if position > len(setters):
+            raise TypeError(f"{type(self).__name__} has {len(setters)} fields, not {position}")
+        if named:
+            raise TypeError(f"{type(self).__name__} does not have {', '.join(sorted(named))}, or has it twice")
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed."""
