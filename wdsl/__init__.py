@@ -13,7 +13,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wdsl.diagnostics import Diagnostic, has_errors, in_order, listed, nearest
@@ -270,7 +269,8 @@ def _checks(
 
 
 def _read(path: str | os.PathLike[str]) -> str:
-    return _decoded(Path(path).read_bytes(), os.fspath(path))
+    with open(path, "rb") as file:
+        return _decoded(file.read(), os.fspath(path))
 
 
 def _decoded(data: bytes, name: str) -> str:

@@ -1,4 +1,4 @@
-"""What the compiler costs, against a peer in the same run: `python tests/bench/compiler.py [name…]`, without arguments all.
+"""What the compiler costs, against a peer in the same run: `python tests/bench/compiler.py [name…]`, or all.
 
     text      a network of 5,000 layers from text to plan, against Lark alone reading that text to a parse tree;
               ten times the layers, against the tenth; and how much memory it takes for each byte of text
@@ -123,7 +123,10 @@ def text() -> dict[str, Any]:
     large, small = network(LAYERS), network(LAYERS // 10)
     grammar = (ROOT / "grammar" / "wnet.lark").read_text(encoding="utf-8")
     bare = lark.Lark(grammar, start="file", parser="lalr", postlex=Ends(), maybe_placeholders=True)  # type: ignore[arg-type]
-    front = lambda given: lambda: timed(lambda: wdsl.loads(given).plan)
+
+    def front(given: str) -> Callable[[], float]:
+        return lambda: timed(lambda: wdsl.loads(given).plan)
+
     one = "network One {\n    input x: [64]\n    layer a = Dense(64)\n    output y = x -> a\n}\n"
     return {
         "text to plan, 5,000 layers": pairs(front(large), lambda: timed(lambda: bare.parse(large)), 9),
@@ -214,7 +217,7 @@ def by_hand(kind: str) -> object:
 def in_keras() -> dict[str, Any]:
     import keras
 
-    import wdsl.runtime  # noqa: F401 - with Keras, it is there before the clock starts
+    import wdsl.runtime  # with Keras, it is there before the clock starts
 
     def fresh(work: Callable[[], object]) -> float:
         keras.backend.clear_session()

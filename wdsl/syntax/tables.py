@@ -1,9 +1,9 @@
 """Lark's tables, followed without Lark: what the parser does with text that is in order.
 
-Most of what an LALR parser does with an expression is to call a number a power, that a factor, that a term, and so on
-up to an argument: reductions by rules of one symbol, which change nothing but the state. Here a run of them is one step,
-from the state that it begins in to that in which it ends. All else is as Lark does it, and its callbacks are called in
-the same order. What does not fit is for Lark to explain.
+Most of what an LALR parser does with an expression is to call a number a power, that a factor, that a term, and so
+on up to an argument: reductions by rules of one symbol, which change nothing but the state. Here a run of them is one
+step, from the state that it begins in to the one that it ends in. All else is as Lark does it, and its callbacks are
+called in the same order. What does not fit is for Lark to explain.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ class Tables:
             row[str(symbol)] = found if isinstance(found, int) else self.reduction(found)
         self.rows[state] = row
         return row
+
+    def is_expected(self, symbol: str) -> bool:
+        """Whether the text may go on with a terminal, as far as it has been read."""
+        return symbol in (self.rows.get(self.state) or self.row(self.state))
 
     def reduction(self, rule: Any) -> Reduction:
         known = self.reductions.get(rule)

@@ -336,9 +336,7 @@ def _closed_form(stated: Stated, shape: tuple[int, ...], members: int, count: Co
     if constants and (members > 1 or rest_is_equal):
         return None
     of_whole = count(whole, shape)
-    of_kept, of_stored = (
-        of_whole if len(some) == len(whole) else count(some, shape) for some in (kept, stored)
-    )
+    of_kept, of_stored = (of_whole if len(some) == len(whole) else count(some, shape) for some in (kept, stored))
     if of_stored and of_kept and of_whole:
         return Counts(of_stored.free, of_kept.nonzero)
     return None
@@ -390,9 +388,7 @@ def _superfluous(stated: Stated, shape: tuple[int, ...], count: Count) -> list[D
     for one in [*reversed(left)]:
         # What holds by weaker means does not make it hold.
         rest = [each for each in left if each is not one and strength(each[0]) >= strength(one[0])]
-        counts = [
-            count([expression for _, expression in some], shape) for some in ([*rest, one], rest)
-        ]
+        counts = [count([expression for _, expression in some], shape) for some in ([*rest, one], rest)]
         # What an `equal` leaves out to the one side is one number more, or what is fixed: as many are free.
         leaves_out = one[0].kind == "fixed" and any(each.kind == "equal" for each, _ in rest)
         if rest and one[0].kind != "frozen" and not leaves_out and counts[0] == counts[1] is not None:
