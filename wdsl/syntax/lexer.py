@@ -112,7 +112,7 @@ class Lexer(lark.lexer.Lexer):
                     line += value.count("\n")
                     line_start = start + value.rindex("\n") + 1
                 continue
-            token = _token(type_, value, start, line, start - line_start + 1, end)  # type: ignore[arg-type]
+            token = _token(type_, value, start, line, start - line_start + 1, end)
             if type_ in _COUNTED:
                 if type_ == "_END":
                     if value != ";":

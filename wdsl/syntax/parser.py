@@ -512,7 +512,7 @@ def _lark() -> Lark:
 def _reader() -> tuple[Lexer, Tables]:
     """What reads text that is in order: Lark's parser but for its loop."""
     lark = _lark()
-    return lark.parser.lexer, Tables(lark.parse_interactive("").parser_state.parse_conf)  # type: ignore[return-value]
+    return lark.parser.lexer, Tables(lark.parse_interactive("").parser_state.parse_conf)
 
 
 def _grammar() -> str:

@@ -93,7 +93,7 @@ class Tables:
                     children = []
                 values.append(callback(children))
                 below = states[-1]
-                state = (rows.get(below) or self.row(below))[origin]  # type: ignore[assignment]
+                state = (rows.get(below) or self.row(below))[origin]
                 states.append(state)
         return self.finish(states, values, end)
 
