@@ -69,7 +69,8 @@ class Lexer(lark.lexer.Lexer):
         self.keywords = words
         # White space and comments belong to the token behind them: half as many pieces.
         self.ignored = re.compile(f"(?:{'|'.join(ignored)})*")
-        self.pattern = re.compile(f"{self.ignored.pattern}(?:{'|'.join(patterns)})")
+        # Looked ahead and then taken as a whole, for a comment must not give back its last words to make a token of.
+        self.pattern = re.compile(f"(?=(?P<ignored>{self.ignored.pattern}))(?P=ignored)(?:{'|'.join(patterns)})")
 
     def lex(self, lexer_state: Any, parser_state: Any) -> Iterator[Token]:
         """The tokens of a text. `parser_state` is the parser's, as it is when it asks for the next token."""
