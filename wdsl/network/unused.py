@@ -66,7 +66,8 @@ def _mentioned(node: nodes.Node) -> set[str]:
         if isinstance(each, nodes.Name):
             found.add(each.id)
             continue
-        for key, value in vars(each).items():
+        for key in each._fields:
+            value = getattr(each, key)
             if key not in _NO_USE:
                 inside = value if isinstance(value, tuple) else (value,)
                 rest.extend(part for part in inside if isinstance(part, nodes.Node))
