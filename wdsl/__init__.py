@@ -8,32 +8,27 @@ model = wdsl.compile("net.wnet", code=64) # the same in one step
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from wdsl.diagnostics import Diagnostic, has_errors, in_order, listed, nearest
-from wdsl.emit import STAGES
 from wdsl.files import Files, decode
-from wdsl.network import graph
-from wdsl.network.elaborate import MAX_PROBLEMS, elaborate
-from wdsl.network.modules import Scope, link
-from wdsl.network.unused import unused
-from wdsl.plan import CAPITALS, Plan, make_plan
 from wdsl.promises import Finding, Report
 from wdsl.record import Record, field
 from wdsl.source import Source, Span
-from wdsl.syntax import nodes
-from wdsl.syntax.parser import parse
-from wdsl.weights.assertions import check_assertions
-from wdsl.weights.solve import Structure, Structures, solve
 
+# The stages are imported by those who call them: a module with `--runtime` imports this file too, and never compiles.
 if TYPE_CHECKING:
     import keras  # noqa: TID251
     import numpy as np
+
+    from wdsl.network import graph
+    from wdsl.network.modules import Scope
+    from wdsl.plan import Plan
+    from wdsl.syntax import nodes
+    from wdsl.weights.solve import Structure, Structures
 
 __version__ = "0.1.0"
 __all__ = [
@@ -57,6 +52,9 @@ __all__ = [
     "verify",
 ]
 
+STAGES = ("tokens", "syntax", "network", "weights", "plan", "python", "mermaid", "dot", "json")
+"""What `Net.emit` and `wdsl build --emit` can print."""
+
 
 class WdslError(Exception):
     """A file is not in order. `diagnostics` says all that is wrong with it, warnings too, in the order of the file."""
@@ -69,20 +67,6 @@ class WdslError(Exception):
         from wdsl.tools import reports  # noqa: TID251
 
         return "\n" + reports.text(self.diagnostics)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Keep Python's garbage collector away. It would go through all objects again and again while their number grows,
-    and find nothing: that is a third of the time for a large network, and more than in proportion to its size."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 class Net(Record):
@@ -137,12 +121,13 @@ class Net(Record):
 
     @cached_property
     def plan(self) -> Plan:
-        with _uncollected():
-            if not self.network.is_nested:
-                return make_plan(self.network, self.structures)
-            from wdsl.network.outline import make_outline
+        from wdsl.plan import make_plan
 
-            return make_plan(self.network, self.structures, make_outline(*self.origin))
+        if not self.network.is_nested:
+            return make_plan(self.network, self.structures)
+        from wdsl.network.outline import make_outline
+
+        return make_plan(self.network, self.structures, make_outline(*self.origin))
 
     def to_python(self, standalone: bool = True) -> str:
         """The source of a module with a function of the network's name that returns the `keras.Model`.
@@ -238,18 +223,9 @@ def checks(
     max_layers: int | None = None,
 ) -> tuple[Diagnostic, ...]:
     """All that is wrong with a text, as `check` says it of a file. The arguments are those of `loads`."""
-    with _uncollected():
-        return _checks(text, filename, network, parameters, root, max_layers)
+    from wdsl.network.elaborate import MAX_PROBLEMS
+    from wdsl.network.unused import unused
 
-
-def _checks(
-    text: str,
-    filename: str,
-    network: str | None,
-    parameters: Mapping[str, Any] | None,
-    root: str | os.PathLike[str] | None,
-    max_layers: int | None,
-) -> tuple[Diagnostic, ...]:
     file, scope, problems = _parse(text, filename, Files.beside(filename, root))
     if network is None and file.declarations and not file.networks:
         return problems  # a file for others to import
@@ -295,14 +271,18 @@ def loads(
     Raises:
         WdslError: There is something wrong with the text; the error lists all of it.
     """
-    with _uncollected():
-        file, scope, problems = _parse(text, filename, Files.beside(filename, root))
-        net = _check(file, scope, problems, network, parameters or {}, max_layers)
-        return net.replace(diagnostics=in_order([*net.diagnostics, *unused(file, net.name)]))
+    from wdsl.network.unused import unused
+
+    file, scope, problems = _parse(text, filename, Files.beside(filename, root))
+    net = _check(file, scope, problems, network, parameters or {}, max_layers)
+    return net.replace(diagnostics=in_order([*net.diagnostics, *unused(file, net.name)]))
 
 
 def _parse(text: str, filename: str, files: Files) -> tuple[nodes.File, Scope, tuple[Diagnostic, ...]]:
     """The stages in front of the networks of a file: what it says, and what the names in it stand for."""
+    from wdsl.network.modules import link
+    from wdsl.syntax.parser import parse
+
     file, problems = parse(Source(filename, text.removeprefix("\ufeff").replace("\r\n", "\n")))
     scope, found = link(file, files)
     return file, scope, in_order([*problems, *found])
@@ -317,6 +297,11 @@ def _check(
     max_layers: int | None,
 ) -> Net:
     """The stages behind, for one network of a file. `problems` are those of the stages in front."""
+    from wdsl.network.elaborate import elaborate
+    from wdsl.plan import CAPITALS
+    from wdsl.weights.assertions import check_assertions
+    from wdsl.weights.solve import solve
+
     chosen, unclear = _choose(file, network)
     if chosen is None:
         raise WdslError(problems if has_errors(problems) else in_order([*problems, *unclear]))
@@ -375,6 +360,7 @@ def format(text: str | bytes, filename: str = "<string>") -> str:
         RuntimeError: The form would not say the same. That is a defect of wdsl.
     """
     from wdsl.syntax.formatter import format_source
+    from wdsl.syntax.parser import parse
 
     if isinstance(text, bytes):
         text = _decoded(text, filename)
