@@ -33,9 +33,6 @@ CAPITALS = frozenset({
 """The capital names that modules define or import: only a network with one of them need be looked at closely."""
 
 
-_MASKS = frozenset({"Mask", "PackedMask"})
-
-
 class Plan(Record):
     """A function of the network's parameters that returns a `keras.Model`, and the functions that it calls.
 
@@ -117,8 +114,9 @@ def make_plan(network: graph.Network, structures: Structures, outline: Outline |
 def _constants(found: Iterable[ex.Expression], network: graph.Network) -> dict[ex.Expression, ex.Variable]:
     """A name for each mask from a file, in capitals as constants have: `CONNECTIONS` for `connections.csv`."""
     names: dict[ex.Expression, ex.Variable] = {}
-    stated = [*(each.expression for each in network.equations), *(each.region for each in network.ties if each.region)]
-    if not any(isinstance(part, ex.Symbol) and part.path in _MASKS for each in stated for part in ex.walk(each)):
+    # They stand in annotations alone, and most networks have none.
+    stated = (*(each.expression for each in network.equations), *(each.region for each in network.ties if each.region))
+    if not any(part in (ex.Symbol("Mask"), ex.Symbol("PackedMask")) for each in stated for part in ex.walk(each)):
         return names
     taken = {network.name, *CAPITALS}
     for expression in found:

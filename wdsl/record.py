@@ -58,7 +58,7 @@ class _Fields(type):
         compared = tuple(each for each in fields if each not in hidden)
         namespace.update(_fields=fields, _compared=compared, _defaults=defaults, __match_args__=own)
         made: Any = super().__new__(cls, name, bases, namespace)
-        made._setters = tuple((each, getattr(made, each).__set__) for each in fields)
+        made._setters = tuple(getattr(made, each).__set__ for each in fields)
         made._get = attrgetter(*compared) if len(compared) > 1 else None
         return made  # type: ignore[no-any-return]
 
@@ -74,25 +74,25 @@ class Record(metaclass=_Fields):
     _fields: ClassVar[tuple[str, ...]]
     _compared: ClassVar[tuple[str, ...]]
     _defaults: ClassVar[dict[str, Any]]
-    _setters: ClassVar[tuple[tuple[str, Callable[[Any, Any], None]], ...]]
+    _setters: ClassVar[tuple[Callable[[Any, Any], None], ...]]
     _get: ClassVar[Callable[[Any], tuple[Any, ...]] | None]
 
     def __init__(self, *values: Any, **named: Any) -> None:
         setters = self._setters
-        for (_, put), value in zip(setters, values):  # noqa: B905 - the rest is by name, or has a default
+        for put, value in zip(setters, values):  # noqa: B905 - the rest is by name, or has a default
             put(self, value)
-        position = len(values)
-        if position == len(setters) and not named:
+        given = len(values)
+        if given == len(setters) and not named:
             return
-        for name, put in setters[position:]:
-            value = named.pop(name, _MISSING)
-            if value is _MISSING:
-                value = self._defaults.get(name, _MISSING)
-                if value is _MISSING:
-                    raise TypeError(f"{type(self).__name__} is missing {name}")
-            put(self, value)
-        if position > len(setters):
-            raise TypeError(f"{type(self).__name__} has {len(setters)} fields, not {position}")
+        if given > len(setters):
+            raise TypeError(f"{type(self).__name__} has {len(setters)} fields, not {given}")
+        for name, put in zip(self._fields[given:], setters[given:]):  # noqa: B905 - of one length
+            if name in named:
+                put(self, named.pop(name))
+            elif name in self._defaults:
+                put(self, self._defaults[name])
+            else:
+                raise TypeError(f"{type(self).__name__} is missing {name}")
         if named:
             raise TypeError(f"{type(self).__name__} does not have {', '.join(sorted(named))}, or has it twice")
 

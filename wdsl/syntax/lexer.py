@@ -29,10 +29,8 @@ MAX_TOKENS = 200_000
 
 _NESTING = frozenset({"SIGN", "TIMES", "POWER", "COMPARE", "NOT", "AND", "OR", "IF", "DOT", "ARROW"})
 
-_ENDING = frozenset({"COMMA", "_END", "LBRACE"})
-_BETWEEN = frozenset({"_END", "LBRACE"})
-_COUNTED = _NESTING | _ENDING | {"LPAR", "LSQB", "RPAR", "RSQB", "RBRACE"}
-"""What nesting and the ends of statements are counted by."""
+_COUNTED = _NESTING | {"COMMA", "_END", "LPAR", "RPAR", "LSQB", "RSQB", "LBRACE", "RBRACE"}
+"""What says how deep a text nests, and where statements end."""
 
 _ALSO_NAMES = frozenset({"ASSERT", "FOR", "WEIGHT"})
 """Keywords of statements that are names before `=` and `,`: tensors that are called `weight` need no other name."""
@@ -67,10 +65,8 @@ class Lexer(lark.lexer.Lexer):
             else:
                 patterns.append(f"(?P<{terminal.name}>{terminal.pattern.to_regexp()})")
         self.keywords = words
-        # White space and comments belong to the token behind them: half as many pieces.
         self.ignored = re.compile(f"(?:{'|'.join(ignored)})*")
-        # Looked ahead and then taken as a whole, for a comment must not give back its last words to make a token of.
-        self.pattern = re.compile(f"(?=(?P<ignored>{self.ignored.pattern}))(?P=ignored)(?:{'|'.join(patterns)})")
+        self.pattern = re.compile("|".join(patterns))
 
     def lex(self, lexer_state: Any, parser_state: Any) -> Iterator[Token]:
         """The tokens of a text. `parser_state` is the parser's, as it is when it asks for the next token."""
@@ -86,14 +82,18 @@ class Lexer(lark.lexer.Lexer):
         operators = [0]
         ended = True
         bodies = 0
-        line, line_start = 1, 0
-        end = 0
+        number = end = 0
         token = None
-        for number, found in enumerate(iter(self.pattern.scanner(text).match, None)):  # type: ignore[attr-defined]
-            type_ = kind = found.lastgroup
-            start, end = found.span(kind)
-            value = text[start:end]
-            if number == MAX_TOKENS:
+        ignored, match = self.ignored.match, self.pattern.match
+        while (start := ignored(text, end).end()) < len(text):  # type: ignore[union-attr]
+            found = match(text, start)
+            if found is None:
+                raise _no_token(text, start)
+            type_ = str(found.lastgroup)
+            value = found[0]
+            end = found.end()
+            number += 1
+            if number > MAX_TOKENS:
                 raise Refused(
                     "E0604",
                     "the text is too large",
@@ -102,73 +102,58 @@ class Lexer(lark.lexer.Lexer):
                     f"more than {MAX_TOKENS:,} words and signs",
                     "divide it",
                 )
-            if (
-                (keyword := keywords.get(value)) is not None
-                and is_expected(keyword)
-                and not (ended and keyword in _ALSO_NAMES and _BOUND.match(text, end))
-            ):
-                type_ = keyword
-            if type_ == "_END" and (ended or (len(operators) > 1 and value != ";")):
-                if value != ";":
-                    line += value.count("\n")
-                    line_start = start + value.rindex("\n") + 1
+            keyword = keywords.get(value)
+            if keyword and is_expected(keyword):
+                if not (ended and keyword in _ALSO_NAMES and _BOUND.match(text, end)):
+                    type_ = keyword
+            elif type_ == "_END" and (ended or (len(operators) > 1 and value != ";")):
                 continue
-            token = _token(type_, value, start, line, start - line_start + 1, end)
-            if type_ in _COUNTED:
-                if type_ == "_END":
-                    if value != ";":
-                        line += value.count("\n")
-                        line_start = start + value.rindex("\n") + 1
-                elif type_ in ("LPAR", "LSQB"):
-                    operators[-1] += 1
-                    operators.append(0)
-                elif type_ in ("RPAR", "RSQB"):
-                    if len(operators) > 1:
-                        operators.pop()
-                elif type_ in _NESTING:
-                    operators[-1] += 1
-                elif type_ == "LBRACE":
-                    bodies += 1
-                    if bodies > MAX_BODIES:
-                        label = f"more than {MAX_BODIES} braces stand inside one another here"
-                        raise Refused("E0105", "the bodies nest too deeply", start, end, label)
-                elif type_ == "RBRACE":
-                    bodies -= 1
-                    if not ended:
-                        yield _token("_END", "}", start, line, start - line_start + 1, start)
-                if type_ in _ENDING:
-                    operators[-1] = 0
-                elif operators[-1] > MAX_NESTING or (len(operators) > 1 and sum(operators) > MAX_NESTING):
-                    raise Refused(
-                        "E0105",
-                        "the expression nests too deeply",
-                        start,
-                        end,
-                        f"more than {MAX_NESTING} brackets, arrows and operators stand inside one another here",
-                        "name parts of it, in statements of their own",
-                    )
-                ended = type_ in _BETWEEN
-            else:
+            token = _token(type_, value, start, end)
+            if type_ not in _COUNTED:  # as most are
                 ended = False
+                yield token
+                continue
+            if type_ in ("LPAR", "LSQB"):
+                operators[-1] += 1
+                operators.append(0)
+            elif type_ in ("RPAR", "RSQB") and len(operators) > 1:
+                operators.pop()
+            elif type_ in _NESTING:
+                operators[-1] += 1
+            elif type_ == "LBRACE":
+                bodies += 1
+                if bodies > MAX_BODIES:
+                    label = f"more than {MAX_BODIES} braces stand inside one another here"
+                    raise Refused("E0105", "the bodies nest too deeply", start, end, label)
+            elif type_ == "RBRACE":
+                bodies -= 1
+                if not ended:
+                    yield _token("_END", "}", start, start)
+            if type_ in ("COMMA", "_END", "LBRACE"):
+                operators[-1] = 0
+            elif operators[-1] > MAX_NESTING or (len(operators) > 1 and sum(operators) > MAX_NESTING):
+                raise Refused(
+                    "E0105",
+                    "the expression nests too deeply",
+                    start,
+                    end,
+                    f"more than {MAX_NESTING} brackets, arrows and operators stand inside one another here",
+                    "name parts of it, in statements of their own",
+                )
+            ended = type_ in ("_END", "LBRACE")
             yield token
-        rest = self.ignored.match(text, end)
-        if rest is not None and rest.end() < len(text):
-            raise _no_token(text, rest.end())
         if not ended and token is not None:
             yield Token.new_borrow_pos("_END", "", token)
 
 
-def _token(type_: str, value: str, start: int, line: int, column: int, end: int) -> Token:
-    """Lark's own way to one goes through three functions, and there are thousands."""
+def _token(type_: str, value: str, start: int, end: int) -> Token:
+    """A token of Lark's, without the three functions that its own way goes through: a text has thousands."""
     token = str.__new__(Token, value)
     token.type = type_
-    token.start_pos = start
     token.value = value
-    token.line = line
-    token.column = column
-    token.end_line = None
-    token.end_column = None
+    token.start_pos = start
     token.end_pos = end
+    token.line = token.column = token.end_line = token.end_column = None
     return token
 
 
