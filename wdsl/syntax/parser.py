@@ -48,7 +48,6 @@ def parse(source: Source) -> tuple[nodes.File, tuple[Diagnostic, ...]]:
     is_torn = False
     with _lock:
         while True:
-            _build.begin(source, text)
             result = _attempt(source, text)
             if isinstance(result, nodes.File):
                 file = nodes.File(source, None, ()) if is_torn else result.replace(lost=frozenset(lost))
@@ -102,6 +101,7 @@ def tokens(source: Source) -> tuple[list[Token], nodes.File | None]:
 
 def _attempt(source: Source, text: str) -> nodes.File | Diagnostic:
     """One reading of `text`: the file, or the first error."""
+    _build.begin(source, text)
     try:
         with suppress(DoesNotFit):
             lexer, tables = _reader()
