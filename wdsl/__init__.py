@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from wdsl.collector import no_collection
 from wdsl.diagnostics import Diagnostic, has_errors, in_order, listed, nearest
 from wdsl.files import Files, decode
 from wdsl.promises import Finding, Report
@@ -120,6 +121,7 @@ class Net(Record):
         return int(self.structures.dense_parameters)
 
     @cached_property
+    @no_collection()
     def plan(self) -> Plan:
         from wdsl.plan import make_plan
 
@@ -214,6 +216,7 @@ def check(
     return checks(text, os.fspath(path), network, parameters, root, max_layers)
 
 
+@no_collection()
 def checks(
     text: str,
     filename: str = "<string>",
@@ -256,6 +259,7 @@ def _decoded(data: bytes, name: str) -> str:
     return text
 
 
+@no_collection()
 def loads(
     text: str,
     filename: str = "<string>",
