@@ -14,7 +14,7 @@ from threading import Lock
 
 _lock = Lock()
 _was_on: list[bool] = []
-"""Whether the collector was on, when each compile that is going on began: those in and beside the first found it off."""
+"""Whether it was on when each compile that is going on began. Those in and beside the first found it off."""
 
 
 @contextmanager
