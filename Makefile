@@ -4,7 +4,7 @@
 #     make test         the tests
 #     make conformance  the catalogue against Keras, on ten times as many drawn arguments as in the tests
 #     make lint         ruff and mypy
-#     make bench        how long the command line takes, against its own imports; and training, against plain Keras
+#     make bench        the command line and the compiler, against peers in the same run; and training, against plain Keras
 #     make exactness    whether annotations hold to the bit under all that training does; 45 minutes
 #     make fuzz         broken and hostile text for the compiler; an hour
 
@@ -45,6 +45,7 @@ PASTED := wdsl/structure.py wdsl/patterns.py wdsl/products.py wdsl/runtime.py
 
 bench: .venv/.for-dev
 	@.venv/bin/python tests/bench/run.py
+	@.venv/bin/python tests/bench/compiler.py
 	@.venv/bin/python -m tests.bench.training
 
 exactness: .venv/.for-dev

@@ -97,4 +97,10 @@ def test_a_module_with_the_runtime_loads_no_parser(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, "-c", use], capture_output=True, text=True, cwd=tmp_path, check=True)
     loaded = set(ran.stdout.split())
     assert {"keras", "wdsl"} <= loaded
-    assert not loaded & {"jinja2", "click"}
+    assert not loaded & {"lark", "jinja2", "click"}
+
+
+def test_importing_wdsl_loads_no_parser() -> None:
+    code = "import sys, wdsl; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert not set(ran.stdout.split()) & {"lark", "jinja2", "click", "numpy", *HEAVY}

@@ -11,28 +11,25 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wdsl.collector import no_collection
 from wdsl.diagnostics import Diagnostic, has_errors, in_order, listed, nearest
-from wdsl.emit import STAGES
 from wdsl.files import Files, decode
-from wdsl.network import graph
-from wdsl.network.elaborate import MAX_PROBLEMS, elaborate
-from wdsl.network.modules import Scope, link
-from wdsl.network.unused import unused
-from wdsl.plan import CAPITALS, Plan, make_plan
 from wdsl.promises import Finding, Report
 from wdsl.record import Record, field
 from wdsl.source import Source, Span
-from wdsl.syntax import nodes
-from wdsl.syntax.parser import parse
-from wdsl.weights.assertions import check_assertions
-from wdsl.weights.solve import Structure, Structures, solve
 
+# The stages are imported by those who call them: a module with `--runtime` imports this file too, and never compiles.
 if TYPE_CHECKING:
     import keras  # noqa: TID251
     import numpy as np
+
+    from wdsl.network import graph
+    from wdsl.network.modules import Scope
+    from wdsl.plan import Plan
+    from wdsl.syntax import nodes
+    from wdsl.weights.solve import Structure, Structures
 
 __version__ = "0.1.0"
 __all__ = [
@@ -55,6 +52,9 @@ __all__ = [
     "to_python",
     "verify",
 ]
+
+STAGES = ("tokens", "syntax", "network", "weights", "plan", "python", "mermaid", "dot", "json")
+"""What `Net.emit` and `wdsl build --emit` can print."""
 
 
 class WdslError(Exception):
@@ -121,7 +121,10 @@ class Net(Record):
         return int(self.structures.dense_parameters)
 
     @cached_property
+    @no_collection()
     def plan(self) -> Plan:
+        from wdsl.plan import make_plan
+
         if not self.network.is_nested:
             return make_plan(self.network, self.structures)
         from wdsl.network.outline import make_outline
@@ -213,6 +216,7 @@ def check(
     return checks(text, os.fspath(path), network, parameters, root, max_layers)
 
 
+@no_collection()
 def checks(
     text: str,
     filename: str = "<string>",
@@ -222,6 +226,9 @@ def checks(
     max_layers: int | None = None,
 ) -> tuple[Diagnostic, ...]:
     """All that is wrong with a text, as `check` says it of a file. The arguments are those of `loads`."""
+    from wdsl.network.elaborate import MAX_PROBLEMS
+    from wdsl.network.unused import unused
+
     file, scope, problems = _parse(text, filename, Files.beside(filename, root))
     if network is None and file.declarations and not file.networks:
         return problems  # a file for others to import
@@ -241,7 +248,8 @@ def checks(
 
 
 def _read(path: str | os.PathLike[str]) -> str:
-    return _decoded(Path(path).read_bytes(), os.fspath(path))
+    with open(path, "rb") as file:
+        return _decoded(file.read(), os.fspath(path))
 
 
 def _decoded(data: bytes, name: str) -> str:
@@ -251,6 +259,7 @@ def _decoded(data: bytes, name: str) -> str:
     return text
 
 
+@no_collection()
 def loads(
     text: str,
     filename: str = "<string>",
@@ -266,6 +275,8 @@ def loads(
     Raises:
         WdslError: There is something wrong with the text; the error lists all of it.
     """
+    from wdsl.network.unused import unused
+
     file, scope, problems = _parse(text, filename, Files.beside(filename, root))
     net = _check(file, scope, problems, network, parameters or {}, max_layers)
     return net.replace(diagnostics=in_order([*net.diagnostics, *unused(file, net.name)]))
@@ -273,6 +284,9 @@ def loads(
 
 def _parse(text: str, filename: str, files: Files) -> tuple[nodes.File, Scope, tuple[Diagnostic, ...]]:
     """The stages in front of the networks of a file: what it says, and what the names in it stand for."""
+    from wdsl.network.modules import link
+    from wdsl.syntax.parser import parse
+
     file, problems = parse(Source(filename, text.removeprefix("\ufeff").replace("\r\n", "\n")))
     scope, found = link(file, files)
     return file, scope, in_order([*problems, *found])
@@ -287,6 +301,11 @@ def _check(
     max_layers: int | None,
 ) -> Net:
     """The stages behind, for one network of a file. `problems` are those of the stages in front."""
+    from wdsl.network.elaborate import elaborate
+    from wdsl.plan import CAPITALS
+    from wdsl.weights.assertions import check_assertions
+    from wdsl.weights.solve import solve
+
     chosen, unclear = _choose(file, network)
     if chosen is None:
         raise WdslError(problems if has_errors(problems) else in_order([*problems, *unclear]))
@@ -345,6 +364,7 @@ def format(text: str | bytes, filename: str = "<string>") -> str:
         RuntimeError: The form would not say the same. That is a defect of wdsl.
     """
     from wdsl.syntax.formatter import format_source
+    from wdsl.syntax.parser import parse
 
     if isinstance(text, bytes):
         text = _decoded(text, filename)

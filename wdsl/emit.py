@@ -16,8 +16,6 @@ from wdsl.record import Record
 from wdsl.source import Source
 from wdsl.weights.solve import Structures
 
-STAGES = ("tokens", "syntax", "network", "weights", "plan", "python", "mermaid", "dot", "json")
-
 
 def tokens(source: Source) -> str:
     """A line for each token: where it begins, its kind, its text."""
@@ -25,7 +23,8 @@ def tokens(source: Source) -> str:
 
     found, _ = read(source)
     return _lines(
-        f"{token.line}:{token.column}".ljust(8) + f"{token.type:12} {token.value.strip()!r}" for token in found
+        "{}:{}".format(*source.position(token.start_pos or 0)).ljust(8) + f"{token.type:12} {token.value.strip()!r}"
+        for token in found
     )
 
 

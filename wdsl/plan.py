@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
-from pathlib import PurePath
+from os.path import basename, splitext
 from typing import TYPE_CHECKING
 
 from wdsl import expressions as ex
@@ -114,12 +114,16 @@ def make_plan(network: graph.Network, structures: Structures, outline: Outline |
 def _constants(found: Iterable[ex.Expression], network: graph.Network) -> dict[ex.Expression, ex.Variable]:
     """A name for each mask from a file, in capitals as constants have: `CONNECTIONS` for `connections.csv`."""
     names: dict[ex.Expression, ex.Variable] = {}
+    # They stand in annotations alone, and most networks have none.
+    stated = (*(each.expression for each in network.equations), *(each.region for each in network.ties if each.region))
+    if not any(part in (ex.Symbol("Mask"), ex.Symbol("PackedMask")) for each in stated for part in ex.walk(each)):
+        return names
     taken = {network.name, *CAPITALS}
     for expression in found:
         for part in ex.walk(expression):
             match part:
                 case ex.Call(ex.Symbol("Mask" | "PackedMask"), (ex.Constant(str(path)), *_)) if part not in names:
-                    word = re.sub("[^A-Z0-9]+", "_", PurePath(path).stem.upper()).strip("_")
+                    word = re.sub("[^A-Z0-9]+", "_", splitext(basename(path))[0].upper()).strip("_")
                     # Linters refuse some names of one letter.
                     fits = word[:1].isalpha() and len(word) > 1
                     name = unique(word if fits else f"MASK_{word}".rstrip("_"), taken)

@@ -19,6 +19,7 @@ from wdsl.backends import definitions, python
 from wdsl.plan import CAPITALS
 
 ROOT = Path(__file__).parents[2]
+DEFINED = (ast.ClassDef, ast.FunctionDef)
 SPECS = sorted(path for path in (ROOT / "specs").rglob("*.wnet") if path.parent.name != "parts")
 LINT = ("check", "--isolated", "--line-length", "88", "--select", "E,F,W,I,UP,B,PIE,RET,SIM", "--ignore", "E501")
 """E501 is about the spec in the docstring, whose lines are as long as they are."""
@@ -284,3 +285,21 @@ def test_no_variable_takes_a_name_that_the_module_needs() -> None:
         (argument,) = [each.arg for each in function.args.args]
         calls = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)} - {argument, "d", "x", "y"}
         assert argument not in {*calls, "keras"}, name
+
+
+@pytest.mark.parametrize("module", definitions.SOURCES)
+def test_definitions_are_found_as_python_parses_them(module: str) -> None:
+    """Their names, their text with the comments above it, and which of the others they refer to."""
+    source = (ROOT / "wdsl" / f"{module}.py").read_text(encoding="utf-8")
+    known = definitions.names()
+    found = {each.names: each for each in definitions._read()[0] if each.module == module}
+    expected = [node for node in ast.parse(source).body if isinstance(node, (ast.Assign, ast.AnnAssign, *DEFINED))]
+    assert len(found) == len(expected) > 0
+    for node, (names, definition) in zip(expected, found.items(), strict=True):
+        words = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)} - set(names)
+        assert definition.refers_to & known == words & known, names
+        first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
+        lines = source.split("\n")
+        while lines[first - 2].startswith("#"):
+            first -= 1
+        assert definition.text == "\n".join(lines[first - 1 : node.end_lineno]), names

@@ -9,17 +9,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from lark import Lark
 
 import wdsl
 from tests.fuzz import oracles, texts
+from wdsl.record import Record
 from wdsl.source import Source, Span
 from wdsl.syntax import nodes
 from wdsl.syntax.parser import parse
 from wdsl.syntax.printer import print_file
+from wdsl.syntax.tables import DoesNotFit, Tables
 
 ROOT = Path(__file__).parents[2]
 SPECS = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "specs").rglob("*.wnet"))]
@@ -52,6 +56,7 @@ network Net(code: int) {
     output y = tokens -> both -> tied
 }
 """
+CORPUS, DICTIONARY = texts.corpus(), texts.words()
 NOWHERE = Span(Source("drawn", ""), 0, 0)
 ENOUGH = 5.0
 """Seconds that no text of a few hundred characters may take, on a machine that does other things too."""
@@ -211,6 +216,63 @@ def test_specs_are_read_back(text: str) -> None:
     assert again == tree
 
 
+# --- Lark -----------------------------------------------------------------------------------------
+
+
+def all_of(value: Any) -> Any:
+    """A tree with its places, which are not compared, as plain tuples."""
+    if isinstance(value, Record):
+        return type(value).__name__, *(all_of(getattr(value, name)) for name in value._fields)
+    return tuple(map(all_of, value)) if isinstance(value, tuple) else value
+
+
+def without_tables() -> Any:
+    """All is read by Lark itself, as what is broken always is."""
+
+    def follow(self: Tables, tokens: Iterator[Any]) -> Any:
+        raise DoesNotFit
+
+    return mock.patch.object(Tables, "follow", follow)
+
+
+def read_alike(text: str) -> bool:
+    """The tree, its places and the reports are those that Lark's own parser comes to. Gives whether it is in order."""
+    source = Source("drawn", text)
+    ours = parse(source)
+    with without_tables():
+        larks = parse(source)
+    assert all_of(ours) == all_of(larks), text
+    return ours[1] == ()
+
+
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
+@settings(examples(60), phases=(Phase.explicit, Phase.generate))
+@given(FILES)
+def test_drawn_files_are_read_as_by_lark(tree: nodes.File) -> None:
+    assert read_alike(print_file(tree))
+
+
+@examples(150)
+@given(st.randoms(use_true_random=True))
+def test_changed_texts_are_read_as_by_lark(random: Random) -> None:
+    read_alike(texts.changed(random.choice(CORPUS), random, CORPUS, DICTIONARY))
+
+
+@pytest.mark.parametrize("text", [*SPECS, WHOLE_LANGUAGE])
+def test_specs_are_read_as_by_lark(text: str) -> None:
+    assert read_alike(text)
+
+
+def test_the_tables_read_what_is_in_order() -> None:
+    """What is compared above is not Lark with Lark: a text in order is read without it, a broken one is not."""
+    parse(Source("spec", WHOLE_LANGUAGE))  # the grammar is loaded
+    with mock.patch.object(Lark, "parse", side_effect=AssertionError) as larks:
+        parse(Source("spec", WHOLE_LANGUAGE))
+        assert not larks.called
+        with pytest.raises(AssertionError):
+            parse(Source("spec", WHOLE_LANGUAGE + "network"))
+
+
 # --- text -----------------------------------------------------------------------------------------
 
 WORDS_OF_SPECS = """
@@ -319,9 +381,6 @@ def test_broken_specs(text: str) -> None:
 def test_drawn_files(tree: nodes.File) -> None:
     """All that the grammar has, without sense."""
     holds(print_file(tree))
-
-
-CORPUS, DICTIONARY = texts.corpus(), texts.words()
 
 
 def test_drawn_networks_are_in_order() -> None:

@@ -7,10 +7,10 @@ from the runtime that live models use; but only the definitions that are used, b
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache, cached_property
-from importlib.resources import files
 
 from wdsl.record import Record
 
@@ -19,28 +19,20 @@ SOURCES = ("structure", "patterns", "products", "runtime")
 
 
 class Definition(Record):
-    """A top-level class, function or constant: its names, its text with what stands above it, and what is behind it.
+    """A top-level class, function or constant: its names, and its text with what stands above it.
 
-    `block` is the text up to the next definition. It is parsed only if a module needs it: that takes most of the time.
+    The text is searched and not parsed, since that would take a tenth of a build. A test holds what is found against
+    what Python's own parser finds in these files.
     """
 
     module: str
     names: tuple[str, ...]
-    block: str
-
-    @cached_property
-    def node(self) -> ast.stmt:
-        return ast.parse(self.block).body[0]
-
-    @cached_property
-    def text(self) -> str:
-        """The definition, without the docstring that may stand below a constant."""
-        return "\n".join(self.block.split("\n")[: self.node.end_lineno])
+    text: str
 
     @cached_property
     def refers_to(self) -> frozenset[str]:
-        """The names that it refers to."""
-        return frozenset(each.id for each in ast.walk(self.node) if isinstance(each, ast.Name)) - set(self.names)
+        """The names that it refers to. What it merely calls its own parameters may be among them."""
+        return frozenset(NAME.findall(QUOTED.sub(_filled_in, self.text))) - set(self.names)
 
 
 class Import(Record):
@@ -60,6 +52,21 @@ class Import(Record):
 BLOCK = re.compile(r"^(?:(?:#|@).*\n)*(?:(?:class|def) (\w+)|((?:\w+)(?:, \w+)*)(?:: .*)? = )", re.MULTILINE)
 """Where a definition begins, with the comments and decorators above it: at the margin, as formatters write it."""
 
+BEHIND = re.compile(r'\n(?:"""|#)')
+"""What stands behind a definition at the margin: the docstring of a constant, the title of what follows."""
+
+NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*(?![\w=])")
+"""A name that is neither an attribute nor that of an argument that is given."""
+
+QUOTED = re.compile(r'"""[^"]*(?:""?[^"]+)*"""|"(?:[^"\\\n]+|\\.)*"|#[^\n]*')
+"""Strings and comments."""
+
+
+def _filled_in(quoted: re.Match[str]) -> str:
+    """Of a string, what Python computes."""
+    is_filled_in = quoted.string[quoted.start() - 1] == "f"
+    return f'"{" ".join(re.findall(r"{([^{}]*)}", quoted[0]))}"' if is_filled_in else '""'
+
 
 @cache
 def _read() -> tuple[tuple[Definition, ...], Mapping[str, Import]]:
@@ -67,7 +74,8 @@ def _read() -> tuple[tuple[Definition, ...], Mapping[str, Import]]:
     definitions: list[Definition] = []
     imports: dict[str, Import] = {}
     for module in SOURCES:
-        text = files("wdsl").joinpath(f"{module}.py").read_text(encoding="utf-8")
+        with open(os.path.join(os.path.dirname(__file__), os.pardir, f"{module}.py"), encoding="utf-8") as file:
+            text = file.read()
         begins = [*BLOCK.finditer(text)]
         for node in ast.parse(text[: begins[0].start()]).body:
             match node:
@@ -79,8 +87,10 @@ def _read() -> tuple[tuple[Definition, ...], Mapping[str, Import]]:
                         imports[each.asname or each.name] = Import(origin, each.name, each.asname or each.name)
         ends = [each.start() for each in begins[1:]]
         for begin, end in zip(begins, [*ends, len(text)], strict=True):
+            behind = BEHIND.search(text, begin.end(), end)
+            whole = text[begin.start() : behind.start() if behind else end].rstrip()
             defined = (begin[1],) if begin[1] else tuple(begin[2].split(", "))
-            definitions.append(Definition(module, defined, text[begin.start() : end].rstrip()))
+            definitions.append(Definition(module, defined, whole))
     return tuple(definitions), imports
 
 

@@ -62,6 +62,8 @@ STEPS = 5
 MAX_PROBLEMS = 1_000
 """How many problems are looked for, those counted that a loop finds again in each pass."""
 
+_NUMBER = re.compile(r"_\d+\Z")
+
 MAX_STACKED = 16
 """How many passes of stacks become one expression; what is deeper gets variables."""
 
@@ -1401,12 +1403,15 @@ class Elaborator:
 
     def check_keras_names(self) -> None:
         """Keras names operations and unnamed layers itself, and refuses a model with one name twice."""
+        by_prefix: dict[str, list[tuple[Span, str]]] = {}
+        for operation, where in self.operations.items():
+            by_prefix.setdefault(keras_name(operation), []).append(where)
         for step in self.steps:
             if isinstance(step, graph.Binding) or step.name is None:
                 continue
-            for operation, (span, what) in self.operations.items():
-                prefix = keras_name(operation)
-                if re.fullmatch(rf"{prefix}(_\d+)?", step.name):
+            # Keras numbers what has a name already: `dense`, `dense_1`.
+            for prefix in dict.fromkeys((step.name, _NUMBER.sub("", step.name))):
+                for span, what in by_prefix.get(prefix, ()):
                     self.error(
                         "E0207",
                         f"`{step.name}` is also the name that Keras gives to {what}",

@@ -11,8 +11,8 @@ from wdsl.diagnostics import Diagnostic, Fix, listed
 from wdsl.source import Span
 from wdsl.syntax import nodes
 
-_NO_USE = ("name", "names", "type", "dtype", "via")
-"""Where in nodes names stand that are declared, or are none of the file's."""
+_NO_USE = frozenset({"name", "names", "type", "dtype", "via", "span", "doc"})
+"""Where in nodes names stand that are declared or are none of the file's, or no names at all."""
 
 
 def unused(file: nodes.File, network: str | None = None) -> tuple[Diagnostic, ...]:
@@ -27,7 +27,7 @@ def unused(file: nodes.File, network: str | None = None) -> tuple[Diagnostic, ..
     used: set[str] = set()
     for each in file.declarations:
         if not isinstance(each, nodes.From):
-            used |= _mentioned(each) - {each.name.id}
+            used |= _mentioned([each]) - {each.name.id}
     others = {each.name.id for each in file.networks if network not in (None, each.name.id)}
     return tuple(_warnings(file, used, others))
 
@@ -46,30 +46,34 @@ def _warnings(file: nodes.File, used: Collection[str], others: Collection[str]) 
             case nodes.Block(name) if name.id not in used:
                 yield Diagnostic("W0201", f"the block `{name.id}` is not used", name.span)
         if isinstance(each, (nodes.Block, nodes.Network)) and each.name.id not in others:
-            inside = set().union(*map(_mentioned, (*each.body, *each.parameters)))
+            # Of a network it is known what an output needs; of a block only what it mentions.
+            declared = list(_declared(each.body)) if isinstance(each, nodes.Block) else []
+            inside = _mentioned([*each.body, *each.parameters]) if each.parameters or declared else set()
             for parameter in each.parameters:
                 if parameter.name.id not in inside:
                     message = f"the parameter `{parameter.name.id}` of `{each.name.id}` is not used"
                     yield Diagnostic("W0201", message, parameter.name.span)
-            # Of a network it is known what an output needs; of a block only what it mentions.
-            for name in _declared(each.body) if isinstance(each, nodes.Block) else ():
+            for name in declared:
                 if name.id not in inside:
                     yield Diagnostic("W0201", f"`{name.id}` is not used in `{each.name.id}`", name.span)
 
 
-def _mentioned(node: nodes.Node) -> set[str]:
-    """The names that are used in a node."""
+def _mentioned(rest: list[nodes.Node]) -> set[str]:
+    """The names that are used in nodes. The list is used up."""
     found = set()
-    rest = [node]
     while rest:
         each = rest.pop()
         if isinstance(each, nodes.Name):
             found.add(each.id)
             continue
-        for key, value in vars(each).items():
-            if key not in _NO_USE:
-                inside = value if isinstance(value, tuple) else (value,)
-                rest.extend(part for part in inside if isinstance(part, nodes.Node))
+        for key in each._fields:
+            if key in _NO_USE:
+                continue
+            value = getattr(each, key)
+            if isinstance(value, tuple):
+                rest += [part for part in value if isinstance(part, nodes.Node)]
+            elif isinstance(value, nodes.Node):
+                rest.append(value)
     return found
 
 

@@ -9,7 +9,7 @@ two statements, one before a closing brace.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import lark.lexer  # noqa: TID251
@@ -28,6 +28,9 @@ MAX_TOKENS = 200_000
 """How many words and signs a text may have: some 20,000 lines. Reading them takes seconds."""
 
 _NESTING = frozenset({"SIGN", "TIMES", "POWER", "COMPARE", "NOT", "AND", "OR", "IF", "DOT", "ARROW"})
+
+_COUNTED = _NESTING | {"COMMA", "_END", "LPAR", "RPAR", "LSQB", "RSQB", "LBRACE", "RBRACE"}
+"""What says how deep a text nests, and where statements end."""
 
 _ALSO_NAMES = frozenset({"ASSERT", "FOR", "WEIGHT"})
 """Keywords of statements that are names before `=` and `,`: tensors that are called `weight` need no other name."""
@@ -53,27 +56,44 @@ class Lexer(lark.lexer.Lexer):
     def __init__(self, configuration: Any) -> None:
         words = {}
         patterns = []
+        ignored = []
         for terminal in sorted(configuration.terminals, key=_first_to_try):
             if terminal.pattern.type == "str" and terminal.pattern.value.isalpha():
-                words[terminal.pattern.value] = terminal.name
+                words[terminal.pattern.value] = str(terminal.name)
+            elif terminal.name in configuration.ignore:
+                ignored.append(terminal.pattern.to_regexp())
             else:
                 patterns.append(f"(?P<{terminal.name}>{terminal.pattern.to_regexp()})")
         self.keywords = words
-        self.ignored = frozenset(configuration.ignore)
+        self.ignored = re.compile(f"(?:{'|'.join(ignored)})*")
         self.pattern = re.compile("|".join(patterns))
 
     def lex(self, lexer_state: Any, parser_state: Any) -> Iterator[Token]:
         """The tokens of a text. `parser_state` is the parser's, as it is when it asks for the next token."""
         states = parser_state.parse_conf.states
-        text = lexer_state.text.text
+        for token in self.tokens(lexer_state.text.text, lambda word: word in states[parser_state.position]):
+            lexer_state.last_token = token
+            yield token
+
+    def tokens(self, text: str, is_expected: Callable[[str], bool]) -> Iterator[Token]:
+        """The tokens of a text. `is_expected` says whether the parser can go on with a terminal as it is then."""
+        keywords = self.keywords
         # For each open bracket, how many operators stand in its present item: together they bound the tree's depth.
         operators = [0]
         ended = True
         bodies = 0
-        line, line_start = 1, 0
-        for number, (kind, value, start) in enumerate(self._pieces(text)):
-            end = start + len(value)
-            if number == MAX_TOKENS:
+        number = end = 0
+        token = None
+        ignored, match = self.ignored.match, self.pattern.match
+        while (start := ignored(text, end).end()) < len(text):  # type: ignore[union-attr]
+            found = match(text, start)
+            if found is None:
+                raise _no_token(text, start)
+            type_ = str(found.lastgroup)
+            value = found[0]
+            end = found.end()
+            number += 1
+            if number > MAX_TOKENS:
                 raise Refused(
                     "E0604",
                     "the text is too large",
@@ -82,18 +102,18 @@ class Lexer(lark.lexer.Lexer):
                     f"more than {MAX_TOKENS:,} words and signs",
                     "divide it",
                 )
-            keyword = self.keywords.get(value, kind)
-            type_ = keyword if keyword in states[parser_state.position] else kind
-            if ended and type_ in _ALSO_NAMES and _BOUND.match(text, end):
-                type_ = kind
-            token = Token(type_, value, start, line, start - line_start + 1, None, None, end)
-            if type_ == "_END":
-                if value != ";":
-                    line += value.count("\n")
-                    line_start = start + value.rindex("\n") + 1
-                if ended or (len(operators) > 1 and value != ";"):
-                    continue
-            elif type_ in ("LPAR", "LSQB"):
+            keyword = keywords.get(value)
+            if keyword and is_expected(keyword):
+                if not (ended and keyword in _ALSO_NAMES and _BOUND.match(text, end)):
+                    type_ = keyword
+            elif type_ == "_END" and (ended or (len(operators) > 1 and value != ";")):
+                continue
+            token = _token(type_, value, start, end)
+            if type_ not in _COUNTED:  # as most are
+                ended = False
+                yield token
+                continue
+            if type_ in ("LPAR", "LSQB"):
                 operators[-1] += 1
                 operators.append(0)
             elif type_ in ("RPAR", "RSQB") and len(operators) > 1:
@@ -108,7 +128,7 @@ class Lexer(lark.lexer.Lexer):
             elif type_ == "RBRACE":
                 bodies -= 1
                 if not ended:
-                    yield Token("_END", "}", start, token.line, token.column, None, None, start)
+                    yield _token("_END", "}", start, start)
             if type_ in ("COMMA", "_END", "LBRACE"):
                 operators[-1] = 0
             elif operators[-1] > MAX_NESTING or (len(operators) > 1 and sum(operators) > MAX_NESTING):
@@ -121,22 +141,20 @@ class Lexer(lark.lexer.Lexer):
                     "name parts of it, in statements of their own",
                 )
             ended = type_ in ("_END", "LBRACE")
-            lexer_state.last_token = token
             yield token
-        if not ended:
-            yield Token.new_borrow_pos("_END", "", lexer_state.last_token)
+        if not ended and token is not None:
+            yield Token.new_borrow_pos("_END", "", token)
 
-    def _pieces(self, text: str) -> Iterator[tuple[str, str, int]]:
-        """The kind, text and offset of every token, without white space and comments."""
-        position = 0
-        match = self.pattern.match
-        while position < len(text):
-            found = match(text, position)
-            if found is None:
-                raise _no_token(text, position)
-            if found.lastgroup not in self.ignored:
-                yield str(found.lastgroup), found[0], position
-            position = found.end()
+
+def _token(type_: str, value: str, start: int, end: int) -> Token:
+    """A token of Lark's, without the three functions that its own way goes through: a text has thousands."""
+    token = str.__new__(Token, value)
+    token.type = type_
+    token.value = value
+    token.start_pos = start
+    token.end_pos = end
+    token.line = token.column = token.end_line = token.end_column = None
+    return token
 
 
 def _first_to_try(terminal: Any) -> tuple[int, int, int, str]:

@@ -121,7 +121,8 @@ Expression: TypeAlias = (
 def walk(node: Node) -> Iterator[Node]:
     """A node and all that are inside it."""
     yield node
-    for value in vars(node).values():
+    for name in node._fields:
+        value = getattr(node, name)
         for each in value if isinstance(value, tuple) else (value,):
             if isinstance(each, Node):
                 yield from walk(each)

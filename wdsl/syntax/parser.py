@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -23,6 +22,7 @@ from wdsl.diagnostics import Diagnostic, Fix, Label, in_order, nearest, respelle
 from wdsl.source import Source, Span
 from wdsl.syntax import nodes
 from wdsl.syntax.lexer import Lexer, Refused
+from wdsl.syntax.tables import DoesNotFit, Tables
 
 LANGUAGE_VERSION = 1
 MAX_SYNTAX_ERRORS = 20
@@ -48,7 +48,6 @@ def parse(source: Source) -> tuple[nodes.File, tuple[Diagnostic, ...]]:
     is_torn = False
     with _lock:
         while True:
-            _build.begin(source, text)
             result = _attempt(source, text)
             if isinstance(result, nodes.File):
                 file = nodes.File(source, None, ()) if is_torn else result.replace(lost=frozenset(lost))
@@ -102,7 +101,12 @@ def tokens(source: Source) -> tuple[list[Token], nodes.File | None]:
 
 def _attempt(source: Source, text: str) -> nodes.File | Diagnostic:
     """One reading of `text`: the file, or the first error."""
+    _build.begin(source, text)
     try:
+        with suppress(DoesNotFit):
+            lexer, tables = _reader()
+            return tables.follow(lexer.tokens(text, tables.is_expected))  # type: ignore[no-any-return]
+        _build.begin(source, text)
         return _lark().parse(text)  # type: ignore[return-value]
     except Refused as refused:
         return refused.at(source)
@@ -494,7 +498,7 @@ _lock = Lock()  # Lark binds the callbacks when it loads the grammar, so they fi
 def _lark() -> Lark:
     """The parser. Its tables take 0.2 s to make; Lark keeps them in a file and checks that they are of this grammar."""
     return Lark(
-        _grammar_path().read_text(encoding="utf-8"),
+        _grammar(),
         parser="lalr",
         lexer=Lexer,
         start="file",
@@ -504,22 +508,34 @@ def _lark() -> Lark:
     )
 
 
-def _grammar_path() -> Path:
+@cache
+def _reader() -> tuple[Lexer, Tables]:
+    """What reads text that is in order: Lark's parser but for its loop."""
+    lark = _lark()
+    return lark.parser.lexer, Tables(lark.parse_interactive("").parser_state.parse_conf)
+
+
+def _grammar() -> str:
     """In the installed package first, in the checkout second."""
-    package = Path(__file__).resolve().parent.parent
-    installed = package / "grammar" / "wnet.lark"
-    return installed if installed.exists() else package.parent / "grammar" / "wnet.lark"
+    package = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    installed = os.path.join(package, "grammar", "wnet.lark")
+    path = installed if os.path.exists(installed) else os.path.join(package, os.pardir, "grammar", "wnet.lark")
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def _cache_path() -> str | bool:
     """A file in the user's own cache folder (the tables are a pickle: nobody else may write it), or no cache."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser(os.path.join("~", ".cache"))
+    if home.startswith("~"):
+        return False
+    folder = os.path.join(home, "wdsl")
     try:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wdsl"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except (OSError, RuntimeError):
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    except OSError:
         return False
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    return str(folder / f"grammar-{version}.lark") if os.access(folder, os.W_OK) else False
+    return os.path.join(folder, f"grammar-{version}.lark") if os.access(folder, os.W_OK) else False
 
 
 # Errors

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -18,6 +18,9 @@ from wdsl.weights.counts import Counts, closed_form, names_nothing
 
 Stated: TypeAlias = Sequence[tuple[Equation, ex.Expression]]
 """Equations, with their expressions for the runtime."""
+
+Count: TypeAlias = Callable[[Sequence[ex.Expression], tuple[int, ...]], Counts | None]
+"""Equations of a weight of some shape in closed form."""
 
 
 MAX_STEPS = 2**32
@@ -94,11 +97,29 @@ def solve(network: Network) -> tuple[Structures, tuple[Diagnostic, ...]]:
     stated: dict[WeightName, list[Equation]] = {name: [] for name in weights}
     for equation in network.equations:
         stated[equation.weight].append(equation)
+    joined = {name for tie in network.ties for name in (tie.weight, tie.reference)}
     solved: dict[WeightName, Structure] = {}
+    said_of = []
+    for name, (weight, layer) in weights.items():
+        if stated[name] or name in joined:
+            said_of.append(name)
+        else:  # as most are
+            size = math.prod(weight.shape)
+            solved[name] = Structure(name, weight, layer, name, View(), False, (), size, size, True, "")
+    parameters = network.values
+    known: dict[object, Counts | None] = {}
+
+    def count(equations: Sequence[ex.Expression], shape: tuple[int, ...]) -> Counts | None:
+        # Many layers of a network say the same of weights of the same shape.
+        key = tuple(equations), shape
+        if key not in known:
+            known[key] = closed_form(equations, shape, parameters)
+        return known[key]
+
     by_entries = _ByEntries()
-    for component in _components(network, tuple(weights)):
+    for component in _components(network, said_of):
         own = {name: stated[name] for name in component.members}
-        for structure in _solve(component, own, network.values, weights, by_entries, problems):
+        for structure in _solve(component, own, parameters, count, weights, by_entries, problems):
             solved[structure.name] = structure
     # An annotation in a block or a loop says the same to many weights: this is about one of them.
     where = {each.span: each.circumstances for each in network.equations if each.circumstances}
@@ -131,7 +152,7 @@ class _Component(Record):
         return self.members[0]
 
 
-def _components(network: Network, names: tuple[WeightName, ...]) -> list[_Component]:
+def _components(network: Network, names: Sequence[WeightName]) -> list[_Component]:
     neighbours: dict[WeightName, list[tuple[WeightName, Tie]]] = {name: [] for name in names}
     for tie in network.ties:
         neighbours[tie.weight].append((tie.reference, tie))
@@ -239,6 +260,7 @@ def _solve(
     component: _Component,
     own: dict[WeightName, list[Equation]],
     parameters: Mapping[str, Any],
+    count: Count,
     weights: Mapping[WeightName, tuple[Weight, Layer | FreeWeight]],
     by_entries: _ByEntries,
     problems: list[Diagnostic],
@@ -254,7 +276,7 @@ def _solve(
         frozen |= {name for name in component.members if not weights[name][0].trainable}
         problems += _half_frozen(component, own, frozen)
     problems += _said_twice(component, own)
-    counts = _closed_form(stated, shapes[owner], len(component.members), parameters) if views else None
+    counts = _closed_form(stated, shapes[owner], len(component.members), count) if views else None
     free: Mapping[WeightName, int] = {}
     nonzero: Mapping[WeightName, int] = {}
     found: Sequence[Diagnostic] = ()
@@ -265,7 +287,7 @@ def _solve(
             for each, expression in stated
             if each.kind in ("zero", "fixed") and names_nothing(expression, shapes[owner], parameters)
         ]
-        found += _superfluous(stated, shapes[owner], parameters)
+        found += _superfluous(stated, shapes[owner], count)
     else:
         free, nonzero, found = by_entries.solve(stated, views, component.ties, shapes, frozen, parameters)
     said = {(each.code, each.span) for each in problems}
@@ -303,7 +325,7 @@ def _solve(
     return structures
 
 
-def _closed_form(stated: Stated, shape: tuple[int, ...], members: int, parameters: Mapping[str, Any]) -> Counts | None:
+def _closed_form(stated: Stated, shape: tuple[int, ...], members: int, count: Count) -> Counts | None:
     """The counts of a component whose equations are the owner's, or None if it takes a look at the entries."""
     whole = [expression for _, expression in stated]
     kept = [expression for each, expression in stated if each.mechanism != "initial"]
@@ -313,10 +335,8 @@ def _closed_form(stated: Stated, shape: tuple[int, ...], members: int, parameter
     rest_is_equal = any(each.kind == "equal" for each, _ in stated) and len(stored) < len(whole)
     if constants and (members > 1 or rest_is_equal):
         return None
-    of_whole = closed_form(whole, shape, parameters)
-    of_kept, of_stored = (
-        of_whole if len(some) == len(whole) else closed_form(some, shape, parameters) for some in (kept, stored)
-    )
+    of_whole = count(whole, shape)
+    of_kept, of_stored = (of_whole if len(some) == len(whole) else count(some, shape) for some in (kept, stored))
     if of_stored and of_kept and of_whole:
         return Counts(of_stored.free, of_kept.nonzero)
     return None
@@ -359,7 +379,7 @@ def _said_twice(component: _Component, own: Mapping[WeightName, list[Equation]])
     return found
 
 
-def _superfluous(stated: Stated, shape: tuple[int, ...], parameters: Mapping[str, Any]) -> list[Diagnostic]:
+def _superfluous(stated: Stated, shape: tuple[int, ...], count: Count) -> list[Diagnostic]:
     """A warning for each equation without which as much is free, and not zero: then all is as it was."""
     if len(stated) > MOST_COMPARED:
         return []
@@ -368,9 +388,7 @@ def _superfluous(stated: Stated, shape: tuple[int, ...], parameters: Mapping[str
     for one in [*reversed(left)]:
         # What holds by weaker means does not make it hold.
         rest = [each for each in left if each is not one and strength(each[0]) >= strength(one[0])]
-        counts = [
-            closed_form([expression for _, expression in some], shape, parameters) for some in ([*rest, one], rest)
-        ]
+        counts = [count([expression for _, expression in some], shape) for some in ([*rest, one], rest)]
         # What an `equal` leaves out to the one side is one number more, or what is fixed: as many are free.
         leaves_out = one[0].kind == "fixed" and any(each.kind == "equal" for each, _ in rest)
         if rest and one[0].kind != "frozen" and not leaves_out and counts[0] == counts[1] is not None:
