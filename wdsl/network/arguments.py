@@ -14,7 +14,6 @@ from wdsl.catalog.versions import too_old
 from wdsl.diagnostics import Diagnostic, Fix, Label, listed, nearest, respelled
 from wdsl.network.chains import items_of
 from wdsl.network.constants import Value
-from wdsl.network.externs import Extern
 from wdsl.network.objects import (
     Broken,
     ConstructedObject,
@@ -292,10 +291,6 @@ def _layer(
         message = f"`{value.name}` is a layer of its own, and cannot be inside another one"
         hint = f"construct it here: `{value.row.name}(…)`"
         scope.error("E0205", message, node.span, labels=(Label(value.span, "declared here"),), hint=hint)
-        return None
-    if isinstance(value.row, Extern):
-        message = f"`{value.row.name}` cannot be inside another layer: what weights it has is not known"
-        scope.error("E0205", message, node.span)
         return None
     expression = value.expression
     if name is not None:

@@ -1339,7 +1339,7 @@ class Elaborator:
             inferred = layer.row.infer(layer.arguments, bound.values)
         except CatalogError as error:
             return self.refused(error, bound, layer.name or layer.row.name, node.span, layer)
-        has_weights = bool(inferred.weights) or isinstance(layer.row, Extern)  # of which nothing is known
+        has_weights = bool(inferred.weights) or layer.row.foreign_in(layer.arguments) is not None
         if layer.name is None and self.frame.is_shared and has_weights:
             # The block may be applied again, and must then find the layer.
             layer.name = self.name_of(layer.row.name, layer.span)
