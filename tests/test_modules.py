@@ -454,7 +454,7 @@ def test_the_model_and_the_module_are_the_same(
 INSIDE = """
 extern Gated(units: int, activation: str = "tanh") = {0}.layers.Gated : [..., n] -> [..., units]
 extern Last(units: int, go_backwards: bool = false) = {0}.layers.Walk : [t, n] -> [units]
-extern All(units: int, go_backwards: bool = false, return_sequences: bool = true) = {0}.layers.Walk : [t, n] -> [t, units]
+extern All(u: int, return_sequences: bool = true, go_backwards: bool = false) = {0}.layers.Walk : [t, n] -> [t, u]
 
 block Twice(units: int) {{
     input x

@@ -290,7 +290,9 @@ def evaluate(expression: Expression, variables: Mapping[str, Any], library: Call
             return getattr(value(object_), name)
         case Call(function, arguments, keywords):
             # In a list: Python would go through a `map` after the keywords, and Keras draws seeds in this order.
-            return value(function)(*[value(each) for each in arguments], **{name: value(each) for name, each in keywords})
+            return value(function)(
+                *[value(each) for each in arguments], **{name: value(each) for name, each in keywords}
+            )
         case Joined(texts):
             return "".join(each if isinstance(each, str) else str(value(each)) for each in texts)
         case Lambda(parameters, body):

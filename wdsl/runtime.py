@@ -711,6 +711,37 @@ class Shared(keras.Layer):
         }
 
 
+@keras.saving.register_keras_serializable("wdsl")
+class Constant(keras.Layer):
+    """A tensor that is the same for all inputs, such as `ops.arange(0, 16)`.
+
+    Called on any tensor of the graph, for the sake of standing in it.
+
+    Args:
+        function: The name of a function of `keras.ops` that takes no tensors.
+        arguments: What it is given, by name.
+    """
+
+    def __init__(
+        self, function: str, arguments: Mapping[str, Any], **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.function = function
+        self.arguments = dict(arguments)
+
+    def call(self, inputs: Any) -> Any:
+        return getattr(ops, self.function)(**self.arguments)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
+        """None: a mask belongs to the tensor that the constant only stands beside."""
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "function": self.function,
+            "arguments": dict(self.arguments),
+        }
+
+
 @register_terms
 @keras.saving.register_keras_serializable("wdsl")
 class Coupled(keras.Layer):

@@ -47,6 +47,7 @@ STRICTER = {
     "num_classes",
     "mode",  # of RandomFlip: anything, which flips nothing
     "indices_or_sections",
+    "window",  # of `istft`
 }
 
 

@@ -202,7 +202,8 @@ def _each(value: object) -> tuple[object, ...]:
 class Function(Record):
     """One row: a function that wiring may call. `keras` is where it is, such as `ops.concatenate`.
 
-    `since`: the version of Keras that it came with, as for arguments.
+    `since`: the version of Keras that it came with, as for arguments. `is_constant`: it takes no tensor, and what it
+    gives is the same for all inputs.
     """
 
     name: str
@@ -210,6 +211,7 @@ class Function(Record):
     signature: str
     rule: FunctionRule
     since: str = ""
+    is_constant: bool = False
 
     @cached_property
     def arguments(self) -> tuple[Argument, ...]:

@@ -172,7 +172,7 @@ def bind(
             places.setdefault(prefix, (made.expression, made.span))
             values.update((f"{prefix}.{key}", each) for key, each in made.arguments.items())
             places.update((f"{prefix}.{key}", each) for key, each in made.given.items())
-        if isinstance(value, TensorSpec) or (argument.type.endswith("tensors") and isinstance(value, tuple)):
+        if isinstance(value, TensorSpec) or ("tensor" in argument.type and isinstance(value, tuple)):
             tensors.append((node, value, expression))
         if name is None:
             positional.append(expression)
