@@ -172,7 +172,7 @@ def bind(
             places.setdefault(prefix, (made.expression, made.span))
             values.update((f"{prefix}.{key}", each) for key, each in made.arguments.items())
             places.update((f"{prefix}.{key}", each) for key, each in made.given.items())
-        if isinstance(value, TensorSpec) or ("tensor" in argument.type and isinstance(value, tuple)):
+        if isinstance(value, TensorSpec) or (_is_of_tensors(argument.type) and isinstance(value, tuple)):
             tensors.append((node, value, expression))
         if name is None:
             positional.append(expression)
@@ -188,6 +188,10 @@ def bind(
     for argument in arguments:
         values.setdefault(argument.name, argument.default)
     return Bound(values, places, tuple(positional), tuple(keywords), tuple(tensors))
+
+
+def _is_of_tensors(argument_type: str) -> bool:
+    return argument_type.endswith("tensors") or argument_type.startswith("list(tensor")
 
 
 def _is_spread(count: int, arguments: Sequence[catalog.Argument]) -> bool:

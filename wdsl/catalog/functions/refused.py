@@ -18,7 +18,8 @@ _LOGITS = "compute it after the model, of what that predicts"
 
 _REASONS: Mapping[str, str] = {
     "bincount nonzero unique": _DATA,
-    "associative_scan cond custom_gradient fori_loop jvp map scan switch vectorize vectorized_map while_loop": _FUNCTION,
+    "associative_scan cond custom_gradient fori_loop jvp map scan switch": _FUNCTION,
+    "vectorize vectorized_map while_loop": _FUNCTION,
     "angle conj conjugate eig imag isreal polar real view_as_complex view_as_real": _COMPLEX,
     "binary_crossentropy categorical_crossentropy ctc_loss sparse_categorical_crossentropy": _LOSS,
     "psnr image.ssim ctc_decode": _LOGITS,
