@@ -42,6 +42,11 @@ class TensorSpec(Record):
     shape: Shape
     dtype: str = "float32"
 
+    @property
+    def sizes(self) -> Shape:
+        """The shape without the batch. What has a first axis of a known size has no batch: inputs' is not known."""
+        return self.shape[1:] if self.shape[:1] == (None,) else self.shape
+
 
 class Constructed(Record):
     """An initializer, regularizer or constraint that a file constructs as an argument."""

@@ -23,7 +23,7 @@ Row = tuple[str, ...]
 def table(net: wdsl.Net) -> str:
     """The layers and weights as aligned columns, with inputs and outputs above and the sums below."""
     inputs, outputs = (
-        ", ".join(f"{one.name} {show_shape(one.spec.shape[1:])}".replace(" ", "\0") for one in each)
+        ", ".join(f"{one.name} {show_shape(one.spec.sizes)}".replace(" ", "\0") for one in each)
         for each in (net.inputs, net.outputs)
     )
     title = wrapped(f"{net.name}: {inputs} -> {outputs}", "")
