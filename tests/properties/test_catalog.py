@@ -45,6 +45,7 @@ STRICTER = {
     "target_shape",
     "depth_multiplier",
     "num_classes",
+    "num_query_heads",  # of GroupQueryAttention: none, which attend to nothing
     "mode",  # of RandomFlip: anything, which flips nothing
     "indices_or_sections",
     "window",  # of `istft`
@@ -426,6 +427,24 @@ def test_layers(family: str) -> None:
         compare(name, arguments, call_of(data.draw, name, arguments))
 
     run()
+
+
+FOUND: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("PReLU", {"shared_axes": 0}, {"inputs": TensorSpec((None, None))}),
+    ("PReLU", {"shared_axes": [-2, 1]}, {"inputs": TensorSpec((None, 8, 4, 4, 5))}),
+    ("PReLU", {"shared_axes": -1}, {"inputs": TensorSpec((None, 8))}),
+    ("Dot", {"axes": -3}, {"inputs": (TensorSpec((None, None)),) * 2}),
+    ("Dot", {"axes": -5}, {"inputs": (TensorSpec((None, 4, 3)), TensorSpec((None, 4)))}),
+    ("Dot", {"axes": [-3, 1]}, {"inputs": (TensorSpec((None, 4)),) * 2}),
+    ("MelSpectrogram", {"fft_length": 2, "sequence_length": 0}, {"inputs": TensorSpec((None, 9))}),
+    ("RandAugment", {"num_ops": 0}, {"data": TensorSpec((None, 8, 8, 3))}),
+]
+"""What `make conformance` has found, with ten times as many examples."""
+
+
+@pytest.mark.parametrize("case", FOUND, ids=lambda case: case[0])
+def test_found(case: tuple[str, dict[str, Any], dict[str, Any]]) -> None:
+    compare(*case)
 
 
 LETTERS = st.text("abcde", min_size=1, max_size=3)

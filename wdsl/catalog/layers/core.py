@@ -75,7 +75,7 @@ def reversible_embedding(layer: Layer, a: Values, call: Values) -> Inferred:
 
 
 def parametric_relu(layer: Layer, a: Values, call: Values) -> Inferred:
-    """`PReLU`: a slope for each entry, or one for all along each of the `shared_axes`, which count from 1; 0 is the last."""
+    """`PReLU`: a slope for each entry, or one for all along the `shared_axes`, which count from 1; 0 is the last."""
     x: TensorSpec = call["inputs"]
     shape = list(x.shape[1:])
     for axis in () if a["shared_axes"] is None else as_tuple(a["shared_axes"]):

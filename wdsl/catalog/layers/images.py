@@ -106,7 +106,7 @@ ROWS = (
     ).replace(since="3.14"),
     _row("CutMix", _FACTOR_01, _SEED, _FORMAT),
     _row("MixUp", "alpha: positive = 0.2", _FORMAT, _SEED),
-    _row("RandAugment", _VALUES, "num_ops: size = 2", _factor("factor", 0, 1, "0.5"), _BILINEAR, _SEED, _FORMAT),
+    _row("RandAugment", _VALUES, "num_ops: count = 2", _factor("factor", 0, 1, "0.5"), _BILINEAR, _SEED, _FORMAT),
     _row("RandomBrightness", _factor("factor"), _VALUES, _SEED),
     _row("RandomColorDegeneration", _factor("factor"), _VALUES, _FORMAT, _SEED, channels=3),
     _row(
