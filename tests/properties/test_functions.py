@@ -200,6 +200,8 @@ def particular(draw: Draw, name: str, argument: str, x: TensorSpec) -> Any:
             return draw(st.sampled_from([*some, NOTHING, NOTHING, 1, [2] * n, [1] * (n + 1)]))
         case _, "fft_length" | "length":
             return draw(st.sampled_from([4, 4, 2, 3, 8, NOTHING if name != "stft" and name != "istft" else 4]))
+        case "geomspace", "dtype":
+            return draw(st.sampled_from([NOTHING, "float32", "float16"]))
         case "gaussian_blur", "kernel_size" | "sigma":
             return draw(st.sampled_from([[3, 3], [1, 5], [0.5, 2.0], NOTHING]))
         case "elastic_transform", "alpha" | "sigma":

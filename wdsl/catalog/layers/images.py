@@ -87,7 +87,7 @@ ROWS = (
         resized,
         call_signature=_CALL,
     ),
-    Layer("CenterCrop", f"{_SIZE}, {_FORMAT}", resized, call_signature=_CALL),
+    Layer("CenterCrop", f"height: count, width: count, {_FORMAT}", resized, call_signature=_CALL),
     Layer("RandomCrop", f"{_SIZE}, {_SEED}, {_FORMAT}", resized, call_signature=_CALL),
     _row(
         "AugMix",

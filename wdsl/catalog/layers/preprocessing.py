@@ -239,7 +239,7 @@ ROWS = (
     ),
     Layer(
         "Hashing",
-        "num_bins: size, mask_value: optional int = None, salt: optional count or list(count, 2) = None, "
+        "num_bins: size, mask_value: optional int = None, salt: optional int or list(int, 2) = None, "
         f"output_mode: choice({_MODES}) = 'int', {_SPARSE}",
         hashing,
     ),
@@ -256,7 +256,7 @@ ROWS = (
         f"idf_weights: optional list(float) = None, invert: bool = False, "
         f"output_mode: choice({_MODES}|tf_idf) = 'int', {_SPARSE}, pad_to_max_tokens: bool = False, "
         "oov_method: choice(floormod|farmhash) = 'floormod' since 3.14, "
-        "salt: optional count or list(count, 2) = None since 3.14",
+        "salt: optional int or list(int, 2) = None since 3.14",
         integer_lookup,
         keywords="",
     ),
