@@ -257,7 +257,8 @@ def stricter(name: str, arguments: Mapping[str, Any], call: Mapping[str, Any]) -
         return True  # Weights that are whole numbers cannot be trained, though zeros can be made of them.
     if name == "MultiHeadAttention":  # The axis of the heads, which the inputs do not have.
         axes = arguments.get("attention_axes")
-        return axes is not None and len(call["query"].shape) in (axes if isinstance(axes, list) else [axes])
+        if axes is not None and len(call["query"].shape) in (axes if isinstance(axes, list) else [axes]):
+            return True
     if name == "SpectralNormalization" and arguments["layer"].arguments.get("lora_rank"):
         return True  # It fails when it trains.
     if LAYERS[name].rule.__name__ in {"cell", "stacked_cells"} and len(call[LAYERS[name].call[0].name].shape) != 2:
@@ -438,6 +439,11 @@ FOUND: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("Dot", {"axes": -5}, {"inputs": (TensorSpec((None, 4, 3)), TensorSpec((None, 4)))}),
     ("Dot", {"axes": [-3, 1]}, {"inputs": (TensorSpec((None, 4)),) * 2}),
     ("MelSpectrogram", {"fft_length": 2, "sequence_length": 0}, {"inputs": TensorSpec((None, 9))}),
+    (
+        "MultiHeadAttention",
+        {"num_heads": 1, "key_dim": 1, "flash_attention": True},
+        {"query": TensorSpec((None, 3, 4)), "value": TensorSpec((None, 3, 4)), "return_attention_scores": True},
+    ),
     ("CenterCrop", {"height": 1, "width": 0}, {"data": TensorSpec((None, None, 8, 3))}),
     ("Hashing", {"num_bins": 3, "salt": -1}, {"inputs": TensorSpec((None, 2), "int32")}),
     ("RandAugment", {"num_ops": 0}, {"data": TensorSpec((None, 8, 8, 3))}),
