@@ -383,15 +383,17 @@ class MatrixPattern:
         return rows * columns >= self.least
 
 
-def pattern_of(solved: IndexMap) -> MatrixPattern | None:
+def pattern_of(solved: IndexMap, is_any_size: bool = False) -> MatrixPattern | None:
     """The first pattern that a matrix has and whose product is worth it, or None."""
     index, size = solved.index, solved.size
     is_scaled = solved.scale is not None or solved.constant is not None
     if index.ndim != 2 or is_scaled or size in (0, index.size):
         return None
     found = (kind.of(index, size) for kind in MatrixPattern.kinds.values())
-    worth_it = (each for each in found if each and each.is_worth_it(*index.shape))
-    return next(worth_it, None)
+    pattern = next((each for each in found if each is not None), None)
+    if pattern is None or is_any_size or pattern.is_worth_it(*index.shape):
+        return pattern
+    return None
 
 
 def each_once(index: Indices, size: int) -> bool:
@@ -611,12 +613,17 @@ class Weight(np.lib.mixins.NDArrayOperatorsMixin):
 
 def named(layer: Any, path: str) -> list[Any]:
     """The variables of a layer, and of layers inside it, that a path may mean."""
-    found = [v for v in layer.weights if f"/{v.path}".endswith(f"/{path}")]
+    part, below = layer, path
+    way, _, rest = path.partition("/")
+    for holder in layer._flatten_layers():  # cells that were loaded forget the way
+        if rest and isinstance(getattr(holder, f"{way}_layer", None), keras.Layer):
+            part, below = getattr(holder, f"{way}_layer"), rest
+    found = [v for v in part.weights if f"/{v.path}".endswith(f"/{below}")]
     if not found:  # "forward/kernel" is short for "forward_lstm_2/lstm_cell/kernel"
-        *ways, name = path.split("/")
+        *ways, name = below.split("/")
         loose = "".join(f"{re.escape(way)}(_[^/]*)?/(.*/)?" for way in ways)
         pattern = re.compile(f"(.*/)?{loose}{name}")
-        found = [v for v in layer.weights if pattern.fullmatch(v.path)]
+        found = [v for v in part.weights if pattern.fullmatch(v.path)]
     return found
 
 

@@ -194,6 +194,26 @@ class Term:
         return cls(*(from_config(part, kinds) for part in parts))
 
 
+Part = tuple[slice, ...]
+
+
+# So many entries are looked at in one go: large weights take no memory for what is
+# computed on the way.
+PART = 2**16
+
+
+def parts_of(shape: Shape) -> Iterator[Part]:
+    """The pieces of an array, cut across its longest axis."""
+    axis = max(range(len(shape)), key=lambda each: shape[each], default=0)
+    length = shape[axis] if shape else 1
+    step = max(1, PART * length // max(1, math.prod(shape)))
+    for start in range(0, max(1, length), step):
+        piece = slice(start, min(start + step, length))
+        yield tuple(
+            piece if n == axis else slice(0, shape[n]) for n in range(len(shape))
+        )
+
+
 class Region(Term):
     """Some entries of a weight."""
 
@@ -296,8 +316,8 @@ def tree_of(value: Any) -> Any:
     return (name, *map(tree_of, arguments))
 
 
-def evaluate(tree: Any, shape: Shape) -> Any:
-    """The value of a tree for a shape, by broadcasting."""
+def evaluate(tree: Any, part: Part, shape: Shape) -> Any:
+    """The value of a tree in a part of a shape, by broadcasting."""
     if not isinstance(tree, tuple):
         return tree
     name, *arguments = tree
@@ -305,10 +325,8 @@ def evaluate(tree: Any, shape: Shape) -> Any:
         (axis,) = arguments
         if not -len(shape) <= axis < len(shape):
             raise ValueError(f"A predicate asks for axis {axis} of shape {shape}.")
-        return (
-            np.ogrid[tuple(map(slice, shape))][axis] if name == "axis" else shape[axis]
-        )
-    return getattr(np, name)(*(evaluate(argument, shape) for argument in arguments))
+        return np.ogrid[part][axis] if name == "axis" else shape[axis]
+    return getattr(np, name)(*(evaluate(each, part, shape) for each in arguments))
 
 
 @dataclass(frozen=True)
@@ -341,15 +359,18 @@ class Traced(Term):
     def restore(cls, parts: list[Any], kinds: Mapping[str, type[Term]]) -> Term:
         return cls(*parts)
 
-    def values(self, shape: Shape) -> np.ndarray:
-        return np.broadcast_to(evaluate(self.function, shape), shape)
+    def values(self, part: Part, shape: Shape) -> Any:
+        return evaluate(self.function, part, shape)
 
 
 class Where(Traced, Region):
     """The entries whose indices satisfy a predicate: `Where(lambda i, j: i > j)`."""
 
     def mask(self, shape: Shape) -> np.ndarray:
-        return self.values(shape).astype(bool)
+        mask = np.empty(shape, bool)
+        for part in parts_of(shape):
+            mask[part] = self.values(part, shape)
+        return mask
 
 
 Merge = tuple[np.ndarray, np.ndarray, float]
@@ -410,45 +431,51 @@ def union(size: int, merges: Iterable[Merge]) -> UnionFind:
     """Merge entries into groups, by array operations.
 
     Returns, for each entry, the first entry of its group and its factor
-    (W[e] = factor W[first]; None if all are 1), and the entries found to be two
-    different multiples of one value, whose groups must therefore be zero.
+    (W[e] = factor W[first]; None if all are 1), and whether it was found to be two
+    different multiples of one value, so that its group must be zero.
     """
     first = np.arange(size, dtype=index_type(size))
     factor: np.ndarray | None = None
-    dead = [first[:0]]
-    is_new = True
+    dead = np.zeros(size, bool)
+
+    def seek(entries: Any) -> np.ndarray:
+        """The first of the group of each entry, which now points there directly."""
+        while ((up := first[above := first[entries]]) != above).any():
+            if factor is not None:
+                factor[entries] *= factor[above]
+            first[entries] = up
+        return up
+
     for one, other, c in merges:
         u, v = one, other
-        if factor is None and c != 1.0:
-            factor = np.ones(size)
-        if is_new and factor is None:
-            # Most often that is all: the other entries are first in their groups.
-            is_new = False
-            first[u] = v
-            if (first[v] == v).all() and (first[u] == v).all() and (v <= u).all():
-                continue
-            first = np.arange(size, dtype=first.dtype)
+        if c != 1.0 and factor is None:
+            factor = np.ones(size, np.int8)  # enough for signs
+        if factor is not None and abs(c) != 1.0:
+            factor = factor.astype(float)
         while u.size:
-            a, b = first[u], first[v]
+            a, b = seek(u), seek(v)
             apart = a != b
             if factor is not None:  # W[a] = ratio W[b]
                 ratio = c * factor[v] / factor[u]
-                dead.append(u[~apart & ~np.isclose(ratio, 1.0, rtol=1e-9, atol=0.0)])
+                dead[u[~apart & ~np.isclose(ratio, 1.0, rtol=1e-9, atol=0.0)]] = True
                 ratio = np.where(a > b, ratio, 1.0 / ratio)[apart]
             if not apart.all():
                 u, v, a, b = u[apart], v[apart], a[apart], b[apart]
             # Each group goes under the one with the lowest first entry beside it.
             high, low = np.maximum(a, b), np.minimum(a, b)
-            np.minimum.at(first, high, low)
-            if factor is not None:
+            first[high] = low
+            if not (taken := first[high] == low).all():
+                np.minimum.at(first, high, low)
                 taken = first[high] == low
+            if factor is not None:
                 factor[high[taken]] = ratio[taken]
-            further = first[first]
-            while (further != first).any():
-                if factor is not None:
-                    factor *= factor[first]
-                first, further = further, further[further]
-    return first, factor, np.concatenate(dead)
+                taken &= factor[high] == ratio
+            if (first[low] != low).any():
+                seek(high)
+            u, v = u[~taken], v[~taken]
+    for start in range(0, size, PART):
+        seek(slice(start, start + PART))
+    return first, factor, dead
 
 
 def index_map(
@@ -475,6 +502,7 @@ def numbered(
     """Number the groups that no claim gives a value, by first entry in C order."""
     size = math.prod(shape)
     first, factor, dead = groups
+    factor = None if factor is None else factor.astype(float)
     is_known, values = np.zeros(size, bool), np.zeros(size)
     is_known[first[dead]] = True
     claims = list(claims)
@@ -527,6 +555,85 @@ def from_config(config: Any, kinds: Mapping[str, type[Term]] = Term.kinds) -> An
     return kinds[name].restore(parts, kinds)
 
 
+@dataclass(frozen=True)
+class MatrixPattern:
+    """What a matrix is, in a few numbers.
+
+    `least` is how many entries a matrix has for which the product is worth its own
+    overhead; `python -m tests.bench.training --rule` measures it.
+    """
+
+    kinds: ClassVar[dict[str, type["MatrixPattern"]]] = {}
+    least: ClassVar[int] = 2**12
+
+    def __init_subclass__(cls) -> None:
+        MatrixPattern.kinds[cls.__name__] = cls
+
+    @classmethod
+    def of(cls, index: Indices, size: int) -> "MatrixPattern | None":
+        """The pattern, if each entry's free parameter, -1 for zeros, is as it says."""
+        raise NotImplementedError
+
+    def is_worth_it(self, rows: int, columns: int) -> bool:
+        return rows * columns >= self.least
+
+
+def pattern_of(solved: IndexMap, is_any_size: bool = False) -> MatrixPattern | None:
+    """The first pattern that a matrix has and whose product is worth it, or None."""
+    index, size = solved.index, solved.size
+    is_scaled = solved.scale is not None or solved.constant is not None
+    if index.ndim != 2 or is_scaled or size in (0, index.size):
+        return None
+    found = (kind.of(index, size) for kind in MatrixPattern.kinds.values())
+    pattern = next((each for each in found if each is not None), None)
+    if pattern is None or is_any_size or pattern.is_worth_it(*index.shape):
+        return pattern
+    return None
+
+
+def each_once(index: Indices, size: int) -> bool:
+    """Whether no two entries have one free parameter; they are counted in order."""
+    return int(np.count_nonzero(index >= 0)) == size
+
+
+MatrixProduct = Callable[[Any, Any, str], Any]
+
+
+PRODUCTS: dict[type[MatrixPattern], Callable[[Any, IndexMap], MatrixProduct]] = {}
+
+
+def product_of(solved: IndexMap) -> MatrixProduct | None:
+    """How to multiply by a matrix without making it, where that is worth it."""
+    pattern = pattern_of(solved)
+    return None if pattern is None else PRODUCTS[type(pattern)](pattern, solved)
+
+
+class Placement:
+    """Free parameters, each where it stands in a tensor, and zeros elsewhere."""
+
+    def __init__(self, index: Indices, size: int) -> None:
+        self.shape = index.shape
+        self.has_zeros = bool((index < 0).any())
+        self.places: Any = None
+        if self.has_zeros and each_once(index, size) and 4 * size <= index.size:
+            # So few that it is less work to write them than to read for each entry.
+            live = np.flatnonzero(index >= 0)
+            self.places = np.empty((size, 1), index_type(index.size))
+            self.places[index.ravel()[live], 0] = live
+        else:
+            self.slots = index + 1 if self.has_zeros else index
+
+    def __call__(self, theta: Any) -> Any:
+        if self.places is not None:
+            flat = ops.scatter(self.places, theta, (math.prod(self.shape),))
+            return ops.reshape(flat, self.shape)
+        if self.has_zeros:
+            theta = ops.concatenate([ops.zeros((1,), theta.dtype), theta])
+        # The gradient of `take` is sparse, which optimizers handle badly; that of
+        # `reshape` is dense.
+        return ops.take(ops.reshape(theta, (-1,)), self.slots, axis=0)
+
+
 class Expansion:
     """The way between a weight and its free parameters, theta."""
 
@@ -537,12 +644,11 @@ class Expansion:
     ) -> None:
         equations = tuple(equations)
         solved = index_map(equations, shape, also_known)
-        self.shape, self.size = shape, solved.size
+        self.solved, self.shape, self.size = solved, shape, solved.size
         self.scale, self.constant = solved.scale, solved.constant
         self.is_trained = all(equation.is_trained for equation in equations)
-        self.has_zeros = bool((solved.index < 0).any())
-        self.slots = solved.index + 1 if self.has_zeros else solved.index
-        self.is_dense = self.size == self.slots.size
+        self.is_dense = self.size == solved.index.size
+        self.entries = Placement(solved.index, self.size)
 
     def expand(self, theta: Any) -> Any:
         """The weight: each entry is a multiple of its free parameter, or constant."""
@@ -557,13 +663,9 @@ class Expansion:
         """The free parameter behind each entry, or zero."""
         if self.is_dense:
             return ops.reshape(theta, self.shape)
-        if self.size == 1 and not self.has_zeros:
+        if self.size == 1 and not self.entries.has_zeros:
             return ops.broadcast_to(theta, self.shape)
-        if self.has_zeros:
-            theta = ops.concatenate([ops.zeros((1,), theta.dtype), theta])
-        # The gradient of `take` is sparse, which optimizers handle badly; that of
-        # `reshape` is dense.
-        return ops.take(ops.reshape(theta, (-1,)), self.slots, axis=0)
+        return self.entries(theta)
 
     def reduce(self, *drawn: tuple[Any, Any]) -> Any:
         """The free parameters of drawn weights: the first entry of each group.
@@ -573,7 +675,7 @@ class Expansion:
         """
         if self.is_dense and len(drawn) == 1:
             return drawn[0][0]
-        live = self.slots.ravel() >= self.has_zeros
+        live = self.solved.index.ravel() >= 0
         if self.constant is not None:
             live = live | (self.constant.ravel() != 0)
         parts, start = [], 0
@@ -590,8 +692,12 @@ class Expansion:
 
     def first_entries(self) -> Indices:
         """Where each free parameter stands first in the weight."""
-        seen = np.maximum.accumulate(self.slots.ravel())
-        return np.flatnonzero(np.diff(seen, prepend=-1 + self.has_zeros))
+        seen = np.maximum.accumulate(self.solved.index.ravel())
+        return np.flatnonzero(np.diff(seen, prepend=-1))
+
+    def product(self) -> MatrixProduct | None:
+        """How to multiply by the weight, a matrix, in less work than by making it."""
+        return product_of(self.solved)
 
     def add_theta(
         self, layer: Any, name: str, draw: Callable[[], Any], regularizer: Any
@@ -618,73 +724,10 @@ def expansion_of(equations: Sequence[Equation], shape: Shape) -> Expansion:
     return kind(equations, shape)
 
 
-def product_of(layer: Any, weight: "Weight") -> Any:
-    """How a layer multiplies by a weight without making the matrix, or None.
-
-    Here alone that is decided, by what the equations came to, however they are
-    written. The product takes a tensor, the free parameters, and the answer's dtype.
-    """
-    if type(layer) is not layers.Dense or layer._kernel is not weight:
-        return None
-    expansion, (rows, columns) = weight.expansion, weight.shape
-    if type(expansion) is not Expansion or expansion.is_dense or layer.lora_enabled:
-        return None
-    if expansion.scale is not None or expansion.constant is not None:
-        return None
-    slots, size = expansion.slots, expansion.size
-    if expansion.has_zeros:
-        r, c = (int(np.count_nonzero(line)) for line in (slots[:, 0], slots[0]))
-        count = rows // r if r else 0
-        if (count * r, count * c, count * r * c) == (rows, columns, size):
-            block, grid = np.arange(count), slots.reshape(count, r, count, c)
-            found = grid[block, :, block].ravel()
-            if (found == np.arange(1, size + 1)).all() and (slots > 0).sum() == size:
-                return functools.partial(times_blocks, (count, r, c))
-    elif size == rows and (slots == slots[:, :1]).all():
-        return functools.partial(times_column, columns)
-    elif size in (1, columns) and (slots == slots[:1]).all():
-        return functools.partial(times_row, columns)
-    elif size == 2 and (slots == 1 - np.eye(rows, columns)).all() and rows == columns:
-        return times_diagonal_and_rest
-    return None
-
-
-def times_row(columns: int, x: Any, theta: Any, dtype: str) -> Any:
-    """The product with a matrix that is one row, or one number, over and over."""
-    x, theta = widened(dtype, x, theta)
-    y = ops.sum(x, -1, keepdims=True) * ops.broadcast_to(theta, (columns,))
-    return ops.cast(y, dtype)
-
-
-def times_column(columns: int, x: Any, theta: Any, dtype: str) -> Any:
-    """The product with a matrix that is one column over and over."""
-    x, theta = widened(dtype, x, theta)
-    y = ops.cast(ops.matmul(x, ops.reshape(theta, (-1, 1))), dtype)
-    return ops.broadcast_to(y, (*ops.shape(x)[:-1], columns))
-
-
-def times_diagonal_and_rest(x: Any, theta: Any, dtype: str) -> Any:
-    """The product with a matrix of one number on the diagonal, another elsewhere."""
-    x, theta = widened(dtype, x, theta)
-    # Not a sum of all and a difference: each number must come out to the bit.
-    others = ops.sum(x, -1, keepdims=True) - x
-    return ops.cast(theta[0] * x + theta[1] * others, dtype)
-
-
-def times_blocks(shape: Shape, x: Any, theta: Any, dtype: str) -> Any:
-    """The product with a matrix of blocks along the diagonal, zero elsewhere."""
-    x, theta = ops.cast(x, dtype), ops.cast(theta, dtype)
-    count, rows, columns = shape
-    y = ops.reshape(x, (-1, count, rows))
-    y = ops.matmul(ops.transpose(y, (1, 0, 2)), ops.reshape(theta, shape))
-    y = ops.transpose(y, (1, 0, 2))
-    return ops.reshape(y, (*ops.shape(x)[:-1], count * columns))
-
-
-def widened(dtype: str, *tensors: Any) -> list[Any]:
-    """Tensors in a dtype that loses nothing when many of dtype `dtype` are added."""
-    wide = keras.backend.result_type(dtype, "float32")
-    return [ops.cast(tensor, wide) for tensor in tensors]
+def is_kernel_of_dense(layer: Any, weight: "Weight") -> bool:
+    """Whether a layer does nothing with a weight but multiply its inputs by it."""
+    is_kernel = type(layer) is layers.Dense and layer._kernel is weight
+    return is_kernel and not layer.lora_enabled
 
 
 def call_dense(layer: Any, weight: "Weight", inputs: Any, training: Any = None) -> Any:
@@ -779,17 +822,28 @@ class Weight(np.lib.mixins.NDArrayOperatorsMixin):
         return getattr(ops, ufunc.__name__)(*tensors)
 
 
+def named(layer: Any, path: str) -> list[Any]:
+    """The variables of a layer, and of layers inside it, that a path may mean."""
+    part, below = layer, path
+    way, _, rest = path.partition("/")
+    for holder in layer._flatten_layers():  # cells that were loaded forget the way
+        if rest and isinstance(getattr(holder, f"{way}_layer", None), keras.Layer):
+            part, below = getattr(holder, f"{way}_layer"), rest
+    found = [v for v in part.weights if f"/{v.path}".endswith(f"/{below}")]
+    if not found:  # "forward/kernel" is short for "forward_lstm_2/lstm_cell/kernel"
+        *ways, name = below.split("/")
+        loose = "".join(f"{re.escape(way)}(_[^/]*)?/(.*/)?" for way in ways)
+        pattern = re.compile(f"(.*/)?{loose}{name}")
+        found = [v for v in part.weights if pattern.fullmatch(v.path)]
+    return found
+
+
 def take_out(layer: Any, path: str) -> tuple[Any, Any, Weight]:
     """Put a `Weight` where a layer, or a layer inside it, has a variable.
 
     Returns the layer that the variable belonged to, the variable, and the weight.
     """
-    found = [v for v in layer.weights if f"/{v.path}".endswith(f"/{path}")]
-    if not found:  # "forward/kernel" is short for "forward_lstm_2/lstm_cell/kernel"
-        *ways, name = path.split("/")
-        loose = "".join(f"{re.escape(way)}(_[^/]*)?/(.*/)?" for way in ways)
-        pattern = re.compile(f"(.*/)?{loose}{name}")
-        found = [v for v in layer.weights if pattern.fullmatch(v.path)]
+    found = named(layer, path)
     holders = [
         (holder, name)
         for holder in layer._flatten_layers()
@@ -978,7 +1032,8 @@ class Structured(layers.Wrapper):
                 self, name, lambda: (variable, initializer), variable.regularizer
             )
             setattr(self, f"free_{name}", weight.theta)  # TensorFlow checkpoints it
-            weight.product = product_of(owner, weight)
+            if is_kernel_of_dense(owner, weight):
+                weight.product = weight.expansion.product()
             if weight.product:
                 owner.call = functools.partial(call_dense, owner, weight)
         return weight
