@@ -166,8 +166,8 @@ def _diagram(network: graph.Network) -> tuple[list[_Node], list[_Edge]]:
                     case ex.Variable(name):
                         node = add(f"{name}\n{kinds[name].row.name}", "layer")
                         first_use.setdefault(name, node)
-                    case ex.Call(ex.Symbol("Constant"), (ex.Constant(name), _)):
-                        return add(str(name), "function")  # of nothing: an input only leads to it
+                    case ex.Call(ex.Symbol("Constant"), (ex.Constant(created), _)):
+                        return add(str(created), "function")  # of nothing: an input only leads to it
                     case ex.Call(ex.Symbol(path) | ex.External(path)):
                         node = add(path.split(".")[-1], "layer")
                     case _:
