@@ -75,12 +75,12 @@ def test_constants(write: Callable[..., Path], declarations: str, value: str, re
 def test_lists_that_double_each_other(write: Callable[..., Path]) -> None:
     """Forty lines for a billion items."""
     lines = ["const a0 = [1, 2]", *(f"const a{at + 1} = [a{at}, a{at}]" for at in range(40))]
-    assert codes(write({"net.wnet": "\n".join(lines) + "\n" + NET.format("len(a40)")})) == ["E0310"]
+    assert codes(write({"net.wnet": "\n".join(lines) + "\n" + NET.format("len(a40)")})) == ["E0703"]
     lines = ["const a0 = [[1, 2]]", *(f"const a{at + 1} = [a{at} + a{at}]" for at in range(40))]
-    assert codes(write({"net.wnet": "\n".join(lines) + "\n" + NET.format("len(a40)")})) == ["E0310"]
+    assert codes(write({"net.wnet": "\n".join(lines) + "\n" + NET.format("len(a40)")})) == ["E0703"]
     parameters = ", ".join(["a0: list", *(f"a{at + 1}: list = [a{at}, a{at}]" for at in range(40))])
     block = f"block Tower({parameters}) {{ input x; output y = x }}\n"
-    assert codes(write({"net.wnet": block + NET.replace("Dense({})", "Tower([1])").format()})) == ["E0310"]
+    assert codes(write({"net.wnet": block + NET.replace("Dense({})", "Tower([1])").format()})) == ["E0703"]
 
 
 def test_constants_have_their_names_in_what_is_written(write: Callable[..., Path]) -> None:

@@ -45,6 +45,7 @@ STRICTER = {
     "target_shape",
     "depth_multiplier",
     "num_classes",
+    "num_bins",  # of HashedCrossing: none, which hold nothing
     "num_query_heads",  # of GroupQueryAttention: none, which attend to nothing
     "mode",  # of RandomFlip: anything, which flips nothing
     "indices_or_sections",
@@ -446,6 +447,7 @@ FOUND: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ),
     ("CenterCrop", {"height": 1, "width": 0}, {"data": TensorSpec((None, None, 8, 3))}),
     ("Hashing", {"num_bins": 3, "salt": -1}, {"inputs": TensorSpec((None, 2), "int32")}),
+    ("RandomCrop", {"height": 1, "width": 0}, {"data": TensorSpec((None, None, None, None))}),
     ("RandAugment", {"num_ops": 0}, {"data": TensorSpec((None, 8, 8, 3))}),
 ]
 """What `make conformance` has found, with ten times as many examples."""

@@ -75,20 +75,20 @@ def _row(name: str, *signature: str, rule: LayerRule = image, **family: Any) -> 
     return Layer(name, ", ".join(signature), rule, call_signature=_CALL, family=family)
 
 
-_SIZE = "height: size, width: size"
+_CROP = "height: count, width: count"
 _INTERPOLATIONS = "nearest|bilinear|bicubic|lanczos3|lanczos5"
 
 ROWS = (
     Layer(
         "Resizing",
-        f"{_SIZE}, interpolation: choice({_INTERPOLATIONS}) = 'bilinear', crop_to_aspect_ratio: bool = False, "
-        "pad_to_aspect_ratio: bool = False, fill_mode: choice(constant) = 'constant', "
+        f"height: size, width: size, interpolation: choice({_INTERPOLATIONS}) = 'bilinear', "
+        "crop_to_aspect_ratio: bool = False, pad_to_aspect_ratio: bool = False, fill_mode: choice(constant) = 'constant', "
         f"{_FILL_VALUE}, antialias: bool = False, {_FORMAT}",
         resized,
         call_signature=_CALL,
     ),
-    Layer("CenterCrop", f"height: count, width: count, {_FORMAT}", resized, call_signature=_CALL),
-    Layer("RandomCrop", f"{_SIZE}, {_SEED}, {_FORMAT}", resized, call_signature=_CALL),
+    Layer("CenterCrop", f"{_CROP}, {_FORMAT}", resized, call_signature=_CALL),
+    Layer("RandomCrop", f"{_CROP}, {_SEED}, {_FORMAT}", resized, call_signature=_CALL),
     _row(
         "AugMix",
         _VALUES,
