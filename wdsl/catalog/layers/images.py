@@ -82,8 +82,8 @@ ROWS = (
     Layer(
         "Resizing",
         f"height: size, width: size, interpolation: choice({_INTERPOLATIONS}) = 'bilinear', "
-        "crop_to_aspect_ratio: bool = False, pad_to_aspect_ratio: bool = False, fill_mode: choice(constant) = 'constant', "
-        f"{_FILL_VALUE}, antialias: bool = False, {_FORMAT}",
+        "crop_to_aspect_ratio: bool = False, pad_to_aspect_ratio: bool = False, "
+        f"fill_mode: choice(constant) = 'constant', {_FILL_VALUE}, antialias: bool = False, {_FORMAT}",
         resized,
         call_signature=_CALL,
     ),
