@@ -479,22 +479,40 @@ class MatrixPattern:
         return rows * columns >= self.least
 
 
-def pattern_of(solved: IndexMap, is_any_size: bool = False) -> MatrixPattern | None:
+def pattern_of(solved: IndexMap) -> MatrixPattern | None:
     """The first pattern that a matrix has and whose product is worth it, or None."""
     index, size = solved.index, solved.size
     is_scaled = solved.scale is not None or solved.constant is not None
     if index.ndim != 2 or is_scaled or size in (0, index.size):
         return None
     found = (kind.of(index, size) for kind in MatrixPattern.kinds.values())
-    pattern = next((each for each in found if each is not None), None)
-    if pattern is None or is_any_size or pattern.is_worth_it(*index.shape):
-        return pattern
-    return None
+    worth_it = (each for each in found if each and each.is_worth_it(*index.shape))
+    return next(worth_it, None)
 
 
 def each_once(index: Indices, size: int) -> bool:
     """Whether no two entries have one free parameter; they are counted in order."""
     return int(np.count_nonzero(index >= 0)) == size
+
+
+@dataclass(frozen=True)
+class BlockDiagonalMatrix(MatrixPattern):
+    """Blocks of one size along the diagonal, zero elsewhere."""
+
+    count: int
+    rows: int
+    columns: int
+
+    @classmethod
+    def of(cls, index: Indices, size: int) -> MatrixPattern | None:
+        (rows, columns), live = index.shape, index >= 0
+        r, c = int(live[:, 0].sum()), int(live[0].sum())
+        count = rows // r if r else 0
+        if (count * r, count * c, count * r * c) != (rows, columns, size):
+            return None
+        block, grid = np.arange(count), index.reshape(count, r, count, c)
+        in_order = (grid[block, :, block].ravel() == np.arange(size)).all()
+        return cls(count, r, c) if in_order and each_once(index, size) else None
 
 
 @dataclass(frozen=True)
@@ -514,8 +532,7 @@ class BandMatrix(MatrixPattern):
     def of(cls, index: Indices, size: int) -> MatrixPattern | None:
         i, j = np.nonzero(index >= 0)
         upper, lower = max(0, int((j - i).max())), max(0, int((i - j).max()))
-        is_so = (lower + upper) * 2 <= index.shape[0]
-        return cls(max(64, lower + upper), lower, upper) if is_so else None
+        return cls(max(64, lower + upper), lower, upper)
 
     def is_worth_it(self, rows: int, columns: int) -> bool:
         window = self.width + self.lower + self.upper
@@ -579,6 +596,22 @@ class Placement:
         # The gradient of `take` is sparse, which optimizers handle badly; that of
         # `reshape` is dense.
         return ops.take(ops.reshape(theta, (-1,)), self.slots, axis=0)
+
+
+@product_with(BlockDiagonalMatrix)
+def times_block_diagonal_matrix(
+    pattern: BlockDiagonalMatrix, solved: IndexMap
+) -> MatrixProduct:
+    count, rows, columns = pattern.count, pattern.rows, pattern.columns
+
+    def times(x: Any, theta: Any, dtype: str) -> Any:
+        x, theta = ops.cast(x, dtype), ops.cast(theta, dtype)
+        y = ops.transpose(ops.reshape(x, (-1, count, rows)), (1, 0, 2))
+        y = ops.matmul(y, ops.reshape(theta, (count, rows, columns)))
+        y = ops.transpose(y, (1, 0, 2))
+        return ops.reshape(y, (*ops.shape(x)[:-1], count * columns))
+
+    return times
 
 
 @product_with(BandMatrix)

@@ -537,22 +537,77 @@ class MatrixPattern:
         return rows * columns >= self.least
 
 
-def pattern_of(solved: IndexMap, is_any_size: bool = False) -> MatrixPattern | None:
+def pattern_of(solved: IndexMap) -> MatrixPattern | None:
     """The first pattern that a matrix has and whose product is worth it, or None."""
     index, size = solved.index, solved.size
     is_scaled = solved.scale is not None or solved.constant is not None
     if index.ndim != 2 or is_scaled or size in (0, index.size):
         return None
     found = (kind.of(index, size) for kind in MatrixPattern.kinds.values())
-    pattern = next((each for each in found if each is not None), None)
-    if pattern is None or is_any_size or pattern.is_worth_it(*index.shape):
-        return pattern
-    return None
+    worth_it = (each for each in found if each and each.is_worth_it(*index.shape))
+    return next(worth_it, None)
 
 
 def each_once(index: Indices, size: int) -> bool:
     """Whether no two entries have one free parameter; they are counted in order."""
     return int(np.count_nonzero(index >= 0)) == size
+
+
+@dataclass(frozen=True)
+class RepeatedRow(MatrixPattern):
+    """One row, or one number, over and over."""
+
+    columns: int
+
+    @classmethod
+    def of(cls, index: Indices, size: int) -> MatrixPattern | None:
+        columns = index.shape[1]
+        is_so = size in (1, columns) and (index[0] >= 0).all()
+        return cls(columns) if is_so and (index == index[:1]).all() else None
+
+
+@dataclass(frozen=True)
+class RepeatedColumn(MatrixPattern):
+    """One column over and over."""
+
+    columns: int
+
+    @classmethod
+    def of(cls, index: Indices, size: int) -> MatrixPattern | None:
+        rows, columns = index.shape
+        is_so = size == rows and (index[:, 0] >= 0).all()
+        return cls(columns) if is_so and (index == index[:, :1]).all() else None
+
+
+@dataclass(frozen=True)
+class DiagonalAndRest(MatrixPattern):
+    """One number on the diagonal and another elsewhere."""
+
+    @classmethod
+    def of(cls, index: Indices, size: int) -> MatrixPattern | None:
+        rows, columns = index.shape
+        is_so = size == 2 and rows == columns
+        return cls() if is_so and (index == 1 - np.eye(rows)).all() else None
+
+
+@dataclass(frozen=True)
+class BlockDiagonalMatrix(MatrixPattern):
+    """Blocks of one size along the diagonal, zero elsewhere."""
+
+    count: int
+    rows: int
+    columns: int
+
+    @classmethod
+    def of(cls, index: Indices, size: int) -> MatrixPattern | None:
+        (rows, columns), live = index.shape, index >= 0
+        r, c = int(live[:, 0].sum()), int(live[0].sum())
+        count = rows // r if r else 0
+        if (count * r, count * c, count * r * c) != (rows, columns, size):
+            return None
+        block, grid = np.arange(count), index.reshape(count, r, count, c)
+        in_order = (grid[block, :, block].ravel() == np.arange(size)).all()
+        return cls(count, r, c) if in_order and each_once(index, size) else None
 
 
 @dataclass(frozen=True)
@@ -573,6 +628,28 @@ class CirculantMatrix(MatrixPattern):
 
 
 @dataclass(frozen=True)
+class ToeplitzMatrix(MatrixPattern):
+    """Each diagonal is one number: from the right end of the first row, or a Hankel
+    matrix, whose antidiagonals are."""
+
+    least: ClassVar[int] = 2**16
+    rows: int
+    columns: int
+    is_hankel: bool
+
+    @classmethod
+    def of(cls, index: Indices, size: int) -> MatrixPattern | None:
+        rows, columns = index.shape
+        if size != rows + columns - 1:
+            return None
+        i, j = np.ogrid[:rows, :columns]
+        if (index == i + j).all():
+            return cls(rows, columns, True)
+        is_so = (index == np.where(j >= i, j - i, columns - 1 + i - j)).all()
+        return cls(rows, columns, False) if is_so else None
+
+
+@dataclass(frozen=True)
 class BandMatrix(MatrixPattern):
     """Zero but for `lower` diagonals below the main one, `upper` above it, and it.
 
@@ -589,8 +666,7 @@ class BandMatrix(MatrixPattern):
     def of(cls, index: Indices, size: int) -> MatrixPattern | None:
         i, j = np.nonzero(index >= 0)
         upper, lower = max(0, int((j - i).max())), max(0, int((i - j).max()))
-        is_so = (lower + upper) * 2 <= index.shape[0]
-        return cls(max(64, lower + upper), lower, upper) if is_so else None
+        return cls(max(64, lower + upper), lower, upper)
 
     def is_worth_it(self, rows: int, columns: int) -> bool:
         window = self.width + self.lower + self.upper
@@ -662,11 +738,81 @@ def widened(dtype: str, *tensors: Any) -> list[Any]:
     return [ops.cast(tensor, wide) for tensor in tensors]
 
 
+@product_with(RepeatedRow)
+def times_repeated_row(pattern: RepeatedRow, solved: IndexMap) -> MatrixProduct:
+    def times(x: Any, theta: Any, dtype: str) -> Any:
+        x, theta = widened(dtype, x, theta)
+        row = ops.broadcast_to(theta, (pattern.columns,))
+        return ops.cast(ops.sum(x, -1, keepdims=True) * row, dtype)
+
+    return times
+
+
+@product_with(RepeatedColumn)
+def times_repeated_column(pattern: RepeatedColumn, solved: IndexMap) -> MatrixProduct:
+    def times(x: Any, theta: Any, dtype: str) -> Any:
+        x, theta = widened(dtype, x, theta)
+        y = ops.cast(ops.matmul(x, ops.reshape(theta, (-1, 1))), dtype)
+        return ops.broadcast_to(y, (*ops.shape(x)[:-1], pattern.columns))
+
+    return times
+
+
+@product_with(DiagonalAndRest)
+def times_diagonal_and_rest(
+    pattern: DiagonalAndRest, solved: IndexMap
+) -> MatrixProduct:
+    def times(x: Any, theta: Any, dtype: str) -> Any:
+        x, theta = widened(dtype, x, theta)
+        # Not a sum of all and a difference: each number must come out to the bit.
+        others = ops.sum(x, -1, keepdims=True) - x
+        return ops.cast(theta[0] * x + theta[1] * others, dtype)
+
+    return times
+
+
+@product_with(BlockDiagonalMatrix)
+def times_block_diagonal_matrix(
+    pattern: BlockDiagonalMatrix, solved: IndexMap
+) -> MatrixProduct:
+    count, rows, columns = pattern.count, pattern.rows, pattern.columns
+
+    def times(x: Any, theta: Any, dtype: str) -> Any:
+        x, theta = ops.cast(x, dtype), ops.cast(theta, dtype)
+        y = ops.transpose(ops.reshape(x, (-1, count, rows)), (1, 0, 2))
+        y = ops.matmul(y, ops.reshape(theta, (count, rows, columns)))
+        y = ops.transpose(y, (1, 0, 2))
+        return ops.reshape(y, (*ops.shape(x)[:-1], count * columns))
+
+    return times
+
+
 @product_with(CirculantMatrix)
 def times_circulant_matrix(pattern: CirculantMatrix, solved: IndexMap) -> MatrixProduct:
     def times(x: Any, theta: Any, dtype: str) -> Any:
         x, theta = widened(dtype, x, theta)
         return ops.cast(convolved(x, theta, pattern.size, pattern.to_left), dtype)
+
+    return times
+
+
+@product_with(ToeplitzMatrix)
+def times_toeplitz_matrix(pattern: ToeplitzMatrix, solved: IndexMap) -> MatrixProduct:
+    rows, columns = pattern.rows, pattern.columns
+    # Room for all diagonals, so that none is met twice; powers of two are fastest.
+    length = 1 << (rows + columns - 2).bit_length()
+
+    def times(x: Any, theta: Any, dtype: str) -> Any:
+        x, theta = widened(dtype, x, theta)
+        gap = ops.zeros((length - solved.size,), theta.dtype)
+        if pattern.is_hankel:
+            kernel = ops.concatenate([theta, gap])
+        else:  # The diagonals left of the main one go round the end.
+            left = ops.flip(theta[columns:], 0)
+            kernel = ops.concatenate([theta[:columns], gap, left])
+        flat = ops.pad(ops.reshape(x, (-1, rows)), ((0, 0), (0, length - rows)))
+        y = convolved(flat, kernel, length, pattern.is_hankel)[:, :columns]
+        return ops.cast(ops.reshape(y, (*ops.shape(x)[:-1], columns)), dtype)
 
     return times
 

@@ -321,17 +321,15 @@ class MatrixPattern:
         return rows * columns >= self.least
 
 
-def pattern_of(solved: IndexMap, is_any_size: bool = False) -> MatrixPattern | None:
+def pattern_of(solved: IndexMap) -> MatrixPattern | None:
     """The first pattern that a matrix has and whose product is worth it, or None."""
     index, size = solved.index, solved.size
     is_scaled = solved.scale is not None or solved.constant is not None
     if index.ndim != 2 or is_scaled or size in (0, index.size):
         return None
     found = (kind.of(index, size) for kind in MatrixPattern.kinds.values())
-    pattern = next((each for each in found if each is not None), None)
-    if pattern is None or is_any_size or pattern.is_worth_it(*index.shape):
-        return pattern
-    return None
+    worth_it = (each for each in found if each and each.is_worth_it(*index.shape))
+    return next(worth_it, None)
 
 
 def each_once(index: Indices, size: int) -> bool:
@@ -350,6 +348,69 @@ class RepeatedRow(MatrixPattern):
         columns = index.shape[1]
         is_so = size in (1, columns) and (index[0] >= 0).all()
         return cls(columns) if is_so and (index == index[:1]).all() else None
+
+
+@dataclass(frozen=True)
+class RepeatedColumn(MatrixPattern):
+    """One column over and over."""
+
+    columns: int
+
+    @classmethod
+    def of(cls, index: Indices, size: int) -> MatrixPattern | None:
+        rows, columns = index.shape
+        is_so = size == rows and (index[:, 0] >= 0).all()
+        return cls(columns) if is_so and (index == index[:, :1]).all() else None
+
+
+@dataclass(frozen=True)
+class DiagonalAndRest(MatrixPattern):
+    """One number on the diagonal and another elsewhere."""
+
+    @classmethod
+    def of(cls, index: Indices, size: int) -> MatrixPattern | None:
+        rows, columns = index.shape
+        is_so = size == 2 and rows == columns
+        return cls() if is_so and (index == 1 - np.eye(rows)).all() else None
+
+
+@dataclass(frozen=True)
+class CirculantMatrix(MatrixPattern):
+    """Each row is the one above, moved by one place: to the right, or to the left."""
+
+    least: ClassVar[int] = 2**16
+    size: int
+    to_left: bool
+
+    @classmethod
+    def of(cls, index: Indices, size: int) -> MatrixPattern | None:
+        if index.shape != (size, size):
+            return None
+        i, j = np.ogrid[:size, :size]
+        ways = ((index == (j + sign * i) % size).all() for sign in (-1, 1))
+        return next((cls(size, bool(n)) for n, is_so in enumerate(ways) if is_so), None)
+
+
+@dataclass(frozen=True)
+class ToeplitzMatrix(MatrixPattern):
+    """Each diagonal is one number: from the right end of the first row, or a Hankel
+    matrix, whose antidiagonals are."""
+
+    least: ClassVar[int] = 2**16
+    rows: int
+    columns: int
+    is_hankel: bool
+
+    @classmethod
+    def of(cls, index: Indices, size: int) -> MatrixPattern | None:
+        rows, columns = index.shape
+        if size != rows + columns - 1:
+            return None
+        i, j = np.ogrid[:rows, :columns]
+        if (index == i + j).all():
+            return cls(rows, columns, True)
+        is_so = (index == np.where(j >= i, j - i, columns - 1 + i - j)).all()
+        return cls(rows, columns, False) if is_so else None
 
 
 MatrixProduct = Callable[[Any, Any, str], Any]
@@ -414,6 +475,70 @@ def times_repeated_row(pattern: RepeatedRow, solved: IndexMap) -> MatrixProduct:
         return ops.cast(ops.sum(x, -1, keepdims=True) * row, dtype)
 
     return times
+
+
+@product_with(RepeatedColumn)
+def times_repeated_column(pattern: RepeatedColumn, solved: IndexMap) -> MatrixProduct:
+    def times(x: Any, theta: Any, dtype: str) -> Any:
+        x, theta = widened(dtype, x, theta)
+        y = ops.cast(ops.matmul(x, ops.reshape(theta, (-1, 1))), dtype)
+        return ops.broadcast_to(y, (*ops.shape(x)[:-1], pattern.columns))
+
+    return times
+
+
+@product_with(DiagonalAndRest)
+def times_diagonal_and_rest(
+    pattern: DiagonalAndRest, solved: IndexMap
+) -> MatrixProduct:
+    def times(x: Any, theta: Any, dtype: str) -> Any:
+        x, theta = widened(dtype, x, theta)
+        # Not a sum of all and a difference: each number must come out to the bit.
+        others = ops.sum(x, -1, keepdims=True) - x
+        return ops.cast(theta[0] * x + theta[1] * others, dtype)
+
+    return times
+
+
+@product_with(CirculantMatrix)
+def times_circulant_matrix(pattern: CirculantMatrix, solved: IndexMap) -> MatrixProduct:
+    def times(x: Any, theta: Any, dtype: str) -> Any:
+        x, theta = widened(dtype, x, theta)
+        return ops.cast(convolved(x, theta, pattern.size, pattern.to_left), dtype)
+
+    return times
+
+
+@product_with(ToeplitzMatrix)
+def times_toeplitz_matrix(pattern: ToeplitzMatrix, solved: IndexMap) -> MatrixProduct:
+    rows, columns = pattern.rows, pattern.columns
+    # Room for all diagonals, so that none is met twice; powers of two are fastest.
+    length = 1 << (rows + columns - 2).bit_length()
+
+    def times(x: Any, theta: Any, dtype: str) -> Any:
+        x, theta = widened(dtype, x, theta)
+        gap = ops.zeros((length - solved.size,), theta.dtype)
+        if pattern.is_hankel:
+            kernel = ops.concatenate([theta, gap])
+        else:  # The diagonals left of the main one go round the end.
+            left = ops.flip(theta[columns:], 0)
+            kernel = ops.concatenate([theta[:columns], gap, left])
+        flat = ops.pad(ops.reshape(x, (-1, rows)), ((0, 0), (0, length - rows)))
+        y = convolved(flat, kernel, length, pattern.is_hankel)[:, :columns]
+        return ops.cast(ops.reshape(y, (*ops.shape(x)[:-1], columns)), dtype)
+
+    return times
+
+
+def convolved(x: Any, kernel: Any, length: int, is_correlation: bool) -> Any:
+    """The circular convolution, sum of x[i] kernel[j - i], or of x[i] kernel[i + j].
+
+    By the convolution theorem: it is a product of Fourier transforms.
+    """
+    (a, b), (c, d) = ops.rfft(x, length), ops.rfft(kernel, length)
+    if is_correlation:
+        b = -b
+    return ops.irfft((a * c - b * d, a * d + b * c), length)
 
 
 class Expansion:

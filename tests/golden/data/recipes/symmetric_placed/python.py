@@ -399,17 +399,15 @@ class MatrixPattern:
         return rows * columns >= self.least
 
 
-def pattern_of(solved: IndexMap, is_any_size: bool = False) -> MatrixPattern | None:
+def pattern_of(solved: IndexMap) -> MatrixPattern | None:
     """The first pattern that a matrix has and whose product is worth it, or None."""
     index, size = solved.index, solved.size
     is_scaled = solved.scale is not None or solved.constant is not None
     if index.ndim != 2 or is_scaled or size in (0, index.size):
         return None
     found = (kind.of(index, size) for kind in MatrixPattern.kinds.values())
-    pattern = next((each for each in found if each is not None), None)
-    if pattern is None or is_any_size or pattern.is_worth_it(*index.shape):
-        return pattern
-    return None
+    worth_it = (each for each in found if each and each.is_worth_it(*index.shape))
+    return next(worth_it, None)
 
 
 def each_once(index: Indices, size: int) -> bool:
@@ -435,6 +433,41 @@ class BlockDiagonalMatrix(MatrixPattern):
         block, grid = np.arange(count), index.reshape(count, r, count, c)
         in_order = (grid[block, :, block].ravel() == np.arange(size)).all()
         return cls(count, r, c) if in_order and each_once(index, size) else None
+
+
+@dataclass(frozen=True)
+class BandMatrix(MatrixPattern):
+    """Zero but for `lower` diagonals below the main one, `upper` above it, and it.
+
+    Columns are taken `width` at a time: of x, each of these needs the same number of
+    columns, one window. `strips` are the matrix's entries that meet, side by side.
+    """
+
+    least: ClassVar[int] = 2**16
+    width: int
+    lower: int
+    upper: int
+
+    @classmethod
+    def of(cls, index: Indices, size: int) -> MatrixPattern | None:
+        i, j = np.nonzero(index >= 0)
+        upper, lower = max(0, int((j - i).max())), max(0, int((i - j).max()))
+        return cls(max(64, lower + upper), lower, upper)
+
+    def is_worth_it(self, rows: int, columns: int) -> bool:
+        window = self.width + self.lower + self.upper
+        is_narrow = window * 4 <= rows and self.width < columns
+        return is_narrow and super().is_worth_it(rows, columns)
+
+    def strips(self, index: Indices) -> Indices:
+        rows, columns = index.shape
+        start = np.arange(-(-columns // self.width))[:, None, None] * self.width
+        i = start + np.arange(self.width + self.lower + self.upper)[:, None]
+        i, j = i - self.upper, start + np.arange(self.width)
+        inside = (i >= 0) & (i < rows) & (j < columns)
+        found = index[np.clip(i, 0, rows - 1), np.minimum(j, columns - 1)]
+        # What lies outside the band but in a strip is zero in the matrix, too.
+        return np.where(inside, found, -1).astype(index.dtype)
 
 
 MatrixProduct = Callable[[Any, Any, str], Any]
@@ -497,6 +530,27 @@ def times_block_diagonal_matrix(
         y = ops.matmul(y, ops.reshape(theta, (count, rows, columns)))
         y = ops.transpose(y, (1, 0, 2))
         return ops.reshape(y, (*ops.shape(x)[:-1], count * columns))
+
+    return times
+
+
+@product_with(BandMatrix)
+def times_band_matrix(pattern: BandMatrix, solved: IndexMap) -> MatrixProduct:
+    (rows, columns), width = solved.index.shape, pattern.width
+    strips = Placement(pattern.strips(solved.index), solved.size)
+    count, beside = strips.shape[0], pattern.lower + pattern.upper
+    # Inputs are cut or filled up to the windows of all strips, and one width more.
+    end = (count + 1) * width - pattern.upper
+
+    def times(x: Any, theta: Any, dtype: str) -> Any:
+        flat = ops.reshape(ops.cast(x, dtype), (-1, rows))[:, :end]
+        flat = ops.pad(flat, ((0, 0), (pattern.upper, max(0, end - rows))))
+        grid = ops.reshape(flat, (-1, count + 1, width))
+        windows = ops.concatenate([grid[:, :-1], grid[:, 1:, :beside]], -1)
+        windows = ops.transpose(windows, (1, 0, 2))
+        y = ops.matmul(windows, ops.cast(strips(theta), dtype))
+        y = ops.reshape(ops.transpose(y, (1, 0, 2)), (-1, count * width))[:, :columns]
+        return ops.reshape(y, (*ops.shape(x)[:-1], columns))
 
     return times
 
