@@ -383,8 +383,16 @@ class Gated(keras.layers.Layer):
     def call(self, x):
         return self.inner(x) * self.gate(x)
 
+    def compute_output_shape(self, shape):
+        return (*shape[:-1], self.units)
+
     def get_config(self):
         return {**super().get_config(), "units": self.units, "activation": self.activation}
+
+
+@keras.saving.register_keras_serializable(__name__)
+class Walk(keras.layers.GRU):
+    pass
 
 
 def function(x):
@@ -437,6 +445,53 @@ def test_the_model_and_the_module_are_the_same(
         assert model.get_layer("first").activation == "tanh"
         assert model.output_shape == (None, 5, 2)
     assert python_module(source).Net(units=6).get_layer("first").units == 12
+    live.save(tmp_path / "model.keras")
+    layers = sys.modules[f"{package}.layers"]
+    again = keras.saving.load_model(tmp_path / "model.keras", custom_objects={"Gated": layers.Gated})
+    np.testing.assert_array_equal(again.predict(x, verbose=0), outputs[0])
+
+
+INSIDE = """
+extern Gated(units: int, activation: str = "tanh") = {0}.layers.Gated : [..., n] -> [..., units]
+extern Last(units: int, go_backwards: bool = false) = {0}.layers.Walk : [t, n] -> [units]
+extern All(u: int, return_sequences: bool = true, go_backwards: bool = false) = {0}.layers.Walk : [t, n] -> [t, u]
+
+block Twice(units: int) {{
+    input x
+    output y = x -> TimeDistributed(Gated(units))
+}}
+
+network Net(units: int = 4) {{
+    input x: [5, 8]
+    layer each = TimeDistributed(Gated(2 * units))
+    layer both = Bidirectional(All(3), backward_layer=LSTM(3, return_sequences=true, go_backwards=true)) {{
+        backward.kernel: zero[0]
+    }}
+    layer twice = Twice(6)
+    h = x -> each -> both -> twice -> twice -> Bidirectional(All(2), merge_mode=sum)
+    output y = h -> Bidirectional(Last(units))
+}}
+"""
+
+
+def test_a_class_inside_a_layer_of_keras(
+    package: str, tmp_path: Path, python_module: Callable[..., ModuleType]
+) -> None:
+    import keras
+
+    net = wdsl.loads(INSIDE.format(package))
+    source = net.to_python()
+    x = np.random.default_rng(0).normal(size=(3, 5, 8)).astype("float32")
+    keras.utils.set_random_seed(7)
+    live = net.to_keras()
+    keras.utils.set_random_seed(7)
+    written = python_module(source).Net()
+    outputs = [model.predict(x, verbose=0) for model in (live, written)]
+    np.testing.assert_array_equal(*outputs)
+    assert net.outputs[0].spec.shape == live.output_shape == (None, 8)
+    assert python_module(source).Net(units=6).get_layer("each").layer.units == 12
+    assert live.get_layer("twice_time_distributed").layer.units == 6  # one for both uses of the block
+    assert wdsl.effective_weights(live)["both.backward.kernel"][0, 0] == 0
     live.save(tmp_path / "model.keras")
     layers = sys.modules[f"{package}.layers"]
     again = keras.saving.load_model(tmp_path / "model.keras", custom_objects={"Gated": layers.Gated})
@@ -595,3 +650,8 @@ def test_the_summary_says_what_it_does_not_know(tmp_path: Path) -> None:
     (tmp_path / "net.wnet").write_text(SPEC.format("a.b.Gated"))
     said = CliRunner().invoke(cli.main, ["summary", str(tmp_path / "net.wnet")]).stdout
     assert said.splitlines()[-1] == "8 free parameters of 8, without those of `Gated`, which are not known"
+    (tmp_path / "net.wnet").write_text(INSIDE.format("a"))
+    said = CliRunner().invoke(cli.main, ["summary", str(tmp_path / "net.wnet")]).stdout
+    lines = {line.split()[0]: line.split()[-2:] for line in said.splitlines() if line}
+    assert lines["each"] == ["?", "?"]
+    assert "without those of `Gated`, `All` and `Last`" in said

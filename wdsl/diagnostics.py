@@ -35,7 +35,7 @@ CODES: dict[str, str] = {
     "E0308": "a parameter of another type",
     "E0309": "a parameter without a value",
     "E0310": "a constant that cannot be computed",
-    "E0311": "a layer of Keras that a file cannot have",
+    "E0311": "a layer or function of Keras that a file cannot have",
     "E0401": "shapes that do not fit",
     "E0402": "a layer that was applied to another shape before",
     "E0403": "another number of tensors",

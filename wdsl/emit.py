@@ -166,6 +166,8 @@ def _diagram(network: graph.Network) -> tuple[list[_Node], list[_Edge]]:
                     case ex.Variable(name):
                         node = add(f"{name}\n{kinds[name].row.name}", "layer")
                         first_use.setdefault(name, node)
+                    case ex.Call(ex.Symbol("Constant"), (ex.Constant(created), _)):
+                        return add(str(created), "function")  # of nothing: an input only leads to it
                     case ex.Call(ex.Symbol(path) | ex.External(path)):
                         node = add(path.split(".")[-1], "layer")
                     case _:
@@ -192,7 +194,7 @@ def _diagram(network: graph.Network) -> tuple[list[_Node], list[_Edge]]:
     for step in network.steps:
         match step:
             case graph.Input(name, spec):
-                tensors[name] = add(f"{name}\n{show_shape(spec.shape[1:])}", "input")
+                tensors[name] = add(f"{name}\n{show_shape(spec.sizes)}", "input")
             case graph.Binding(names, expression):
                 node = visit(expression)
                 tensors.update((name, node) for name in names if node)
@@ -200,7 +202,7 @@ def _diagram(network: graph.Network) -> tuple[list[_Node], list[_Edge]]:
         edges.append(
             _Edge(
                 tensors[output.variable],
-                add(f"{output.name}\n{show_shape(output.spec.shape[1:])}", "output"),
+                add(f"{output.name}\n{show_shape(output.spec.sizes)}", "output"),
                 "",
             )
         )
@@ -249,7 +251,7 @@ def json(network: graph.Network, structures: Structures) -> str:
     import json
 
     def tensor(name: str, spec: Any) -> dict[str, Any]:
-        return {"name": name, "shape": [size and int(size) for size in spec.shape[1:]], "dtype": spec.dtype}
+        return {"name": name, "shape": [size and int(size) for size in spec.sizes], "dtype": spec.dtype}
 
     return _lines(
         [

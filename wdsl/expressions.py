@@ -289,7 +289,10 @@ def evaluate(expression: Expression, variables: Mapping[str, Any], library: Call
         case Attribute(object_, name):
             return getattr(value(object_), name)
         case Call(function, arguments, keywords):
-            return value(function)(*map(value, arguments), **{name: value(each) for name, each in keywords})
+            # In a list: Python would go through a `map` after the keywords, and Keras draws seeds in this order.
+            return value(function)(
+                *[value(each) for each in arguments], **{name: value(each) for name, each in keywords}
+            )
         case Joined(texts):
             return "".join(each if isinstance(each, str) else str(value(each)) for each in texts)
         case Lambda(parameters, body):

@@ -26,7 +26,7 @@ CAPITALS = frozenset({
     *("Index", "IndexMap", "Indices", "Lower", "Merge", "Not", "PART", "Part", "Region", "Several", "Shape", "Sizes"),
     *("Same", "Skew", "Symmetric", "Term", "Tie", "Tied", "Traced", "Union", "UnionFind", "Upper", "VIEWS"),
     *("Zero", "Averaged", "Coupled", "Enforced", "Expansion", "Grouped", "OnWeight", "Shared", "Structured", "Via"),
-    *("Mask", "PackedMask", "View", "Weight", "Where", "Within", "PRODUCTS", "Placement"),
+    *("Constant", "Mask", "PackedMask", "View", "Weight", "Where", "Within", "PRODUCTS", "Placement"),
     *("MatrixPattern", "MatrixProduct", "RepeatedColumn", "RepeatedRow", "DiagonalAndRest", "BlockDiagonalMatrix"),
     *("BandMatrix", "CirculantMatrix", "ToeplitzMatrix"),
 })  # fmt: skip

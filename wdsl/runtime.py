@@ -382,12 +382,17 @@ class Weight(np.lib.mixins.NDArrayOperatorsMixin):
 
 def named(layer: Any, path: str) -> list[Any]:
     """The variables of a layer, and of layers inside it, that a path may mean."""
-    found = [v for v in layer.weights if f"/{v.path}".endswith(f"/{path}")]
+    part, below = layer, path
+    way, _, rest = path.partition("/")
+    for holder in layer._flatten_layers():  # cells that were loaded forget the way
+        if rest and isinstance(getattr(holder, f"{way}_layer", None), keras.Layer):
+            part, below = getattr(holder, f"{way}_layer"), rest
+    found = [v for v in part.weights if f"/{v.path}".endswith(f"/{below}")]
     if not found:  # "forward/kernel" is short for "forward_lstm_2/lstm_cell/kernel"
-        *ways, name = path.split("/")
+        *ways, name = below.split("/")
         loose = "".join(f"{re.escape(way)}(_[^/]*)?/(.*/)?" for way in ways)
         pattern = re.compile(f"(.*/)?{loose}{name}")
-        found = [v for v in layer.weights if pattern.fullmatch(v.path)]
+        found = [v for v in part.weights if pattern.fullmatch(v.path)]
     return found
 
 
@@ -708,6 +713,37 @@ class Shared(keras.Layer):
             "equations": [to_config(equation) for equation in self.equations],
             "initializer": keras.initializers.serialize(self.initializer),
             "regularizer": keras.regularizers.serialize(self.regularizer),
+        }
+
+
+@keras.saving.register_keras_serializable("wdsl")
+class Constant(keras.Layer):
+    """A tensor that is the same for all inputs, such as `ops.arange(0, 16)`.
+
+    Called on any tensor of the graph, for the sake of standing in it.
+
+    Args:
+        function: The name of a function of `keras.ops` that takes no tensors.
+        arguments: What it is given, by name.
+    """
+
+    def __init__(
+        self, function: str, arguments: Mapping[str, Any], **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.function = function
+        self.arguments = dict(arguments)
+
+    def call(self, inputs: Any) -> Any:
+        return getattr(ops, self.function)(**self.arguments)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
+        """None: a mask belongs to the tensor that the constant only stands beside."""
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "function": self.function,
+            "arguments": dict(self.arguments),
         }
 
 

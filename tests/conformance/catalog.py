@@ -3,8 +3,8 @@
     python -m tests.conformance.catalog
 
 writes a line for each difference, and nothing if there is none; the exit status is 1 if there is one. What a row says
-came with a later version of Keras is no difference. What the catalogue leaves out of Keras is listed here, with
-the reason.
+came with a later version of Keras is no difference. What a file cannot have is in `refused.py` beside the rows, with
+what to do instead.
 """
 
 from __future__ import annotations
@@ -22,55 +22,6 @@ from wdsl import catalog
 from wdsl.catalog import REQUIRED, Argument
 from wdsl.catalog.dtypes import POLICIES
 from wdsl.catalog.versions import number
-
-DATA = "what comes out depends on the data, so that nothing can be said of its shape"
-FUNCTION = "it takes a function, which a file cannot write"
-COMPLEX = "a file has no complex numbers"
-LOSS = "it belongs to training"
-LAYER = "a layer does this"
-NO_TENSOR = "it is not made of a tensor, so that no input leads to it"
-OTHER = "other functions do this"
-RARE = "no network is known that needs it"
-
-LEFT_OUT: Mapping[str, str] = {
-    name: reason
-    for names, reason in (
-        ("bincount histogram nonzero unique", DATA),
-        (
-            "associative_scan cond custom_gradient fori_loop jvp map scan switch vectorize vectorized_map while_loop",
-            FUNCTION,
-        ),
-        ("angle conj conjugate eig fft fft2 ifft2 imag irfft isreal polar real view_as_complex view_as_real", COMPLEX),
-        ("istft rfft stft", COMPLEX),
-        (
-            "binary_crossentropy categorical_crossentropy ctc_decode ctc_loss psnr sparse_categorical_crossentropy",
-            LOSS,
-        ),
-        (
-            "adaptive_average_pool adaptive_max_pool average_pool batch_normalization conv conv_transpose "
-            "depthwise_conv max_pool separable_conv",
-            LAYER,
-        ),
-        (
-            "arange array bartlett blackman convert_to_numpy convert_to_tensor dtype empty eye full geomspace hamming "
-            "hanning identity is_tensor kaiser linspace logspace ndim ones shape size tri zeros",
-            NO_TENSOR,
-        ),
-        ("append empty_like get_item rearrange", OTHER),
-        (
-            "allclose correlate digitize fold gcd isin lcm lstsq unfold unravel_index vander view",
-            RARE,
-        ),
-        (
-            "image.affine_transform image.elastic_transform image.euclidean_dist_transform image.extract_patches_3d "
-            "image.gaussian_blur image.map_coordinates image.perspective_transform image.scale_and_translate",
-            LAYER,
-        ),
-        ("image.sobel_edges image.ssim", RARE),
-    )
-    for name in names.split()
-}
-"""The functions of `keras.ops` that wiring does not have, by their place there."""
 
 REFUSES = {
     "ActivityRegularization": {"activity_regularizer"},
@@ -159,10 +110,10 @@ def functions() -> Iterator[str]:
     for prefix, module in places.items():
         for name in dir(module):
             plain = callable(getattr(module, name)) and not name.startswith("_")
-            if plain and f"{prefix}{name}" not in known and f"{prefix}{name}" not in LEFT_OUT:
-                yield f"ops.{prefix}{name}: there is no row for it"
-    for name in sorted(known & LEFT_OUT.keys()):
-        yield f"ops.{name}: there is a row for it, though it is left out"
+            if plain and f"{prefix}{name}" not in known and f"ops.{prefix}{name}" not in catalog.REFUSED_FUNCTIONS:
+                yield f"ops.{prefix}{name}: there is no row for it, and no word on what to do instead"
+    for place in sorted(rows.keys() & catalog.REFUSED_FUNCTIONS.keys()):
+        yield f"{place}: there is a row for it, though a file cannot have it"
     for place, row in rows.items():
         module, _, name = f"keras.{place}".rpartition(".")
         found: Any = keras

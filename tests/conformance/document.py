@@ -22,7 +22,8 @@ All that wdsl knows of Keras: each class of layers with its arguments and its we
 the catalogue itself by `pytest tests/conformance/test_document.py --update-golden`.
 
 Shapes in the examples are without the batch. An argument without a default must be given. What came to Keras after
-version 3.12 says so, and is an error where an older one is installed.
+version 3.12 says so, and is an error where an older one is installed. Functions are those of `keras.ops`, unless
+another place is given; defaults of their arguments stand in parentheses.
 
 All layers take `trainable` (true or false; default `true`), `dtype` (a dtype, or `"mixed_float16"` or
 `"mixed_bfloat16"`; default `none`), `autocast` (true or false; default `true`) and `activity_regularizer` (a
@@ -161,17 +162,24 @@ def of_layer(row: Layer) -> Iterator[str]:
         yield from ("", shown)
 
 
-def of_function(row: Function) -> Iterator[str]:
-    """The line of a function."""
-    arguments = []
-    for each in row.arguments:
-        if each.type != "unset":
-            given = "" if each.default is REQUIRED else f"={show(each.default)}"
-            since = f" since {each.since}" if each.since else ""
-            arguments.append(f"{'*' if each.variadic else ''}{each.name}{given}{since}")
-    said = sentence(row.rule)
-    since = f"; since Keras {row.since}" if row.since else ""
-    yield f"| `{row.name}` | `{cell(', '.join(arguments))}` | `{row.keras}`{since} | {cell(said)} |"
+def taken(argument: Argument) -> str:
+    """An argument of a function: its name, what it is, its default."""
+    name = f"`{'*' if argument.variadic else ''}{argument.name}`"
+    many = "tensors" if argument.variadic else describe(argument.type)
+    shown = "" if argument.default is REQUIRED else f" ({default(argument)})"
+    return f"{name}: {cell(many)}{shown}{f'; since Keras {argument.since}' if argument.since else ''}"
+
+
+def of_functions(rows: Iterable[Function]) -> Iterator[str]:
+    """The lines of functions: those that take the same and are made by one rule share one."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        arguments = "<br>".join(taken(each) for each in row.arguments if each.type != "unset")
+        since = f" since Keras {row.since}" if row.since else ""
+        place = "" if row.keras == f"ops.{row.name}" else f" is `{row.keras}`"
+        alike.setdefault((arguments, sentence(row.rule)), []).append(f"`{row.name}`{place}{since}")
+    for (arguments, said), names in alike.items():
+        yield f"| {', '.join(names)} | {arguments} | {cell(said)} |"
 
 
 def document() -> str:
@@ -182,11 +190,15 @@ def document() -> str:
         for row in family.ROWS:
             lines += of_layer(row)
     lines += ["", "## Layers that a file cannot have", "", "| layer | instead |", "|---|---|"]
-    lines += [f"| `{name}` | {cell(instead)} |" for name, instead in catalog.REFUSED.items()]
+    lines += [f"| `{name}` | {cell(reason)} |" for name, reason in catalog.REFUSED.items()]
     for family in FUNCTION_FAMILIES:
-        lines += ["", f"## {title(family.__doc__)}", "", "| function | arguments | in Keras | |", "|---|---|---|---|"]
-        for function in family.ROWS:
-            lines += of_function(function)
+        lines += ["", f"## {title(family.__doc__)}", "", "| function | arguments | |", "|---|---|---|"]
+        lines += of_functions(family.ROWS)
+    lines += ["", "## Functions that a file cannot have", "", "| function | instead |", "|---|---|"]
+    instead: dict[str, list[str]] = {}
+    for place, reason in catalog.REFUSED_FUNCTIONS.items():
+        instead.setdefault(reason, []).append(f"`{place.rpartition('.')[2]}`")
+    lines += [f"| {', '.join(names)} | {cell(reason)} |" for reason, names in instead.items()]
     lines += ["", "## Initializers, regularizers, constraints"]
     registries = catalog.INITIALIZERS, catalog.REGULARIZERS, catalog.CONSTRAINTS
     for registry in registries:

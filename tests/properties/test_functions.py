@@ -30,7 +30,7 @@ from tests.properties.test_catalog import (
 )
 from wdsl.catalog import FUNCTIONS, OPERATORS, Argument, CatalogError, TensorSpec, operate
 from wdsl.catalog.argument_types import alternatives
-from wdsl.catalog.functions import FAMILIES
+from wdsl.catalog.functions import FAMILIES, signals, windows
 from wdsl.catalog.names import keras_name
 from wdsl.catalog.versions import too_old
 
@@ -62,6 +62,8 @@ SQUARE = frozenset(
 IMAGES = frozenset(
     row.name for row in FUNCTIONS.values() if row.arguments[0].name == "images" or "block_size" in row.signature
 )
+WINDOWS = frozenset(row.name for row in windows.ROWS)
+SIGNALS = frozenset(row.name for row in signals.ROWS)
 NOTHING = object()
 """In place of the value of an argument: it is left out."""
 
@@ -78,6 +80,12 @@ def first_of(draw: Draw, name: str) -> TensorSpec:
         if draw(st.booleans()):
             shape = (*shape[:-3], *shape[-1:], *shape[-3:-1])
         return TensorSpec(shape, draw(st.sampled_from(["float32", "float32", "uint8", "float16"])))
+    if name in WINDOWS or name == "extract_patches_3d":
+        return windowed(draw, name)
+    if name in SIGNALS:
+        rank = draw(st.sampled_from([2, 2, 3, 1]))
+        shape = tuple(draw(st.sampled_from([2, 4, 5, 8, None])) for _ in range(rank))
+        return TensorSpec(shape, draw(st.sampled_from(["float32"] * 4 + ["float64", "int32"])))
     if name in SQUARE:
         rank = draw(st.sampled_from([2, 2, 3, 1]))
         shape = tuple(draw(SMALL) for _ in range(rank))
@@ -94,6 +102,33 @@ def first_of(draw: Draw, name: str) -> TensorSpec:
     if name == "rms_normalization":
         return tensor(draw, 2).replace(shape=(None, 3))
     return tensor(draw, draw(st.sampled_from([1, 2, 2, 3, 3, 4])))
+
+
+def windowed(draw: Draw, name: str) -> TensorSpec:
+    """Images, series or volumes."""
+    if name == "unfold":
+        return TensorSpec((None, draw(st.sampled_from([1, 3])), *(draw(st.sampled_from([4, 5, None])) for _ in "hw")))
+    if name == "fold":
+        return TensorSpec((None, draw(st.sampled_from([4, 8, 9, 3])), draw(st.sampled_from([1, 4, 9, 16, None]))))
+    rank = draw(st.sampled_from([3, 4, 4, 4, 5, 2]))
+    spatial = [draw(st.sampled_from([4, 5, 8, 1, None])) for _ in range(rank - 2)]
+    channels = draw(st.sampled_from([2, 2, 4, 3, None]))
+    shape = (None, channels, *spatial) if draw(st.integers(0, 4)) == 0 else (None, *spatial, channels)
+    return TensorSpec(shape, draw(st.sampled_from(["float32"] * 6 + ["float16", "int32"])))
+
+
+def kernel_for(draw: Draw, name: str, argument: str, x: TensorSpec) -> TensorSpec:
+    n = len(x.shape) - 2
+    sizes = tuple(draw(st.sampled_from([1, 2, 3])) for _ in range(n))
+    first = x.shape[1] or 2
+    channels = draw(st.sampled_from([x.shape[-1] or 2] * 6 + [first, first, 1]))
+    filters = draw(st.sampled_from([4, 2, 3]))
+    if argument == "pointwise_kernel":
+        shape = (*(1,) * n, draw(st.sampled_from([4, 2, 8, 6])), filters)
+    else:
+        shape = (*sizes, filters, channels) if name == "conv_transpose" else (*sizes, channels, filters)
+    shape = shape if draw(st.integers(0, 14)) else shape[1:]
+    return TensorSpec(shape, draw(st.sampled_from([x.dtype] * 9 + ["float32"])))
 
 
 def particular(draw: Draw, name: str, argument: str, x: TensorSpec) -> Any:
@@ -146,8 +181,31 @@ def particular(draw: Draw, name: str, argument: str, x: TensorSpec) -> Any:
             return draw(st.sampled_from([1, 2, 3, [1], [1, 2], [], [0, 2]]))
         case "where", "x1" | "x2":
             return draw(st.sampled_from([0.5, 2, like(draw, x), like(draw, x)]))
-        case "extract_patches", "size":
-            return draw(st.sampled_from([1, 2, [2, 1], 3]))
+        case "extract_patches" | "extract_patches_3d", "size":
+            return draw(st.sampled_from([1, 2, [2, 1, 1][: 3 if name.endswith("3d") else 2], 3]))
+        case "array" | "convert_to_tensor", "x":
+            written = [1, 0.5, True, [], [1, 2], [1, 2.5], [[1, 2, 3], [4, 5, 6]], [[0.5], [1]], [True, False], [[[2]]]]
+            return draw(st.sampled_from([*written, [1, [2]], [[1], [2, 3]], [True, 1], [None], [3_000_000_000]]))
+        case "arange", "stop" | "start" | "step":
+            return draw(st.sampled_from([NOTHING, 5, 3, 2, -1, 0, -2] if argument == "step" else [0, 5, 9, -3, 1]))
+        case "unfold" | "fold", "dilation" | "stride":
+            return draw(st.sampled_from([1, 1, 2, [1, 2]]))
+        case "conv_transpose", "output_padding":
+            return draw(st.sampled_from([NOTHING, NOTHING, 0, 1, [0] * (len(x.shape) - 2)]))
+        case _, "output_size" if name == "fold":
+            return draw(st.sampled_from([3, 4, [3, 4], 5]))
+        case _, "strides" | "dilation_rate" | "kernel_size" if name in WINDOWS:
+            some = [1, 2] if argument != "kernel_size" else [2, 3, [2, 2], [1, 3]]
+            n = len(x.shape) - 2
+            return draw(st.sampled_from([*some, NOTHING, NOTHING, 1, [2] * n, [1] * (n + 1)]))
+        case _, "fft_length" | "length":
+            return draw(st.sampled_from([4, 4, 2, 3, 8, NOTHING if name != "stft" and name != "istft" else 4]))
+        case "geomspace", "dtype":
+            return draw(st.sampled_from([NOTHING, "float32", "float16"]))
+        case "gaussian_blur", "kernel_size" | "sigma":
+            return draw(st.sampled_from([[3, 3], [1, 5], [0.5, 2.0], NOTHING]))
+        case "elastic_transform", "alpha" | "sigma":
+            return draw(st.sampled_from([2.0, 1.0, NOTHING]))
         case _, "block_size":
             return draw(st.sampled_from([2, 2, 1, 3]))
     return None
@@ -156,6 +214,16 @@ def particular(draw: Draw, name: str, argument: str, x: TensorSpec) -> Any:
 def further(draw: Draw, name: str, argument: str, x: TensorSpec) -> TensorSpec:
     """A tensor beside the first one."""
     match name, argument:
+        case _, "kernel" | "depthwise_kernel" | "pointwise_kernel":
+            return kernel_for(draw, name, argument, x)
+        case _, "transform" | "start_points" | "end_points":
+            rest = (8,) if argument == "transform" else (4, 2)
+            batch = x.shape[:1] if len(x.shape) == 4 or draw(st.integers(0, 5)) == 0 else ()
+            return TensorSpec((*batch, *rest) if draw(st.integers(0, 9)) else (*batch, 3), "float32")
+        case "map_coordinates", _:
+            return TensorSpec((len(x.shape) if draw(st.integers(0, 4)) else 2, *draw(st.sampled_from([(4,), (2, 3)]))))
+        case "gcd" | "lcm" | "isin", _:
+            return like(draw, x).replace(dtype=draw(st.sampled_from([x.dtype, x.dtype, "int32"])))
         case _, "indices" if name in {"take", "take_along_axis"}:
             rank = len(x.shape) if name == "take_along_axis" else 2
             shape = x.shape if draw(st.integers(0, 2)) else like(draw, x).shape
@@ -211,6 +279,9 @@ def given_to(draw: Draw, name: str) -> dict[str, Any]:
     for argument in FUNCTIONS[name].arguments:
         kinds = {kind for kind, _ in alternatives(argument.type)}
         if argument.type == "unset":
+            continue
+        if "list(tensor" in argument.type:
+            values[argument.name] = (x, x if draw(st.integers(0, 5)) else like(draw, x))
             continue
         value = particular(draw, name, argument.name, x)
         if value is NOTHING:
@@ -297,14 +368,14 @@ def compare(name: str, values: Mapping[str, Any]) -> None:
     else:
         assert ours == theirs
         first = made[0][0] if isinstance(made[0], (list, tuple)) else made[0]
-        if name != "linear":  # which is no operation
+        if name != "linear" and not FUNCTIONS[name].is_constant:  # which are no operations
             given_name = first._keras_history.operation.name
             assert re.fullmatch(rf"{keras_name(FUNCTIONS[name].keras)}(_\d+)?", given_name)
 
 
 def stricter(name: str, values: Mapping[str, Any]) -> bool:
     """Whether it fails with real tensors, or has another shape, whatever Keras has said of symbolic ones."""
-    axis, rank = values.get("axis"), len(values["x"].shape) if "x" in values else 0
+    axis, rank = values.get("axis"), len(values["x"].shape) if isinstance(values.get("x"), TensorSpec) else 0
     if name == "normalize" and isinstance(axis, list) and len({each % rank for each in axis}) < len(axis):
         return True  # An axis that is named twice.
     said = outcome(lambda: call_keras(name, {key: symbolic(value) for key, value in values.items()}))

@@ -298,6 +298,27 @@ def test_numbers_that_keras_gives_to_inner_layers_do_not_matter():
         Structured(cells, {"gru_cell_99/kernel": [Equal()]})(normal(2, 3, 4))
 
 
+def test_cells_in_a_list_that_go_both_ways_are_found_again(tmp_path):
+    """Keras forgets in which direction cells are that it has loaded: their weights have the same paths then."""
+    cells = [layers.LSTMCell(3, name="cell_0"), layers.LSTMCell(2, name="cell_1")]
+    both = Structured(
+        layers.Bidirectional(layers.RNN(cells)),
+        {"forward/cell_1/kernel": [Equal()], "backward/cell_0/kernel": [Zero(Flat(0))]},
+        name="both",
+    )
+    x = keras.Input((4, 3))
+    model = keras.Model(x, both(x))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    paths = "both.forward.cell_1.kernel", "both.backward.cell_0.kernel"
+    one, other = (effective_weights(each) for each in (model, loaded))
+    assert set(one) == set(other) == set(paths)
+    for path in paths:
+        np.testing.assert_array_equal(one[path], other[path])
+    given = normal(2, 4, 3)
+    np.testing.assert_array_equal(model(given), loaded(given))
+
+
 def test_tied_weights_are_checked():
     layer = Structured(layers.Dense(3), {"kernel": [Tied()]})
     x = normal(2, 4)

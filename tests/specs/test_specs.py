@@ -591,6 +591,45 @@ def seq2seq(model: Any) -> None:
     assert model([source[:, 2:], target[:, :4]]).shape == (8, 4, 96)
 
 
+def tagger(model: Any) -> None:
+    words = data("tagger", 11)[0]
+    words[words == 0] = 1
+    read = keras.Model(model.input, model.get_layer("read").output)
+    assert (np.asarray(read(words[:, ::-1])) == np.asarray(read(words))[:, ::-1]).all()
+    said = np.asarray(model(words))
+    np.testing.assert_allclose(np.asarray(model(words[:, ::-1]))[:, ::-1], said, rtol=1e-3, atol=1e-6)
+    assert (np.ptp(said, axis=1) > 0).any()
+    # Behind a text nothing is looked at, whatever the table has for it.
+    table, short = model.get_layer("embed").embeddings, np.where(np.arange(words.shape[1]) < 4, words, 0)
+    value, said = table.numpy(), np.asarray(model(short))[:, :4]
+    table.assign(value + (np.arange(96) == 0)[:, None])
+    other = np.asarray(model(short))[:, :4]
+    table.assign(value)
+    assert (other == said).all()
+    # Of what one unit remembers, no other one hears.
+    layer, heard = model.get_layer("read"), []
+    own, call = "call" in vars(layer), layer.call
+
+    def probed(x: Any, *args: Any, **kwargs: Any) -> Any:
+        for memory in (np.eye(8, dtype="float32"), np.zeros((8, 8), "float32")):
+            states = [memory, *[np.zeros((8, 8), "float32")] * 3]
+            kwargs_here = kwargs | {"initial_state": states, "mask": None}
+            heard.append(np.asarray(call(np.zeros((8, 1, x.shape[-1]), "float32"), *args, **kwargs_here))[:, 0])
+        return call(x, *args, **kwargs)
+
+    layer.call = probed
+    try:
+        model(words)
+    finally:
+        if own:
+            layer.call = call
+        else:
+            del layer.call
+    assert ((heard[0] != heard[1]) == np.eye(8, dtype=bool)).all()
+    both, attention, others = 4 * 8 * (12 + 1 + 1), 3 * (8 * 8 + 8), 96 * 12 + 2 * 8 + 8 * 5 + 5
+    assert model.count_params() == both + attention + others
+
+
 PROMISES: dict[str, Callable[[Any], None]] = {
     each.__name__: each
     for each in (
@@ -623,6 +662,7 @@ PROMISES: dict[str, Callable[[Any], None]] = {
         mixer,
         inception,
         seq2seq,
+        tagger,
         equal_start,
         equal_filled,
         equal_averaged,

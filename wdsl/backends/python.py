@@ -406,8 +406,9 @@ def _documented(parameters: Sequence[graph.Parameter], names: Mapping[str, str])
 
 def _shape(spec: TensorSpec, names: dict[str, str]) -> str:
     """A tensor's shape in terms of the function's arguments: `(batch, 28, 28, classes) float32`."""
-    sizes = ["?" if size is None else flat(expression_of(size), names) for size in spec.shape[1:]]
-    return f"({', '.join(['batch', *sizes])}) {spec.dtype}"
+    batch = ["batch"] if spec.shape[:1] == (None,) else []
+    sizes = [*batch, *("?" if size is None else flat(expression_of(size), names) for size in spec.sizes)]
+    return f"({', '.join(sizes)}) {spec.dtype}"
 
 
 def _in_words(tensors: Iterable[tuple[str, str]]) -> str:

@@ -6,6 +6,7 @@ Nothing here imports Keras. That the rows say what Keras does is what the tests 
 from wdsl.catalog.argument_types import check, describe, show, show_shape
 from wdsl.catalog.dtypes import DTYPES
 from wdsl.catalog.functions import FUNCTIONS, OPERATORS, operate
+from wdsl.catalog.functions.refused import REFUSED as REFUSED_FUNCTIONS
 from wdsl.catalog.layers import ALIASES, LAYERS
 from wdsl.catalog.layers.refused import REFUSED
 from wdsl.catalog.model import (
@@ -33,6 +34,7 @@ __all__ = [
     "LAYERS",
     "OPERATORS",
     "REFUSED",
+    "REFUSED_FUNCTIONS",
     "REGULARIZERS",
     "REQUIRED",
     "Argument",

@@ -236,7 +236,7 @@ def show(value: object) -> str:
         case list() | tuple():
             text = f"[{', '.join(map(show, value[:10]))}{', …' if len(value) > 10 else ''}]"
         case TensorSpec():
-            text = f"a tensor of shape {show_shape(value.shape[1:])}"
+            text = f"a tensor of shape {show_shape(value.sizes)}"
         case Constructed():
             text = f"{value.name}(…)" if value.arguments else f"{value.name}()"
         case Inner():

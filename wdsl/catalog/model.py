@@ -42,6 +42,11 @@ class TensorSpec(Record):
     shape: Shape
     dtype: str = "float32"
 
+    @property
+    def sizes(self) -> Shape:
+        """The shape without the batch. What has a first axis of a known size has no batch: inputs' is not known."""
+        return self.shape[1:] if self.shape[:1] == (None,) else self.shape
+
 
 class Constructed(Record):
     """An initializer, regularizer or constraint that a file constructs as an argument."""
@@ -143,6 +148,8 @@ class Layer(Record):
     """The argument that is a layer whose main weight is this one's too."""
     since: str = ""
     """The version of Keras that the class came with, if that is a later one than all that wdsl knows of."""
+    is_foreign: bool = False
+    """Whether the class is not of Keras: then nothing is known of its weights."""
 
     @cached_property
     def arguments(self) -> tuple[Argument, ...]:
@@ -164,6 +171,13 @@ class Layer(Record):
         """The weight that annotations are about which name none. A layer around another has the other's."""
         inner = arguments.get(self.wraps) if self.wraps else None
         return inner.row.main(inner.arguments) if isinstance(inner, Inner) else self.main_weight
+
+    def foreign_in(self, arguments: Values) -> Layer | None:
+        """The class that is not of Keras, if the layer is of one or has one inside: not all its weights are known."""
+        if self.is_foreign:
+            return self
+        inside = (each for value in arguments.values() for each in _each(value) if isinstance(each, Inner))
+        return next((found for each in inside if (found := each.row.foreign_in(each.arguments))), None)
 
     def infer(self, arguments: Mapping[str, object], call: Mapping[str, object]) -> Inferred:
         """The output and the weights for these arguments, all bound, each of a value that `check` let pass.
@@ -193,7 +207,8 @@ def _each(value: object) -> tuple[object, ...]:
 class Function(Record):
     """One row: a function that wiring may call. `keras` is where it is, such as `ops.concatenate`.
 
-    `since`: the version of Keras that it came with, as for arguments.
+    `since`: the version of Keras that it came with, as for arguments. `is_constant`: it takes no tensor, and what it
+    gives is the same for all inputs.
     """
 
     name: str
@@ -201,6 +216,7 @@ class Function(Record):
     signature: str
     rule: FunctionRule
     since: str = ""
+    is_constant: bool = False
 
     @cached_property
     def arguments(self) -> tuple[Argument, ...]:

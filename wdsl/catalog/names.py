@@ -33,6 +33,8 @@ _OPERATIONS = {
     "activations.swish": "silu",
     "ops.abs": "absolute",
     "ops.cdist": "c_dist",
+    "ops.image.extract_patches_3d": "extract_patches",
+    "ops.isin": "is_in",
     "ops.layer_normalization": "layer_norm",
     "ops.rms_normalization": "rms_norm",
     "ops.searchsorted": "search_sorted",

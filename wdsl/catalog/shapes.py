@@ -106,6 +106,16 @@ def window_length(size: Size, window: int, stride: int, padding: str, dilation: 
     return (size - reach) // stride + 1
 
 
+def transposed_length(size: Size, window: int, stride: int, extra: int | None, dilation: int, padding: str) -> Size:
+    """How many places a transposed convolution makes of `size` along an axis. `extra` is its output padding."""
+    if size is None:
+        return None
+    reach = (window - 1) * dilation + 1
+    if padding == "valid":
+        return (size - 1) * stride + (max(reach, stride) if extra is None else reach + extra)
+    return size * stride if extra is None else (size - 1) * stride + reach % 2 + extra
+
+
 def window_phrase(window: Sequence[int], dilation: Sequence[int] = (1,)) -> str:
     """`window of 3 × 3`, as messages call it."""
     phrase = f"window of {' × '.join(map(int.__repr__, window))}"

@@ -13,7 +13,7 @@ from wdsl.catalog.argument_types import is_number, is_whole
 from wdsl.diagnostics import Diagnostic, Fix, Label, by, has_errors, listed, nearest, respelled
 from wdsl.files import Files
 from wdsl.network.constants import Value, type_name
-from wdsl.network.externs import Extern, unknown_weights
+from wdsl.network.externs import unknown_weights
 from wdsl.network.graph import TRANSPOSED, Equation, Tie, View, WeightName, tie_of
 from wdsl.network.masks import read_mask
 from wdsl.network.predicates import Predicate, axes_in_words
@@ -147,8 +147,8 @@ class Reader:
     # Which weight
 
     def no_main_weight(self, layer: AnnotatedLayer) -> None:
-        if isinstance(layer.row, Extern):
-            self.problems.append(unknown_weights(layer.row, layer.statement.annotations[0].span))
+        if problem := unknown_weights(layer.row, layer.arguments, layer.statement.annotations[0].span):
+            self.problems.append(problem)
             return
         names = [weight.name for weight in layer.weights or ()]
         self.error(
@@ -196,8 +196,8 @@ class Reader:
             self.annotation(layer, weight, annotation)
 
     def unknown_weight(self, layer: AnnotatedLayer, name: str, span: Span) -> None:
-        if isinstance(layer.row, Extern):
-            self.problems.append(unknown_weights(layer.row, span))
+        if problem := unknown_weights(layer.row, layer.arguments, span):
+            self.problems.append(problem)
             return
         names = [weight.name for weight in layer.weights or ()]
         near = nearest(name, names)

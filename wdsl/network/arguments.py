@@ -14,7 +14,6 @@ from wdsl.catalog.versions import too_old
 from wdsl.diagnostics import Diagnostic, Fix, Label, listed, nearest, respelled
 from wdsl.network.chains import items_of
 from wdsl.network.constants import Value
-from wdsl.network.externs import Extern
 from wdsl.network.objects import (
     Broken,
     ConstructedObject,
@@ -173,7 +172,7 @@ def bind(
             places.setdefault(prefix, (made.expression, made.span))
             values.update((f"{prefix}.{key}", each) for key, each in made.arguments.items())
             places.update((f"{prefix}.{key}", each) for key, each in made.given.items())
-        if isinstance(value, TensorSpec) or (argument.type.endswith("tensors") and isinstance(value, tuple)):
+        if isinstance(value, TensorSpec) or (_is_of_tensors(argument.type) and isinstance(value, tuple)):
             tensors.append((node, value, expression))
         if name is None:
             positional.append(expression)
@@ -189,6 +188,10 @@ def bind(
     for argument in arguments:
         values.setdefault(argument.name, argument.default)
     return Bound(values, places, tuple(positional), tuple(keywords), tuple(tensors))
+
+
+def _is_of_tensors(argument_type: str) -> bool:
+    return argument_type.endswith("tensors") or argument_type.startswith("list(tensor")
 
 
 def _is_spread(count: int, arguments: Sequence[catalog.Argument]) -> bool:
@@ -292,10 +295,6 @@ def _layer(
         message = f"`{value.name}` is a layer of its own, and cannot be inside another one"
         hint = f"construct it here: `{value.row.name}(…)`"
         scope.error("E0205", message, node.span, labels=(Label(value.span, "declared here"),), hint=hint)
-        return None
-    if isinstance(value.row, Extern):
-        message = f"`{value.row.name}` cannot be inside another layer: what weights it has is not known"
-        scope.error("E0205", message, node.span)
         return None
     expression = value.expression
     if name is not None:

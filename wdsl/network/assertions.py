@@ -161,7 +161,7 @@ class _Scope:
             if isinstance(value, Broken):
                 return None
             if isinstance(value, Tensor):
-                return _sizes(value.spec.shape[1:])
+                return _sizes(value.spec.sizes)
             if not isinstance(value, (LayerObject, FreeWeightObject)):
                 self.error("E0205", f"`shape` is that of a tensor or weight, not of {kind_of(value)}", node.span)
                 return None

@@ -121,6 +121,8 @@ class Chains:
     def tensors(self, expression: ex.Expression, before: int) -> Iterator[ex.Expression]:
         """The tensors that a call or an operation takes."""
         match expression:
+            case ex.Call(ex.Call(ex.Symbol("Constant"))):
+                return  # it only stands beside the tensor
             case ex.Call(_, arguments, keywords):
                 parts: Sequence[ex.Expression] = (*arguments, *(value for _, value in keywords))
             case ex.Operation(_, operands):
@@ -153,6 +155,8 @@ def _title(expression: ex.Expression) -> str:
             return sign
         case ex.Call(ex.Variable(name)):
             return name
+        case ex.Call(ex.Call(ex.Symbol("Constant"), (ex.Constant(name), _))):
+            return str(name)
         case ex.Call(ex.Call(ex.Symbol(path) | ex.External(path))):
             return path.rpartition(".")[2]
         case ex.Call(ex.Symbol(path)):

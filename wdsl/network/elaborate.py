@@ -118,7 +118,7 @@ class Elaborator:
         self.frame.declared.update(scope.places)
         self.steps: list[graph.Input | LayerObject | graph.FreeWeight | graph.Binding] = []
         self.chains = Chains(self.steps)
-        self.inputs: set[str] = set()
+        self.inputs: dict[str, None] = {}
         self.outputs: list[graph.Output] = []
         self.unnamed: list[LayerObject] = []
         self.annotated: list[
@@ -580,7 +580,7 @@ class Elaborator:
             return
         spec = TensorSpec((None, *sizes), dtype)  # type: ignore[arg-type]
         self.names[name] = Tensor(spec, ex.Variable(name))
-        self.inputs.add(name)
+        self.inputs[name] = None
         self.add(graph.Input(name, spec, statement.doc, statement.span))
 
     def size(self, node: nodes.Expression) -> int | Broken | None:
@@ -1143,6 +1143,11 @@ class Elaborator:
                 right = classes[node.id.lower()]
                 self.error("E0203", f"the layer `{node.id}` is written `{right}`", node.span, fix=Fix(node.span, right))
                 return None
+            for place in (f"ops.{node.id}", f"ops.image.{node.id}"):
+                if place in catalog.REFUSED_FUNCTIONS:
+                    message = f"a file cannot have the function `{node.id}` of Keras"
+                    self.error("E0311", message, node.span, hint=catalog.REFUSED_FUNCTIONS[place])
+                    return None
             near = nearest(node.id, [*catalog.FUNCTIONS, *constants.FUNCTIONS, *self.names])
             self.error(
                 "E0201",
@@ -1302,15 +1307,35 @@ class Elaborator:
         bound = bind(self, row.name, row.arguments, first, arguments, node.span)
         if bound is None:
             return BROKEN
-        if "axis" not in bound.given and any(each.name == "axis" and each.default == 0 for each in row.arguments):
+        by_itself = any(each.name == "axis" and each.default == 0 for each in row.arguments)
+        if by_itself and "axis" not in bound.given and not row.is_constant:
             return self.along_the_batch(row.name, node)
         try:
             spec = row.infer(bound.values)
         except CatalogError as error:
             return self.refused(error, bound, row.name, node.span)
+        if row.is_constant:
+            return self.constant(row, bound, spec, node.span)
         self.operations.setdefault(row.keras, (node.span, f"the result of `{row.name}`"))
         expression = ex.Call(ex.Symbol(row.keras), bound.positional, bound.keywords)
         return self.made(spec, expression, node.span)
+
+    def constant(
+        self, row: catalog.Function, bound: Bound, spec: TensorSpec | tuple[TensorSpec, ...], span: Span
+    ) -> Result:
+        """`Constant("arange", {"start": 0, "stop": 16})(tokens)`, in the graph by the first input of the body."""
+        inputs = self.frame.given if self.frame.block is not None else self.inputs
+        if not inputs:
+            message = f"`{row.name}` stands in no graph yet: what a model computes hangs on its inputs"
+            return self.error("E0205", message, span, hint="declare an input above")
+        self.operations.setdefault("Constant", (span, f"the result of `{row.name}`"))
+        given = [argument.name for argument in row.arguments if argument.name in bound.given]
+        arguments = ex.Mapped(tuple((name, bound.given[name][0]) for name in given))
+        made = ex.Call(ex.Symbol("Constant"), (ex.Constant(row.name), arguments))
+        beside = (
+            self.frame.given[next(iter(inputs))][0].expression if self.frame.block else ex.Variable(next(iter(inputs)))
+        )
+        return self.made(spec, ex.Call(made, (beside,)), span)
 
     def along_the_batch(self, name: str, node: nodes.Expression) -> Broken:
         """Report `concat` and the like without an axis: what Keras takes then is the batch, which nobody means."""
@@ -1339,7 +1364,7 @@ class Elaborator:
             inferred = layer.row.infer(layer.arguments, bound.values)
         except CatalogError as error:
             return self.refused(error, bound, layer.name or layer.row.name, node.span, layer)
-        has_weights = bool(inferred.weights) or isinstance(layer.row, Extern)  # of which nothing is known
+        has_weights = bool(inferred.weights) or layer.row.foreign_in(layer.arguments) is not None
         if layer.name is None and self.frame.is_shared and has_weights:
             # The block may be applied again, and must then find the layer.
             layer.name = self.name_of(layer.row.name, layer.span)

@@ -82,6 +82,7 @@ def read_extern(node: nodes.Extern, names: Names, problems: list[Diagnostic]) ->
         takes=node.takes,
         gives=node.gives,
         constants=names,
+        is_foreign=True,
     )
 
 
@@ -245,7 +246,10 @@ def _shown(sizes: Sequence[nodes.Expression]) -> str:
     return f"`[{', '.join(map(print_expression, sizes))}]`"
 
 
-def unknown_weights(row: Extern, span: Span) -> Diagnostic:
-    """What is said of an annotation or tie of a weight of such a layer."""
-    message = f"the weights of `{row.name}` are not known"
-    return Diagnostic("E0501", message, span, f"`{row.path}` is Python, which is not looked into")
+def unknown_weights(row: Layer, arguments: Mapping[str, Any], span: Span) -> Diagnostic | None:
+    """What is said of an annotation or tie of a weight of such a layer, or of one around it. None for other layers."""
+    found = row.foreign_in(arguments)
+    if not isinstance(found, Extern):
+        return None
+    message = f"the weights of `{found.name}` are not known"
+    return Diagnostic("E0501", message, span, f"`{found.path}` is Python, which is not looked into")

@@ -254,7 +254,7 @@ def to_name(result: Result) -> str | None:
 
 def shape_of(spec: TensorSpec) -> str:
     """A tensor's shape as the language writes it, without the batch."""
-    return show_shape(spec.shape[1:]) if spec.shape else "a scalar"
+    return show_shape(spec.sizes) if spec.shape else "a scalar"
 
 
 def shapes_of(values: Iterable[Any]) -> str:

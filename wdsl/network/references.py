@@ -12,7 +12,7 @@ from wdsl.catalog.argument_types import is_number
 from wdsl.diagnostics import Fix, by, has_errors, listed, nearest, respelled
 from wdsl.network.constants import Value
 from wdsl.network.dimensions import expression_of
-from wdsl.network.externs import Extern, unknown_weights
+from wdsl.network.externs import unknown_weights
 from wdsl.network.graph import View, WeightName
 from wdsl.network.objects import BlockObject, Broken, FreeWeightObject, LayerObject, Result, kind_of
 from wdsl.record import Record
@@ -118,8 +118,8 @@ def read_weight(
         reader.error("E0509", text, node.span, fix=Fix(node.span, print_expression(inner)))
         return None
     if len(parts) == 1 and not owner.is_free_weight:
-        if isinstance(owner.row, Extern):
-            reader.problems.append(unknown_weights(owner.row, parts[0].span))
+        if problem := unknown_weights(owner.row, owner.arguments, parts[0].span):
+            reader.problems.append(problem)
             return None
         main = owner.row.main(owner.arguments)
         reader.error(

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 import wdsl
 from wdsl.catalog import show_shape
 from wdsl.diagnostics import by, listed
-from wdsl.network.externs import Extern
 from wdsl.network.graph import WeightName
 from wdsl.weights.products import product
 
@@ -24,13 +23,15 @@ Row = tuple[str, ...]
 def table(net: wdsl.Net) -> str:
     """The layers and weights as aligned columns, with inputs and outputs above and the sums below."""
     inputs, outputs = (
-        ", ".join(f"{one.name} {show_shape(one.spec.shape[1:])}".replace(" ", "\0") for one in each)
+        ", ".join(f"{one.name} {show_shape(one.spec.sizes)}".replace(" ", "\0") for one in each)
         for each in (net.inputs, net.outputs)
     )
     title = wrapped(f"{net.name}: {inputs} -> {outputs}", "")
     total = f"{net.parameters:,} free parameters of {net.dense_parameters:,}"
     if others := dict.fromkeys(
-        one.row.name for one in (*net.layers, *net.network.unnamed) if isinstance(one.row, Extern)
+        found.name
+        for one in (*net.layers, *net.network.unnamed)
+        if (found := one.row.foreign_in(one.arguments)) is not None
     ):
         total += f", without those of {listed(others)}, which are not known"
     rows = [*named(net), *unnamed(net)]
@@ -101,7 +102,7 @@ def named(net: wdsl.Net) -> Iterator[Row]:
         weights = [one for one in net.structures.of(layer.name) if one.weight.trainable]
         counts = {one.name: one.free if one.trained else 0 for one in weights}
         free, dense = sum(counts.values()), sum(one.size for one in weights)
-        shown = ("?", "?") if isinstance(layer.row, Extern) else (f"{free:,}", f"{dense:,}")
+        shown = ("?", "?") if layer.row.foreign_in(layer.arguments) else (f"{free:,}", f"{dense:,}")
         yield (layer.name or "", layer.row.name, layer.output, *shown, "", "")
         for one in weights:
             # A tie is by what is stored: it has no other mechanism.
@@ -121,5 +122,5 @@ def unnamed(net: wdsl.Net) -> Iterator[Row]:
     """Layers that stand in the wiring without a name: nothing can annotate them."""
     for layer in net.network.unnamed:
         size = sum(math.prod(weight.shape) for weight in layer.weights if weight.trainable)
-        shown = "?" if isinstance(layer.row, Extern) else f"{size:,}"
+        shown = "?" if layer.row.foreign_in(layer.arguments) else f"{size:,}"
         yield ("-", layer.row.name, layer.output, shown, shown, "", "")

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from wdsl.catalog.functions import activations, algebra, arrangement, elementwise, images, indexing, reduction
+from wdsl.catalog.functions import (
+    activations,
+    algebra,
+    arrangement,
+    creation,
+    elementwise,
+    images,
+    indexing,
+    reduction,
+    signals,
+    windows,
+)
 from wdsl.catalog.model import Function, TensorSpec
 
-FAMILIES = (activations, elementwise, reduction, arrangement, indexing, algebra, images)
+FAMILIES = (activations, elementwise, reduction, arrangement, indexing, algebra, images, windows, signals, creation)
 
 FUNCTIONS: Mapping[str, Function] = MappingProxyType({row.name: row for family in FAMILIES for row in family.ROWS})
 """The functions of wiring, by the names that files use."""

@@ -33,7 +33,7 @@ def concatenate(function: Function, call: Values) -> TensorSpec:
 
 
 def beside(axis: int) -> Callable[[Function, Values], TensorSpec]:
-    """`vstack` and `hstack`."""
+    """One tensor behind the other: `vstack` along the first axis, `hstack` along the second."""
 
     def rule(function: Function, call: Values) -> TensorSpec:
         shapes = alike(function, call["xs"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wdsl.catalog.argument_types import show_shape
-from wdsl.catalog.dtypes import promote
+from wdsl.catalog.dtypes import is_float, promote
 from wdsl.catalog.functions.rules import (
     DTYPE,
     TWO,
@@ -92,6 +92,20 @@ def select(function: Function, call: Values) -> TensorSpec:
     return first
 
 
+def of_whole_numbers(function: Function, call: Values) -> TensorSpec:
+    """`gcd` and `lcm` of whole numbers, entry by entry."""
+    a, b = call["x1"], call["x2"]
+    dtype = promote(a.dtype, b.dtype)
+    if is_float(dtype) or dtype == "bool":
+        raise CatalogError(f"`{function.name}` takes whole numbers, not {dtype}")
+    return TensorSpec(broadcast(a.shape, b.shape), dtype)
+
+
+def is_in(function: Function, call: Values) -> TensorSpec:
+    """Whether entries of the one are among those of the other."""
+    return TensorSpec(call["x1"].shape, "bool")
+
+
 _TENSORS = "x1: tensor, x2: tensor"
 
 ROWS = (
@@ -147,5 +161,7 @@ ROWS = (
         "condition: tensor, x1: optional tensor or float = None, x2: optional tensor or float = None",
         where,
     ),
+    *rows("gcd lcm", _TENSORS, of_whole_numbers),
+    row("isin", f"{_TENSORS}, assume_unique: bool = False, invert: bool = False", is_in),
     row("select", "condlist: tensors, choicelist: tensors, default: float = 0", select),
 )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from wdsl.catalog.argument_types import show_shape
 from wdsl.catalog.dtypes import is_float
+from wdsl.catalog.functions.rules import agree
 from wdsl.catalog.model import CatalogError, Function, FunctionRule, Shape, TensorSpec, Values
-from wdsl.catalog.shapes import Size, channels_first, each, need_positive, window_length
+from wdsl.catalog.shapes import Size, channels_first, each, need_positive, product, window_length, window_phrase
 
 
 def _places(function: Function, x: TensorSpec, call: Values) -> tuple[int, int, int]:
@@ -53,6 +54,44 @@ def to_colours(function: Function, call: Values) -> TensorSpec:
     return x
 
 
+def warped(function: Function, call: Values) -> TensorSpec:
+    """Images whose pixels lie elsewhere, or are mixed with those around them."""
+    x: TensorSpec = call["images"]
+    _places(function, x, call)
+    if not is_float(x.dtype) and function.name != "affine_transform":
+        raise CatalogError(f"`{function.name}` needs floating numbers, not {x.dtype}: use `cast`")
+    batch = len(x.shape) == 4
+    for name, rest in (("transform", (8,)), ("start_points", (4, 2)), ("end_points", (4, 2))):
+        if name not in call:
+            continue
+        given: TensorSpec = call[name]
+        wanted = (x.shape[0], *rest) if batch else rest
+        if len(given.shape) != len(wanted) or not agree(given.shape, wanted):
+            raise CatalogError(f"`{name}` must be {show_shape(wanted)}, not {show_shape(given.shape)}", name)
+        if given.dtype != "float32":
+            raise CatalogError(f"`{name}` must be float32, not {given.dtype}: use `cast`", name)
+    return x
+
+
+def at_coordinates(function: Function, call: Values) -> TensorSpec:
+    """What lies at places between the entries. The coordinates for each axis are a slice of `coordinates`."""
+    x, places = call["inputs"], call["coordinates"]
+    if len(places.shape) < 2 or places.shape[0] != len(x.shape):
+        wanted = f"[{len(x.shape)}, ...], a coordinate for each axis of {show_shape(x.shape)}"
+        raise CatalogError(f"`coordinates` must be {wanted}, not {show_shape(places.shape)}", "coordinates")
+    if call["order"] > 1:
+        raise CatalogError("`order` is 0, the nearest entry, or 1, a mean of those around", "order")
+    return TensorSpec(places.shape[1:], x.dtype)
+
+
+def edges(function: Function, call: Values) -> TensorSpec:
+    """How steep images are from pixel to pixel, downwards and sideways."""
+    x: TensorSpec = call["images"]
+    if len(x.shape) != 4:
+        raise CatalogError(f"`{function.name}` needs a batch of images, not {show_shape(x.shape)}")
+    return TensorSpec((*x.shape, 2), x.dtype)
+
+
 def framed(what: str) -> FunctionRule:
     """`pad_images` and `crop_images`: of what lies before, behind, and the size, two are given."""
     sign = 1 if what == "padding" else -1
@@ -85,23 +124,34 @@ def framed(what: str) -> FunctionRule:
 
 
 def extract_patches(function: Function, call: Values) -> TensorSpec:
-    """Pieces of images, the entries of each on the axis of channels."""
-    x: TensorSpec = call["images"]
-    at = _places(function, x, call)
-    window, dilation = each(call["size"], 2), each(call["dilation_rate"], 2)
-    strides = window if call["strides"] is None else each(call["strides"], 2)
+    """Pieces of images, or of volumes, the entries of each on the axis of channels."""
+    n = 3 if "volumes" in call else 2
+    x: TensorSpec = call["images" if n == 2 else "volumes"]
+    at = _places(function, x, call) if n == 2 else _in_volume(function, x, call)
+    window, dilation = each(call["size"], n), each(call["dilation_rate"], n)
+    strides = window if call["strides"] is None else each(call["strides"], n)
     if max(strides) > 1 and max(dilation) > 1:
-        raise CatalogError("`extract_patches` takes strides or a dilation, not both", "dilation_rate")
-    channels = x.shape[at[2]]
+        raise CatalogError(f"`{function.name}` takes strides or a dilation, not both", "dilation_rate")
+    channels = x.shape[at[-1]]
     if channels is None:
-        raise CatalogError("`extract_patches` needs images with a known number of channels")
+        raise CatalogError(f"`{function.name}` needs a known number of channels, not {show_shape(x.shape)}")
     places = [
         window_length(x.shape[axis], size, stride, call["padding"], spread)
         for axis, size, stride, spread in zip(at, window, strides, dilation, strict=False)
     ]
-    need_positive(places, x.shape, function.name, f"window of {window[0]:d} × {window[1]:d}", "size")
-    sizes = {at[0]: places[0], at[1]: places[1], at[2]: window[0] * window[1] * channels}
-    return TensorSpec(_with(x.shape, sizes), x.dtype)
+    need_positive(places, x.shape, function.name, window_phrase(window), "size")
+    sizes: dict[int, Size] = dict(zip(at[:-1], places, strict=True))
+    return TensorSpec(_with(x.shape, {**sizes, at[-1]: product((*window, channels))}), x.dtype)
+
+
+def _in_volume(function: Function, x: TensorSpec, call: Values) -> tuple[int, ...]:
+    """Where depth, height, width and channels are, counted from the front."""
+    rank = len(x.shape)
+    if rank not in (4, 5):
+        shown = f"a volume of 4 axes, or of 5 with the batch, not {show_shape(x.shape)}"
+        raise CatalogError(f"`{function.name}` needs {shown}")
+    spatial = range(rank - 3, rank) if channels_first(call) else range(rank - 4, rank - 1)
+    return (*spatial, rank - 4 if channels_first(call) else rank - 1)
 
 
 def blocks(grow: int) -> FunctionRule:
@@ -136,10 +186,11 @@ def _sides(what: str) -> str:
     return f"{', '.join(sides)}, target_height: optional size = None, target_width: optional size = None"
 
 
-def _row(name: str, signature: str, rule: FunctionRule) -> Function:
-    return Function(name, f"ops.image.{name}", f"images: tensor, {signature}", rule)
+def _row(name: str, signature: str, rule: FunctionRule, since: str = "") -> Function:
+    return Function(name, f"ops.image.{name}", f"images: tensor, {signature}", rule, since)
 
 
+_FILL = "choice(constant|nearest|wrap|reflect)"
 _FORMAT = "data_format: optional data_format = None"
 _BLOCKS = "x: tensor, block_size: size, data_format: data_format = 'channels_last'"
 
@@ -162,6 +213,44 @@ ROWS = (
         f"padding: choice(valid|same) = 'valid', {_FORMAT}",
         extract_patches,
     ),
+    Function(
+        "extract_patches_3d",
+        "ops.image.extract_patches_3d",
+        "volumes: tensor, size: sizes(3), strides: optional sizes(3) = None, dilation_rate: sizes(3) = 1, "
+        f"padding: choice(valid|same) = 'valid', {_FORMAT}",
+        extract_patches,
+    ),
+    _row(
+        "affine_transform",
+        "transform: tensor, interpolation: choice(bilinear|nearest) = 'bilinear', "
+        f"fill_mode: {_FILL} = 'constant', fill_value: float = 0, {_FORMAT}",
+        warped,
+    ),
+    _row(
+        "perspective_transform",
+        "start_points: tensor, end_points: tensor, interpolation: choice(bilinear|nearest) = 'bilinear', "
+        f"fill_value: float = 0, {_FORMAT}",
+        warped,
+    ),
+    _row(
+        "gaussian_blur",
+        f"kernel_size: list(size, 2) = (3, 3), sigma: list(positive, 2) = (1.0, 1.0), {_FORMAT}",
+        warped,
+    ),
+    _row(
+        "elastic_transform",
+        "alpha: float = 20.0, sigma: positive = 5.0, interpolation: choice(bilinear|nearest) = 'bilinear', "
+        f"fill_mode: {_FILL} = 'reflect', fill_value: float = 0.0, seed: optional int = None, {_FORMAT}",
+        warped,
+    ),
+    Function(
+        "map_coordinates",
+        "ops.image.map_coordinates",
+        "inputs: tensor, coordinates: tensor, order: count, "
+        "fill_mode: choice(constant|nearest|wrap|mirror|reflect) = 'constant', fill_value: float = 0",
+        at_coordinates,
+    ),
+    _row("sobel_edges", _FORMAT, edges, "3.15"),
     Function("depth_to_space", "ops.depth_to_space", _BLOCKS, blocks(1), "3.14"),
     Function("space_to_depth", "ops.space_to_depth", _BLOCKS, blocks(-1), "3.14"),
 )

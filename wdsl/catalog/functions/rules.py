@@ -154,7 +154,7 @@ def along(function: Function, call: Values) -> TensorSpec:
 
 
 def flat_along(dtype: DtypeRule = same) -> FunctionRule:
-    """As `along`, but without an axis the entries are taken in one row."""
+    """Functions that go along an axis. Without one, the entries are taken in one row."""
 
     def rule(function: Function, call: Values) -> TensorSpec:
         x: TensorSpec = call["x"]
@@ -179,7 +179,10 @@ def reduction(dtype: DtypeRule = same) -> FunctionRule:
 
 
 def binary(*further: str, dtype: DtypeRule = same) -> FunctionRule:
-    """Functions of two operands, entry by entry; `further` dtypes take part in the promotion."""
+    """Functions of two operands, entry by entry.
+
+    `further` dtypes take part in the promotion.
+    """
 
     def rule(function: Function, call: Values) -> TensorSpec:
         a, b = operands(function, call)

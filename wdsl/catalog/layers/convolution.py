@@ -13,6 +13,7 @@ from wdsl.catalog.shapes import (
     need_positive,
     need_rank,
     not_both,
+    transposed_length,
     weight,
     window_length,
     window_phrase,
@@ -80,19 +81,10 @@ def transposed(layer: Layer, a: Values, call: Values) -> Inferred:
             )
     windows = zip(spatial, each(a["kernel_size"], n), strides, extra, each(a["dilation_rate"], n), strict=True)
     padding = a["padding"].lower()
-    sizes = tuple(_transposed_length(*window, padding) for window in windows)
+    sizes = tuple(transposed_length(*window, padding) for window in windows)
     kernel = weight(a, "kernel", (*each(a["kernel_size"], n), filters, channels), "kernel")
     bias = (weight(a, "bias", (filters,), "bias"),) if a["use_bias"] else ()
     return Inferred(_output(a, x, sizes, filters), (kernel, *bias))
-
-
-def _transposed_length(size: Size, window: int, stride: int, extra: int | None, dilation: int, padding: str) -> Size:
-    if size is None:
-        return None
-    reach = (window - 1) * dilation + 1
-    if padding == "valid":
-        return (size - 1) * stride + (max(reach, stride) if extra is None else reach + extra)
-    return size * stride if extra is None else (size - 1) * stride + reach % 2 + extra
 
 
 def depthwise(layer: Layer, a: Values, call: Values) -> Inferred:

@@ -75,11 +75,11 @@ def reversible_embedding(layer: Layer, a: Values, call: Values) -> Inferred:
 
 
 def parametric_relu(layer: Layer, a: Values, call: Values) -> Inferred:
-    """`PReLU`: a slope for each entry, or one for all along each of the `shared_axes`, which count from 1."""
+    """`PReLU`: a slope for each entry, or one for all along the `shared_axes`, which count from 1; 0 is the last."""
     x: TensorSpec = call["inputs"]
     shape = list(x.shape[1:])
     for axis in () if a["shared_axes"] is None else as_tuple(a["shared_axes"]):
-        if not 1 <= axis <= len(shape):
+        if not -len(shape) < axis <= len(shape):
             raise CatalogError(f"there is no axis {axis:d} besides the batch: there are {len(shape)}", "shared_axes")
         shape[axis - 1] = 1
     alpha = weight(a, "alpha", shape, "alpha", needs="each axis that is not among `shared_axes`")

@@ -75,20 +75,20 @@ def _row(name: str, *signature: str, rule: LayerRule = image, **family: Any) -> 
     return Layer(name, ", ".join(signature), rule, call_signature=_CALL, family=family)
 
 
-_SIZE = "height: size, width: size"
+_CROP = "height: count, width: count"
 _INTERPOLATIONS = "nearest|bilinear|bicubic|lanczos3|lanczos5"
 
 ROWS = (
     Layer(
         "Resizing",
-        f"{_SIZE}, interpolation: choice({_INTERPOLATIONS}) = 'bilinear', crop_to_aspect_ratio: bool = False, "
-        "pad_to_aspect_ratio: bool = False, fill_mode: choice(constant) = 'constant', "
-        f"{_FILL_VALUE}, antialias: bool = False, {_FORMAT}",
+        f"height: size, width: size, interpolation: choice({_INTERPOLATIONS}) = 'bilinear', "
+        "crop_to_aspect_ratio: bool = False, pad_to_aspect_ratio: bool = False, "
+        f"fill_mode: choice(constant) = 'constant', {_FILL_VALUE}, antialias: bool = False, {_FORMAT}",
         resized,
         call_signature=_CALL,
     ),
-    Layer("CenterCrop", f"{_SIZE}, {_FORMAT}", resized, call_signature=_CALL),
-    Layer("RandomCrop", f"{_SIZE}, {_SEED}, {_FORMAT}", resized, call_signature=_CALL),
+    Layer("CenterCrop", f"{_CROP}, {_FORMAT}", resized, call_signature=_CALL),
+    Layer("RandomCrop", f"{_CROP}, {_SEED}, {_FORMAT}", resized, call_signature=_CALL),
     _row(
         "AugMix",
         _VALUES,
@@ -106,7 +106,7 @@ ROWS = (
     ).replace(since="3.14"),
     _row("CutMix", _FACTOR_01, _SEED, _FORMAT),
     _row("MixUp", "alpha: positive = 0.2", _FORMAT, _SEED),
-    _row("RandAugment", _VALUES, "num_ops: size = 2", _factor("factor", 0, 1, "0.5"), _BILINEAR, _SEED, _FORMAT),
+    _row("RandAugment", _VALUES, "num_ops: count = 2", _factor("factor", 0, 1, "0.5"), _BILINEAR, _SEED, _FORMAT),
     _row("RandomBrightness", _factor("factor"), _VALUES, _SEED),
     _row("RandomColorDegeneration", _factor("factor"), _VALUES, _FORMAT, _SEED, channels=3),
     _row(

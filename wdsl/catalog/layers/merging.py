@@ -77,7 +77,9 @@ def dot(layer: Layer, a: Values, call: Values) -> Inferred:
     """`Dot` contracts an axis of one input with an axis of the other, batch by batch."""
     one, two = _shapes(layer, call, exactly=2)
     axes = a["axes"]
-    pair = (axes, axes) if isinstance(axes, int) else tuple(axes)
+    # One number below 0 goes around as often as it must, as Keras has it; numbers in a list do not.
+    around = [axes % len(shape) if shape else axes for shape in (one, two)] if isinstance(axes, int) else axes
+    pair = (axes, axes) if isinstance(axes, int) and axes >= 0 else tuple(around)
     i, j = need_axis(pair[0], len(one), "axes"), need_axis(pair[1], len(two), "axes")
     if one[i] != two[j]:
         raise CatalogError(

@@ -169,7 +169,7 @@ def mel_spectrogram(layer: Layer, a: Values, call: Values) -> Inferred:
     """`MelSpectrogram` makes of a signal (batch, samples) its mel bins over time."""
     x: TensorSpec = call["inputs"]
     need_rank(x.shape, 2, layer.name, "batch, samples")
-    if a["sequence_length"] is not None and a["sequence_length"] > a["fft_length"]:
+    if (a["sequence_length"] or 0) > a["fft_length"]:
         raise CatalogError("`sequence_length` must not be more than `fft_length`", "sequence_length")
     stride, samples = a["sequence_stride"], x.shape[1]
     steps = None if samples is None else (samples + stride + 1) // stride
@@ -239,7 +239,7 @@ ROWS = (
     ),
     Layer(
         "Hashing",
-        "num_bins: size, mask_value: optional int = None, salt: optional count or list(count, 2) = None, "
+        "num_bins: size, mask_value: optional int = None, salt: optional int or list(int, 2) = None, "
         f"output_mode: choice({_MODES}) = 'int', {_SPARSE}",
         hashing,
     ),
@@ -256,13 +256,13 @@ ROWS = (
         f"idf_weights: optional list(float) = None, invert: bool = False, "
         f"output_mode: choice({_MODES}|tf_idf) = 'int', {_SPARSE}, pad_to_max_tokens: bool = False, "
         "oov_method: choice(floormod|farmhash) = 'floormod' since 3.14, "
-        "salt: optional count or list(count, 2) = None since 3.14",
+        "salt: optional int or list(int, 2) = None since 3.14",
         integer_lookup,
         keywords="",
     ),
     Layer(
         "MelSpectrogram",
-        "fft_length: size = 2048, sequence_stride: size = 512, sequence_length: optional size = None, "
+        "fft_length: size = 2048, sequence_stride: size = 512, sequence_length: optional count = None, "
         "window: optional choice(hann|hamming) = 'hann', sampling_rate: size = 16000, num_mel_bins: size = 128, "
         "min_freq: nonnegative = 20.0, max_freq: optional positive = None, power_to_db: bool = True, "
         "top_db: float = 80.0, mag_exp: float = 2.0, min_power: float = 1e-10, ref_power: float = 1.0",

@@ -79,13 +79,21 @@ def _steps(layer: Layer, argument: str, cells: Sequence[Inner], x: TensorSpec) -
 def _step(layer: Layer, argument: str, inner: Inner, x: TensorSpec, rules: Sequence[LayerRule]) -> Inferred:
     """What a cell that is an argument gives, with states that are its own."""
     if inner.row.rule not in rules:
-        raise CatalogError(f"`{layer.name}` takes cells, and `{inner.row.name}` is none", argument)
+        raise _no_cell(layer, inner, argument)
     for number, part in enumerate(inner.arguments.get("cells", ())):
         if part.row.rule is not cell:
             where = f"{argument}.cells[{number}]"
-            raise CatalogError(f"`{inner.row.name}` takes cells, and `{part.row.name}` is none", where)
+            raise _no_cell(inner.row, part, where)
     states = _states(_sizes(inner.row, inner.arguments), x)
     return infer_inner(layer, argument, inner, x, {"states": states if isinstance(states, tuple) else (states,)})
+
+
+def _no_cell(layer: Layer, inner: Inner, argument: str) -> CatalogError:
+    name = inner.row.name
+    if inner.row.is_foreign:
+        why = f"the states of `{name}` are not known: let the Python class hold the `{layer.name}` as well"
+        return CatalogError(f"`{layer.name}` takes cells of Keras; {why}", argument)
+    return CatalogError(f"`{layer.name}` takes cells, and `{name}` is none", argument)
 
 
 def _states(sizes: Sizes, x: TensorSpec) -> Any:
@@ -235,7 +243,7 @@ def bidirectional(layer: Layer, a: Values, call: Values) -> Inferred:
     """`Bidirectional`: a recurrent layer, and the same or another one from the end to the beginning."""
     forward: Inner = a["layer"]
     backward: Inner | None = a["backward_layer"]
-    _need_recurrent(layer, "layer", forward)
+    _need_recurrent(layer, "layer", forward, call["initial_state"])
     if backward is None:
         goes_back = forward.replace(arguments={**forward.arguments, "go_backwards": True})
         if forward.arguments["go_backwards"]:
@@ -243,11 +251,11 @@ def bidirectional(layer: Layer, a: Values, call: Values) -> Inferred:
         names = f"forward_{inner_name(forward)}", f"backward_{inner_name(forward)}"
     else:
         goes_back = backward
-        _need_recurrent(layer, "backward_layer", backward)
+        _need_recurrent(layer, "backward_layer", backward, call["initial_state"])
         if backward.arguments["go_backwards"] == forward.arguments["go_backwards"]:
             raise CatalogError("one of `layer` and `backward_layer` must have `go_backwards=true`", "backward_layer")
         for name in ("stateful", "return_sequences", "return_state"):
-            if backward.arguments[name] != forward.arguments[name]:
+            if backward.arguments.get(name, False) != forward.arguments.get(name, False):
                 raise CatalogError(f"`layer` and `backward_layer` must have the same `{name}`", "backward_layer")
         names = f"forward_{inner_name(forward)}", inner_name(backward)
     x: TensorSpec = call["sequences"]
@@ -264,8 +272,16 @@ def bidirectional(layer: Layer, a: Values, call: Values) -> Inferred:
     return _merged(a, one, two).replace(weights=weights)
 
 
-def _need_recurrent(layer: Layer, argument: str, inner: Inner) -> None:
-    if inner.row.rule not in (recurrent, rnn, convolutional_lstm):
+def _need_recurrent(layer: Layer, argument: str, inner: Inner, initial_state: Any) -> None:
+    if inner.row.is_foreign:
+        if "go_backwards" not in inner.arguments:
+            message = f"`{layer.name}` sets `go_backwards` of one of its layers: declare that argument of `{{}}`"
+            raise CatalogError(message.format(inner.row.name), argument)
+        if inner.arguments.get("return_state"):
+            raise CatalogError(f"`{inner.row.name}` is declared to give one tensor, and no states", argument)
+        if initial_state is not None:
+            raise CatalogError(f"`{inner.row.name}` is declared to take one tensor, and no states", "initial_state")
+    elif inner.row.rule not in (recurrent, rnn, convolutional_lstm):
         raise CatalogError(f"`{layer.name}` takes a recurrent layer, and `{inner.row.name}` is none", argument)
 
 

@@ -34,6 +34,9 @@ def spectral_normalization(layer: Layer, a: Values, call: Values) -> Inferred:
     need_rank_from(x.shape, 1, layer.name)
     inferred = infer_inner(layer, "layer", inner, x)
     kernel = next((each for each in inferred.weights if each.name in ("kernel", "embeddings")), None)
+    if foreign := inner.row.foreign_in(inner.arguments):
+        why = f"what weights `{foreign.name}` has is not known: let the Python class use `{layer.name}` itself"
+        raise CatalogError(f"`{layer.name}` sets the kernel of the layer in it; {why}", "layer")
     if kernel is None or kernel.path.count("/") > 1:
         raise CatalogError(
             f"`{layer.name}` takes a layer with a kernel or embeddings of its own, and `{inner.row.name}` has none",

@@ -725,12 +725,17 @@ class Weight(np.lib.mixins.NDArrayOperatorsMixin):
 
 def named(layer: Any, path: str) -> list[Any]:
     """The variables of a layer, and of layers inside it, that a path may mean."""
-    found = [v for v in layer.weights if f"/{v.path}".endswith(f"/{path}")]
+    part, below = layer, path
+    way, _, rest = path.partition("/")
+    for holder in layer._flatten_layers():  # cells that were loaded forget the way
+        if rest and isinstance(getattr(holder, f"{way}_layer", None), keras.Layer):
+            part, below = getattr(holder, f"{way}_layer"), rest
+    found = [v for v in part.weights if f"/{v.path}".endswith(f"/{below}")]
     if not found:  # "forward/kernel" is short for "forward_lstm_2/lstm_cell/kernel"
-        *ways, name = path.split("/")
+        *ways, name = below.split("/")
         loose = "".join(f"{re.escape(way)}(_[^/]*)?/(.*/)?" for way in ways)
         pattern = re.compile(f"(.*/)?{loose}{name}")
-        found = [v for v in layer.weights if pattern.fullmatch(v.path)]
+        found = [v for v in part.weights if pattern.fullmatch(v.path)]
     return found
 
 
