@@ -560,7 +560,7 @@ class MatrixPattern:
     """What a matrix is, in a few numbers.
 
     `least` is how many entries a matrix has for which the product is worth its own
-    overhead; `python -m tests.bench.training --rule` measures it.
+    overhead; `python -m tests.bench.training --sizes` shows it.
     """
 
     kinds: ClassVar[dict[str, type["MatrixPattern"]]] = {}
