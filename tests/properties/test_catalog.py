@@ -452,6 +452,8 @@ FOUND: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("HashedCrossing", {"num_bins": 1, "activity_regularizer": "l3"}, {"inputs": (TensorSpec((None,), "int32"),) * 2}),
     ("RandomCrop", {"height": 1, "width": 0}, {"data": TensorSpec((None, None, None, None))}),
     ("RandAugment", {"num_ops": 0}, {"data": TensorSpec((None, 8, 8, 3))}),
+    ("IntegerLookup", {"oov_token": 0, "vocabulary": [0, 0]}, {"inputs": TensorSpec((None, 2), "int32")}),
+    ("IntegerLookup", {"vocabulary": [-1]}, {"inputs": TensorSpec((None, 2), "int32")}),
 ]
 """What `make conformance` has found, with ten times as many examples."""
 

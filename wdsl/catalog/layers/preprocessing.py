@@ -138,9 +138,14 @@ def integer_lookup(layer: Layer, a: Values, call: Values) -> Inferred:
     if not words:
         raise CatalogError("`vocabulary` must be given: a file has no data to find one in", "vocabulary")
     reserved = [] if a["mask_token"] is None else [a["mask_token"]]
+    # Places are kept for what is masked, which the mode `int` alone has, and for what is unknown.
+    special = [*(reserved if mode == "int" else []), *[a["oov_token"]] * a["num_oov_indices"]]
+    own = words[len(special) :] if list(words[: len(special)]) == special else words
+    if not own:
+        raise CatalogError("`vocabulary` must have a number of its own", "vocabulary")
     if a["invert"]:
         reserved.append(a["oov_token"])
-    if len(set(words)) < len(words) or any(word in words for word in reserved):
+    if len(set(own)) < len(own) or any(word in own for word in reserved):
         kept = f", and none of {show(reserved)}" if reserved else ""
         raise CatalogError(f"`vocabulary` must have each number once{kept}", "vocabulary")
     if a["invert"] and mode != "int":
@@ -151,8 +156,7 @@ def integer_lookup(layer: Layer, a: Values, call: Values) -> Inferred:
         raise CatalogError("`idf_weights` go with the output mode `tf_idf`", "idf_weights")
     if a["idf_weights"] is not None and len(a["idf_weights"]) != len(words):
         raise CatalogError("`idf_weights` must be as many as the `vocabulary`", "idf_weights")
-    # Places are kept for what is masked, which the mode `int` alone has, and for what is unknown.
-    depth = len(words) + a["num_oov_indices"] + (a["mask_token"] is not None and mode == "int")
+    depth = len(special) + len(own)
     if most is not None and (most < 2 or depth > most):
         raise CatalogError(f"`max_tokens` is {most:d}, and there are {depth}", "max_tokens")
     if a["pad_to_max_tokens"]:
