@@ -94,6 +94,16 @@ def walk(body: Sequence[Statement]) -> Iterator[Statement]:
                     yield from walk(each or ())
 
 
+def variables(body: Sequence[Statement]) -> Iterator[str]:
+    """The names that statements give, those of loops' variables among them."""
+    for each in walk(body):
+        match each:
+            case Step():
+                yield from each.names
+            case For(targets):
+                yield from targets
+
+
 def expressions(body: Sequence[Statement]) -> Iterator[ex.Expression]:
     """The expressions in statements, what they assign to aside."""
     for statement in walk(body):

@@ -22,6 +22,7 @@ from wdsl.program import (
     expressions,
     mapped,
     merged,
+    variables,
     walk,
     without_unused,
 )
@@ -147,12 +148,7 @@ class _Roller:
                 continue
             # A weight that is made where a block is constructed would have no tensor to stand beside.
             inside = instance.made is None and all(each.name.layer in made for each in members)
-            if (
-                not inside
-                or members[0].coupled
-                or len(members) == 1
-                or not all(_is_plain(each.view) for each in members)
-            ):
+            if not inside or members[0].coupled or not all(_is_plain(each.view) for each in members):
                 raise NotAlike
             first = made[owner.layer]
             layer = self.outline.layers[owner.layer]
@@ -164,10 +160,9 @@ class _Roller:
             if len(equations) != len(members[0].equations):
                 raise NotAlike
             ending = owner.weight.replace(".", "_")
-            assert isinstance(first.variable, ex.Variable | ex.Subscript)
-            if isinstance(first.variable, ex.Subscript):
+            if not isinstance(first.variable, ex.Variable):  # one of a family
                 raise NotAlike
-            taken = taken or {name for each in self.statements(instance.body) for name in _names(each)}
+            taken = taken or set(variables(self.statements(instance.body)))
             taken |= {*instance.inputs, *(each.name for each in instance.parameters)}
             variable = unique(f"{first.variable.name}_{ending}", taken)
             taken.add(variable)
@@ -195,7 +190,7 @@ class _Roller:
                     body += bind(names, self.expression(value), span)
                 case outline.Loop():
                     body += self.loop(each)
-                case outline.Choice(tests, branches, _, text, span):
+                case outline.Choice(tests, branches, text, span):
                     bodies = tuple(None if branch is None else self.statements(branch) for branch in branches)
                     body.append(If(tests, bodies, text, span))
                 case outline.Guard(test, value, text, span):
@@ -310,15 +305,6 @@ def _is_plain(view: graph.View) -> bool:
     """Whether a view is the same wherever it is written: no parameters are in it."""
     parts = [*ex.walk(view.expression), *(ex.walk(view.factor) if view.factor else ())]
     return all(each == graph.WHOLE for each in parts if isinstance(each, ex.Variable))
-
-
-def _names(statement: Statement) -> Iterator[str]:
-    for each in walk([statement]):
-        match each:
-            case Step():
-                yield from each.names
-            case For(targets):
-                yield from targets
 
 
 def _both(before: Function, new: Function) -> Function | None:

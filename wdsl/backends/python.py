@@ -6,7 +6,7 @@ import builtins
 import keyword
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -19,7 +19,7 @@ from wdsl.diagnostics import Diagnostic
 from wdsl.network import graph
 from wdsl.network.dimensions import expression_of
 from wdsl.plan import CAPITALS, Plan
-from wdsl.program import For, Function, If, Refuse, Statement, Step, walk
+from wdsl.program import For, Function, If, Refuse, Statement, Step, variables
 from wdsl.source import Source, Span
 
 KERAS_MODULES = ("activations", "constraints", "initializers", "layers", "ops", "regularizers")
@@ -60,7 +60,7 @@ def write(plan: Plan, standalone: bool = True) -> str:
     of holding their text.
     """
     beside = _beside(plan)
-    names = _names([*(each.name for each in plan.network.parameters), *_variables(plan.body)], beside)
+    names = _names([*(each.name for each in plan.network.parameters), *variables(plan.body)], beside)
     of_functions = {each.name: _names_in(each, beside) for each in plan.functions}
     own = _own_symbols(plan)
     modules = {path.split(".")[0] for path in _symbols(plan) if "." in path}
@@ -116,7 +116,7 @@ def _beside(plan: Plan) -> dict[str, str]:
     names = {name: name for name in plan.constants}
     taken = {plan.network.name, *RESERVED, *names, *(each.name for each in plan.network.parameters)}
     for body in (plan.body, *(each.everything for each in plan.functions)):
-        taken.update(_variables(body))
+        taken.update(variables(body))
     for function in plan.functions:
         taken.update(function.inputs, (each.name for each in function.parameters))
     if plan.externals or plan.named or any(each.name in CAPITALS for each in plan.functions):
@@ -157,20 +157,11 @@ def _names(variables: Iterable[str], beside: Mapping[str, str]) -> dict[str, str
 def _names_in(function: Function, beside: Mapping[str, str]) -> dict[str, str]:
     parameters = [each.name for each in function.parameters]
     labels = [ex.NAME.name] if function.is_named else []
-    return _names([*function.inputs, *parameters, *_variables(function.everything), *labels, APPLY], beside)
+    return _names([*function.inputs, *parameters, *variables(function.everything), *labels, APPLY], beside)
 
 
 APPLY = "(apply)"
 """The function that a block's function returns, if it does."""
-
-
-def _variables(body: Sequence[Statement]) -> Iterator[str]:
-    for each in walk(body):
-        match each:
-            case Step():
-                yield from each.names
-            case For(targets):
-                yield from targets
 
 
 def _import_lines(imports: Iterable[Import]) -> list[list[str]]:

@@ -85,7 +85,6 @@ class Choice(Record):
 
     tests: tuple[ex.Expression, ...]
     branches: tuple[tuple[Statement, ...] | None, ...]
-    taken: int
     text: str
     span: Span
 
@@ -487,7 +486,7 @@ class _Writer(Elaborator):
                 branches.append(None)
         branches[taken] = self.recorded(bodies[taken])
         text = statement.branches[0].test.span.text
-        self.body.append(Choice(tuple(test.expression for test in tests), tuple(branches), taken, text, statement.span))
+        self.body.append(Choice(tuple(test.expression for test in tests), tuple(branches), text, statement.span))
 
     def condition(self, node: nodes.Expression) -> Value:
         test = self.evaluate(node)
