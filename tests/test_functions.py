@@ -41,6 +41,13 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
         "for w in widths { h = h -> Two(w) }; output h }",
         {"widths": [3, 3, 8, 2]},
     ),
+    "block with a tie, applied many times": (
+        "block Auto(n: int = 4) { input x\n layer e = Dense(n, activation=tanh) zero[diagonal]\n"
+        "layer d = Dense(6) tie(e.kernel.T)\n output y = x -> e -> d }\n"
+        "network N(n: int = 4, m: int = 2) { input a: [6]; input b: [6]; layer t = Auto(n); layer u = Auto(3); h = a\n"
+        "for i in range(m) { h = h -> u -> t }\n output y = (a -> t) + (b -> t) + h }",
+        {"n": 5, "m": 3},
+    ),
     "family": (
         "network N(n: int = 2) { input x: [4]; h = x\n for i in range(n) { "
         "layer d[i] = Dense(4) symmetric; h = h -> d[i] }\n"
@@ -249,6 +256,20 @@ def test_blocks_are_functions_and_loops_loops() -> None:
     assert sum(isinstance(each, ast.For) for each in ast.walk(tree)) == 1
     calls = [each for each in ast.walk(tree) if isinstance(each, ast.Attribute) and each.attr == "Dense"]
     assert len(calls) == 2
+
+
+def test_a_block_that_is_applied_many_times_makes_what_it_shares_once() -> None:
+    text = NETWORKS["block with a tie, applied many times"][0]
+    source = wdsl.loads(text).to_python()
+    function = source[source.index("def Auto(") : source.index("# What the weights need")]
+    made, applied = function.split("    def apply(")
+    assert "e_kernel_layer = Shared(" in made
+    assert "e_kernel = e_kernel_layer(x)" in applied
+    # Where the size of what is shared comes from the input and is a parameter's, there is no function.
+    varied = text.replace(": [6]", ": [k]").replace("m: int = 2)", "m: int = 2, k: int = 6)")
+    varied = varied.replace("Auto(n: int = 4)", "Auto(n: int, k: int)").replace("Dense(6)", "Dense(k)")
+    varied = varied.replace("Auto(n)", "Auto(n, k)").replace("Auto(3)", "Auto(3, k)")
+    assert "def Auto(" not in wdsl.loads(varied).to_python()
 
 
 def test_names_of_layers_follow_from_where_they_are() -> None:

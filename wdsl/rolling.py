@@ -9,7 +9,7 @@ from wdsl import expressions as ex
 from wdsl.code import shown
 from wdsl.network import graph, outline
 from wdsl.network.constants import written
-from wdsl.network.dimensions import expression_of
+from wdsl.network.dimensions import Dim, expression_of
 from wdsl.network.outline import Applied
 from wdsl.program import (
     Body,
@@ -78,8 +78,8 @@ class _Roller:
     def function(self, instance: outline.Instance) -> None:
         """Make a function of a use of a block, or find that one of those before does the same."""
         node = instance.node
-        shared = self.shared_in(instance)
-        made = None if instance.made is None else _families(self.statements(instance.made))
+        constructed, shared = self.shared_in(instance)
+        made = None if instance.made is None else _families((*constructed, *self.statements(instance.made)))
         body = _families((*shared, *self.statements(instance.body)))
         new = Function(
             node.name.id,
@@ -134,20 +134,24 @@ class _Roller:
 
         return ex.replaced(expression, change)
 
-    def shared_in(self, instance: outline.Instance) -> Sequence[Step]:
-        """The weights that layers of a block share with one another. Raises NotAlike if they do with others."""
+    def shared_in(self, instance: outline.Instance) -> tuple[Sequence[Step], Sequence[Step]]:
+        """The weights that layers of a block share with one another: where it is constructed, and where applied.
+
+        Raises NotAlike if they do with others.
+        """
         structures = self.planner.structures
-        made = {each.name: each for each in instance.body if isinstance(each, outline.Make)}
-        own = {each.name for each in _made((*(instance.made or ()), *instance.body))}
+        everything = (*(instance.made or ()), *instance.body)
+        made = {each.name: each for each in everything if isinstance(each, outline.Make)}
+        own = {each.name for each in _made(everything)}
         taken: set[str] = set()
+        constructed: list[Step] = []
         steps: list[Step] = []
         tied: dict[str, list[tuple[str, ex.Expression]]] = {}
         for owner in dict.fromkeys(each.owner for name in own for each in structures.of(name)):
             members = structures.sharing(owner)
             if len(members) == 1 and not members[0].coupled:
                 continue
-            # A weight that is made where a block is constructed would have no tensor to stand beside.
-            inside = instance.made is None and all(each.name.layer in made for each in members)
+            inside = all(each.name.layer in made for each in members)
             if not inside or members[0].coupled or not all(_is_plain(each.view) for each in members):
                 raise NotAlike
             first = made[owner.layer]
@@ -155,6 +159,8 @@ class _Roller:
             weight = next(each for each in layer.weights if each.name == owner.weight)
             if any(ex.HOLE in ex.walk(expression_of(size)) for size in weight.shape):
                 raise NotAlike
+            if instance.made is not None:
+                weight = weight.replace(shape=_known_before(weight.shape, members[0].weight.shape, instance.inputs))
             said = (each for member in members for each in self.said.get(member.name, ()))
             equations = tuple(dict.fromkeys(for_runtime(each) for each in said if isinstance(each, graph.Equation)))
             if len(equations) != len(members[0].equations):
@@ -162,19 +168,27 @@ class _Roller:
             ending = owner.weight.replace(".", "_")
             if not isinstance(first.variable, ex.Variable):  # one of a family
                 raise NotAlike
-            taken = taken or set(variables(self.statements(instance.body)))
+            taken = taken or set(variables(self.statements(everything)))
             taken |= {*instance.inputs, *(each.name for each in instance.parameters)}
             variable = unique(f"{first.variable.name}_{ending}", taken)
             taken.add(variable)
             parts = first.label.parts if isinstance(first.label, ex.Joined) else (first.label,)
             label = ex.joined([*parts, f"_{ending}"])
             local = members[0].replace(weight=weight, layer=layer, equations=equations)
-            steps.append(share(local, variable, label, instance.inputs[0]))
+            step = share(local, variable, label, instance.inputs[0])
+            if instance.made is not None:
+                # It is made once, and stands beside the input of each use.
+                assert isinstance(step.value, ex.Call)
+                layer_variable = ex.Variable(unique(f"{variable}_layer", taken))
+                taken.add(layer_variable.name)
+                constructed.append(step.replace(targets=(layer_variable,), value=step.value.function))
+                step = step.replace(value=ex.Call(layer_variable, step.value.arguments), doc="")
+            steps.append(step)
             self.tied_inside.add(owner)
             for each in members:
                 tied.setdefault(each.name.layer, []).append((key_of(each), of_graph(each, variable)))
         self.tied.update((name, ex.Mapped(tuple(given))) for name, given in tied.items())
-        return steps
+        return constructed, steps
 
     # Statements
 
@@ -305,6 +319,20 @@ def _is_plain(view: graph.View) -> bool:
     """Whether a view is the same wherever it is written: no parameters are in it."""
     parts = [*ex.walk(view.expression), *(ex.walk(view.factor) if view.factor else ())]
     return all(each == graph.WHOLE for each in parts if isinstance(each, ex.Variable))
+
+
+def _known_before(local: Sequence[int], found: Sequence[int], inputs: Sequence[str]) -> tuple[int, ...]:
+    """The sizes of a weight, for where there are no inputs yet: what comes from their shapes as the number it is.
+
+    Another use of the block with other shapes is then another function. Raises NotAlike if the number is a parameter's.
+    """
+    sizes = []
+    for size, number in zip(local, found, strict=True):
+        is_known = ex.variables(expression_of(size)).isdisjoint(inputs)
+        if not is_known and isinstance(number, Dim):
+            raise NotAlike
+        sizes.append(size if is_known else number)
+    return tuple(sizes)
 
 
 def _both(before: Function, new: Function) -> Function | None:
