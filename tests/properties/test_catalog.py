@@ -50,6 +50,7 @@ STRICTER = {
     "mode",  # of RandomFlip: anything, which flips nothing
     "indices_or_sections",
     "window",  # of `istft`
+    "sequence_length",  # of MelSpectrogram: below 0, which is no length
 }
 
 
