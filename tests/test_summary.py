@@ -173,9 +173,9 @@ def test_how_a_kernel_is_multiplied_is_said() -> None:
         "equal": "repeated row",
         "equal[rows]": "repeated column",
         "equal[diagonal, not diagonal]": "diagonal and rest",
-        "equal[by (j - i) % 512]": "circulant matrix",
-        "equal[diagonals]": "Toeplitz matrix",
-        "equal[antidiagonals]": "Toeplitz matrix",
+        "equal[by (j - i) % 512]": "circulant matrix, up to rounding",
+        "equal[diagonals]": "Toeplitz matrix, up to rounding",
+        "equal[antidiagonals]": "Toeplitz matrix, up to rounding",
         "zero[not blocks(32, 32)]": "block diagonal matrix",
         "zero[not band(8, 8)]": "band matrix",
     }

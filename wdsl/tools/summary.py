@@ -114,8 +114,9 @@ def named(net: wdsl.Net) -> Iterator[Row]:
 
 
 def _words(pattern: str) -> str:
-    """`block diagonal matrix`, `Toeplitz matrix`"""
-    return re.sub("(?<=[a-z])([A-Z])", r" \1", pattern).lower().replace("toeplitz", "Toeplitz")
+    """`block diagonal matrix`; `Toeplitz matrix, up to rounding`: a Fourier transform is not exact to the bit"""
+    words = re.sub("(?<=[a-z])([A-Z])", r" \1", pattern).lower().replace("toeplitz", "Toeplitz")
+    return f"{words}, up to rounding" if pattern in ("CirculantMatrix", "ToeplitzMatrix") else words
 
 
 def unnamed(net: wdsl.Net) -> Iterator[Row]:
