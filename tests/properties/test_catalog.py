@@ -456,8 +456,9 @@ FOUND: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("IntegerLookup", {"oov_token": 0, "vocabulary": [0, 0]}, {"inputs": TensorSpec((None, 2), "int32")}),
     ("IntegerLookup", {"vocabulary": [-1]}, {"inputs": TensorSpec((None, 2), "int32")}),
     *(
-        ("IntegerLookup", {"vocabulary": [1], "invert": True}, {"inputs": TensorSpec((None, 2), dtype)})
+        ("IntegerLookup", {"vocabulary": [1], "invert": invert}, {"inputs": TensorSpec((None, 2), dtype)})
         for dtype in ("float32", "float16", "bool", "uint8")
+        for invert in (False, True)
     ),
 ]
 """What `make conformance` has found, with ten times as many examples."""

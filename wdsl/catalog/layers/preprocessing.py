@@ -133,8 +133,6 @@ def hashed_crossing(layer: Layer, a: Values, call: Values) -> Inferred:
 def integer_lookup(layer: Layer, a: Values, call: Values) -> Inferred:
     """`IntegerLookup`: the place of each whole number in a vocabulary, or with `invert` what is at that place."""
     x: TensorSpec = call["inputs"]
-    if not a["invert"]:  # places may be whole numbers of any dtype
-        _need_whole(layer, x)
     words, mode, most = a["vocabulary"], a["output_mode"], a["max_tokens"]
     if not words:
         raise CatalogError("`vocabulary` must be given: a file has no data to find one in", "vocabulary")
