@@ -97,11 +97,6 @@ def discretization(layer: Layer, a: Values, call: Values) -> Inferred:
     return Inferred(TensorSpec(shape, "int32" if mode == "int" else compute_dtype(a)))
 
 
-def _need_whole(layer: Layer, x: TensorSpec) -> None:
-    if x.dtype not in INTS:
-        raise CatalogError(f"`{layer.name}` needs whole numbers, not {x.dtype}")
-
-
 def hashing(layer: Layer, a: Values, call: Values) -> Inferred:
     """`Hashing` puts each number into a bin."""
     x: TensorSpec = call["inputs"]
@@ -120,7 +115,8 @@ def hashed_crossing(layer: Layer, a: Values, call: Values) -> Inferred:
         raise CatalogError(f"`{layer.name}` takes 2 inputs, not {len(inputs)}")
     one, two = inputs
     for x in inputs:
-        _need_whole(layer, x)
+        if x.dtype not in INTS:
+            raise CatalogError(f"`{layer.name}` needs whole numbers, not {x.dtype}")
         if not 1 <= len(x.shape) <= 2 or (len(x.shape) == 2 and x.shape[1] != 1):
             raise CatalogError(f"`{layer.name}` takes a number of each sample, [] or [1], not {show_shape(x.shape)}")
     if one.shape != two.shape:
