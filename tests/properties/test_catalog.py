@@ -455,6 +455,7 @@ FOUND: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("RandAugment", {"num_ops": 0}, {"data": TensorSpec((None, 8, 8, 3))}),
     ("IntegerLookup", {"oov_token": 0, "vocabulary": [0, 0]}, {"inputs": TensorSpec((None, 2), "int32")}),
     ("IntegerLookup", {"vocabulary": [-1]}, {"inputs": TensorSpec((None, 2), "int32")}),
+    ("HashedCrossing", {"num_bins": 1}, {"inputs": (TensorSpec((2, 1), "int32"), TensorSpec((None, 1), "uint8"))}),
     *(
         ("IntegerLookup", {"vocabulary": [1], "invert": invert}, {"inputs": TensorSpec((None, 2), dtype)})
         for dtype in ("float32", "float16", "bool", "uint8")

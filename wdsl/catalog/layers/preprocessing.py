@@ -119,7 +119,9 @@ def hashed_crossing(layer: Layer, a: Values, call: Values) -> Inferred:
             raise CatalogError(f"`{layer.name}` needs whole numbers, not {x.dtype}")
         if not 1 <= len(x.shape) <= 2 or (len(x.shape) == 2 and x.shape[1] != 1):
             raise CatalogError(f"`{layer.name}` takes a number of each sample, [] or [1], not {show_shape(x.shape)}")
-    if one.shape != two.shape:
+    # Keras compares the batches where they are all that there is.
+    is_unknown = len(one.shape) == 2 and None in (one.shape[0], two.shape[0])
+    if one.shape[is_unknown:] != two.shape[is_unknown:]:
         raise CatalogError(f"the inputs {show_shape(one.shape)} and {show_shape(two.shape)} differ")
     if a["output_mode"] == "int":
         return Inferred(TensorSpec(one.shape, "int64" if a["dtype"] is None else compute_dtype(a)))
