@@ -325,6 +325,7 @@ UNTRIED = {
     "a condition in it": "h = x\nif n > 0 { if 4 // n > 1 { h = h -> relu } }",
     "a side of one": "h = x if n == 0 else ((x -> relu) if 4 // n > 1 else -x)",
     "a block in itself": "h = x\nif n > 0 { h = h -> Again() }",
+    "a block of the network's": "layer s = Again4()\nh = x\nif n > 0 { h = x -> s -> s -> Own() }\nh = h -> s",
     "a block with a weight": "h = x\nif n > 0 { layer o = Own(); h = h -> o }\nlayer b = Bias(); h = h -> b -> b",
 }
 
@@ -335,7 +336,8 @@ def test_what_is_wrong_where_nothing_goes(case: str) -> None:
         f"network N(n: int = 0) {{ input x: [4]\n{UNTRIED[case]}\n output y = h -> Dense(2) }}\n"
         "block Again() { input x; output y = x -> Again() }\n"
         "block Own() { input x; weight w: [4, 4]; layer d = Dense(4) tie(w); output y = x -> d }\n"
-        "block Bias() { input x; output y = x -> Dense(4) }"
+        "block Bias() { input x; output y = x -> Dense(4) }\n"
+        "block Again4() { input x; layer d = Dense(4); output y = x -> d -> Dense(4) }"
     )
     net = wdsl.loads(text)
     keras.utils.set_random_seed(1)

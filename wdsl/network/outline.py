@@ -533,7 +533,8 @@ class _Writer(Elaborator):
         saved = [each.copy() for each in (*mappings, *lists, *sets)]
         counts = self.carried_out, self.applied, self.evaluated
         aim = self.constructed, self.target, self.stages
-        is_broken, instances = frame.is_broken, len(self.instances)
+        is_broken, instances, known = frame.is_broken, len(self.instances), set(self.instance_of)
+        blocks = {each for each in frame.names.values() if isinstance(each, BlockObject)}
         families = [(each, dict(each.members)) for each in frame.names.values() if isinstance(each, FamilyObject)]
         found: T | None
         try:
@@ -547,7 +548,12 @@ class _Writer(Elaborator):
         ):
             found = None  # the solver has not seen these
         if found is None:
+            applied = self.instance_of.keys() - known
+            if applied & blocks:
+                raise _NotWritable  # one that is used elsewhere too has made its layers in there
             del self.instances[instances:]
+            for block in applied:
+                del self.instance_of[block]
         for each, before in zip((*mappings, *lists, *sets), saved, strict=True):
             each.clear()
             each.extend(before) if isinstance(each, list) else each.update(before)
