@@ -326,6 +326,7 @@ UNTRIED = {
     "a side of one": "h = x if n == 0 else ((x -> relu) if 4 // n > 1 else -x)",
     "a block in itself": "h = x\nif n > 0 { h = h -> Again() }",
     "a block of the network's": "layer s = Again4()\nh = x\nif n > 0 { h = x -> s -> s -> Own() }\nh = h -> s",
+    "a block's first use": "layer s = Again4()\nh = (x if n == 0 else -(x -> s -> s * 2)) -> s",
     "a block with a weight": "h = x\nif n > 0 { layer o = Own(); h = h -> o }\nlayer b = Bias(); h = h -> b -> b",
 }
 
