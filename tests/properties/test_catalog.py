@@ -51,6 +51,8 @@ STRICTER = {
     "indices_or_sections",
     "window",  # of `istft`
     "sequence_length",  # of MelSpectrogram: below 0, which is no length
+    "min_freq",  # the same, no frequency
+    "max_freq",
 }
 
 
