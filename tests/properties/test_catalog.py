@@ -273,6 +273,8 @@ def stricter(name: str, arguments: Mapping[str, Any], call: Mapping[str, Any]) -
         return True  # Samples would attend to one another, or broadcasting makes something of it.
     if LAYERS[name].rule.__name__ in {"image", "blur", "zoom", "resized"} and len(call["data"].shape) == 3:
         return True  # A single image, which no tensor of a model is.
+    if name == "MelSpectrogram" and len(call["inputs"].shape) == 1:
+        return True  # A single signal, as little.
     # What fails with real tensors, or gives others than Keras declares.
     declared, there = of_keras(name, arguments, call), of_keras(name, arguments, call, real)
     if isinstance(there, Exception):
