@@ -53,6 +53,7 @@ STRICTER = {
     "sequence_length",  # of MelSpectrogram: below 0, which is no length
     "min_freq",  # the same, no frequency
     "max_freq",
+    "sampling_rate",  # of MelSpectrogram: 0
 }
 
 
