@@ -170,18 +170,21 @@ def test_how_a_kernel_is_multiplied_is_said() -> None:
     output y = x -> a
 }}"""
     said = {
-        "equal": "repeated row",
-        "equal[rows]": "repeated column",
-        "equal[diagonal, not diagonal]": "diagonal and rest",
-        "equal[by (j - i) % 512]": "circulant matrix, up to rounding",
-        "equal[diagonals]": "Toeplitz matrix, up to rounding",
-        "equal[antidiagonals]": "Toeplitz matrix, up to rounding",
-        "zero[not blocks(32, 32)]": "block diagonal matrix",
-        "zero[not band(8, 8)]": "band matrix",
+        "equal": "as repeated row",
+        "equal[rows]": "as repeated column",
+        "equal[diagonal, not diagonal]": "as diagonal and rest",
+        "equal[by (j - i) % 512]": "as circulant matrix, up to rounding",
+        "equal[diagonals]": "as Toeplitz matrix, up to rounding",
+        "equal[antidiagonals]": "as Toeplitz matrix, up to rounding",
+        "zero[not blocks(32, 32)]": "as block diagonal matrix",
+        "zero[not band(8, 8)]": "as band matrix",
+        "symmetric": "in halves",
+        "skew": "in halves",
+        "zero[upper]": "in halves",
     }
     for annotation, words in said.items():
         lines = table(wdsl.loads(text.format(annotation))).splitlines()
-        assert any(f"{annotation}; multiplied as {words}" in line for line in lines)
-    for annotation in ("symmetric", "zero[upper]", "equal[rows] via mask", "zero[where (i + j) % 50 > 0]"):
+        assert any(f"{annotation}; multiplied {words}" in line for line in lines)
+    for annotation in ("symmetric via mask", "equal[rows] via mask", "zero[where (i + j) % 50 > 0]"):
         assert "multiplied" not in table(wdsl.loads(text.format(annotation)))
     assert "multiplied" not in table(wdsl.loads(text.format("equal").replace("512", "32")))

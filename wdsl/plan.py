@@ -28,7 +28,7 @@ CAPITALS = frozenset({
     *("Zero", "Averaged", "Coupled", "Enforced", "Expansion", "Grouped", "OnWeight", "Shared", "Structured", "Via"),
     *("Constant", "Mask", "PackedMask", "View", "Weight", "Where", "Within", "PRODUCTS", "Placement"),
     *("MatrixPattern", "MatrixProduct", "RepeatedColumn", "RepeatedRow", "DiagonalAndRest", "BlockDiagonalMatrix"),
-    *("BandMatrix", "CirculantMatrix", "ToeplitzMatrix"),
+    *("BandMatrix", "CirculantMatrix", "ToeplitzMatrix", "Halves"),
 })  # fmt: skip
 """The capital names that modules define or import: only a network with one of them need be looked at closely."""
 

@@ -7,6 +7,7 @@ rounded as a whole, by some units in the last place of the largest numbers.
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import keras  # noqa: TID251
@@ -18,11 +19,11 @@ from wdsl.patterns import (
     BlockDiagonalMatrix,
     CirculantMatrix,
     DiagonalAndRest,
+    Halves,
     MatrixPattern,
     RepeatedColumn,
     RepeatedRow,
     ToeplitzMatrix,
-    each_once,
     pattern_of,
 )
 from wdsl.structure import IndexMap, Indices, index_type
@@ -44,36 +45,76 @@ def product_with(kind: type[MatrixPattern]) -> Callable[[Any], Any]:
     return register
 
 
-def product_of(solved: IndexMap) -> MatrixProduct | None:
-    """How to multiply by a matrix without making it, where that is worth it."""
+def product_of(solved: IndexMap) -> tuple[MatrixProduct | None, IndexMap]:
+    """How to multiply by a matrix without making it, where that is worth it.
+
+    And the entries again, with their free parameters in the order that it wants.
+    """
     pattern = pattern_of(solved)
-    return None if pattern is None else PRODUCTS[type(pattern)](pattern, solved)
+    if pattern is None:
+        return None, solved
+    solved = replace(solved, index=pattern.laid_out(solved.index))
+    return PRODUCTS[type(pattern)](pattern, solved), solved
 
 
 class Placement:
     """Free parameters, each where it stands in a tensor, and zeros elsewhere."""
 
     def __init__(self, index: Indices, size: int) -> None:
-        self.shape = index.shape
-        self.has_zeros = bool((index < 0).any())
-        self.places: Any = None
-        if self.has_zeros and each_once(index, size) and 4 * size <= index.size:
-            # So few that it is less work to write them than to read for each entry.
-            live = np.flatnonzero(index >= 0)
-            self.places = np.empty((size, 1), index_type(index.size))
-            self.places[index.ravel()[live], 0] = live
-        else:
-            self.slots = index + 1 if self.has_zeros else index
+        self.index, self.size, self.is_live = index, size, index >= 0
+        self.has_zeros = not self.is_live.all()
+        self.places = places_of(index, size)
+        # It is less work to write those that there are than to read for each entry.
+        self.are_written = len(self.places) == 1 and 4 * size <= 3 * index.size
 
     def __call__(self, theta: Any) -> Any:
-        if self.places is not None:
-            flat = ops.scatter(self.places, theta, (math.prod(self.shape),))
-            return ops.reshape(flat, self.shape)
-        if self.has_zeros:
-            theta = ops.concatenate([ops.zeros((1,), theta.dtype), theta])
-        # The gradient of `take` is sparse, which optimizers handle badly; that of
-        # `reshape` is dense.
-        return ops.take(ops.reshape(theta, (-1,)), self.slots, axis=0)
+        place = ops.custom_gradient(lambda theta: (self.placed(theta), self.gathered))
+        return place(ops.reshape(theta, (-1,)))  # a tensor, if it was a variable
+
+    def placed(self, theta: Any) -> Any:
+        if self.are_written:
+            # One term in each sum: `scatter`, made for this, takes two to ten times
+            # as long in a graph.
+            flat = ops.segment_sum(theta, self.places[0], self.index.size)
+            return ops.reshape(flat, self.index.shape)
+        if not self.has_zeros:
+            return ops.take(theta, self.index, axis=0)
+        # Not a zero in front of theta: XLA would ask for each entry which it is.
+        tensor = ops.take(theta, np.maximum(self.index, 0), axis=0)
+        return ops.where(self.is_live, tensor, 0)
+
+    def gathered(self, tensor: Any) -> Any:
+        """The gradient: for each free parameter the sum of where it stands.
+
+        Reading some places takes much less than adding up all entries, which is what
+        the gradient of `take` does.
+        """
+        flat = ops.reshape(tensor, (-1,))
+        if not self.places:  # Entries of number -1 are left out.
+            return ops.segment_sum(flat, self.index.ravel(), self.size)
+        total = ops.take(flat, self.places[0], axis=0)
+        for places in self.places[1:]:
+            more = ops.take(flat, np.maximum(places, 0), axis=0)
+            total = total + ops.where(places >= 0, more, 0)
+        return total
+
+
+def places_of(index: Indices, size: int) -> list[Indices]:
+    """Where each free parameter stands first, second, and so on; -1 if nowhere.
+
+    An empty list if some stand in many places, or in many more than others.
+    """
+    live = np.flatnonzero(index >= 0)
+    numbers = index.ravel()[live]
+    counts = np.bincount(numbers, minlength=size)
+    most = int(counts.max(initial=1))
+    if most > 4 or most * size > 2 * live.size:
+        return []
+    order = np.argsort(numbers, kind="stable")
+    nth = np.arange(live.size) - np.repeat(np.cumsum(counts) - counts, counts)
+    places = np.full((most, size), -1, index_type(index.size))
+    places[nth, numbers[order]] = live[order]
+    return list(places)
 
 
 def widened(dtype: str, *tensors: Any) -> list[Any]:
@@ -123,10 +164,8 @@ def times_block_diagonal_matrix(
 
     def times(x: Any, theta: Any, dtype: str) -> Any:
         x, theta = ops.cast(x, dtype), ops.cast(theta, dtype)
-        y = ops.transpose(ops.reshape(x, (-1, count, rows)), (1, 0, 2))
-        y = ops.matmul(y, ops.reshape(theta, (count, rows, columns)))
-        y = ops.transpose(y, (1, 0, 2))
-        return ops.reshape(y, (*ops.shape(x)[:-1], count * columns))
+        y = ops.matmul(cut(x, count), ops.reshape(theta, (count, rows, columns)))
+        return ops.reshape(joined(y), (*ops.shape(x)[:-1], count * columns))
 
     return times
 
@@ -176,7 +215,7 @@ def convolved(x: Any, kernel: Any, length: int, is_correlation: bool) -> Any:
 def times_band_matrix(pattern: BandMatrix, solved: IndexMap) -> MatrixProduct:
     (rows, columns), width = solved.index.shape, pattern.width
     strips = Placement(pattern.strips(solved.index), solved.size)
-    count, beside = strips.shape[0], pattern.lower + pattern.upper
+    count, beside = strips.index.shape[0], pattern.lower + pattern.upper
     # Inputs are cut or filled up to the windows of all strips, and one width more.
     end = (count + 1) * width - pattern.upper
 
@@ -186,8 +225,108 @@ def times_band_matrix(pattern: BandMatrix, solved: IndexMap) -> MatrixProduct:
         grid = ops.reshape(flat, (-1, count + 1, width))
         windows = ops.concatenate([grid[:, :-1], grid[:, 1:, :beside]], -1)
         windows = ops.transpose(windows, (1, 0, 2))
-        y = ops.matmul(windows, ops.cast(strips(theta), dtype))
-        y = ops.reshape(ops.transpose(y, (1, 0, 2)), (-1, count * width))[:, :columns]
+        y = joined(ops.matmul(windows, ops.cast(strips(theta), dtype)))[:, :columns]
         return ops.reshape(y, (*ops.shape(x)[:-1], columns))
 
     return times
+
+
+@product_with(Halves)
+def times_halves(pattern: Halves, solved: IndexMap) -> MatrixProduct:
+    n, sign, shapes = pattern.n, pattern.sign, pattern.shapes
+    starts = np.cumsum([math.prod(shape) for shape in shapes])
+    index = pattern.leaves(solved.index)
+    small = np.where(index < 0, -1, index - pattern.in_blocks).astype(index.dtype)
+    place = Placement(small, solved.size - pattern.in_blocks)
+    factors = None if solved.scale is None else pattern.leaves(solved.scale)
+
+    def scaled(leaves: Any) -> Any:
+        return leaves if factors is None else leaves * ops.cast(factors, leaves.dtype)
+
+    def halves(parts: Any) -> tuple[Any, Any]:
+        pairs = ops.reshape(parts, (parts.shape[0] // 2, 2, -1, parts.shape[2]))
+        first, second = pairs[:, 0], pairs[:, 1]
+        return (second, first) if pattern.is_lower else (first, second)
+
+    def whole(one: Any, other: Any) -> Any:
+        return ops.concatenate([other, one] if pattern.is_lower else [one, other], -1)
+
+    def levels(x: Any) -> tuple[Any, list[tuple[Any, Any]]]:
+        """What each leaf is multiplied by, and each block, from the smallest on."""
+        leaves = parts = cut(x, 2**pattern.depth)
+        found = []
+        for _ in shapes:
+            found.append(halves(parts))
+            parts = whole(*found[-1])
+        return leaves, found
+
+    def product(x: Any, theta: Any) -> Any:
+        *blocks, small = ops.split(theta, starts)
+        shaped = zip(blocks, shapes, strict=True)
+        blocks = [ops.reshape(*each) for each in shaped][::-1]
+        leaves, x_levels = scaled(place.placed(small)), levels(x)
+
+        def times(levels: Any, y: Any, there: int, back: int) -> Any:
+            (y,), dtype = widened(x.dtype, y), x.dtype
+            for (one, other), block in zip(levels[1], blocks, strict=True):
+                y_one, y_other = halves(y)
+                if back:
+                    y_one += signed(back, *widened(dtype, by_transposed(other, block)))
+                if there:
+                    y_other += signed(there, *widened(dtype, ops.matmul(one, block)))
+                y = whole(y_one, y_other)
+            return ops.cast(y[0], dtype)
+
+        def gradient(upstream: Any) -> tuple[Any, Any]:
+            found: list[Any] = []
+            g_levels = levels(upstream)
+            for x_pair, g_pair in zip(x_levels[1], g_levels[1], strict=True):
+                left, right = x_pair[0], g_pair[1]
+                if sign:  # A sum of two products is one of twice the length.
+                    left = ops.concatenate([left, signed(sign, g_pair[0])], 1)
+                    right = ops.concatenate([right, x_pair[1]], 1)
+                # XLA joins more than eight parts one by one, and fewer by asking for
+                # each entry in which it is, which takes longer than all the rest.
+                ends = np.arange(1, min(8, n // 2)) * (n // 2) // 8
+                lefts = [left] if left.shape[0] > 1 else ops.split(left, ends, -1)
+                products = [transposed_by(each, right) for each in lefts]
+                found = [ops.reshape(each, (-1,)) for each in products] + found
+            in_leaves = transposed_by(x_levels[0], g_levels[0])
+            found.append(place.gathered(scaled(in_leaves)))
+            from_leaves = by_transposed(g_levels[0], leaves)
+            return times(g_levels, from_leaves, sign, 1), ops.concatenate(found)
+
+        return times(x_levels, ops.matmul(x_levels[0], leaves), 1, sign), gradient
+
+    def multiply(x: Any, theta: Any, dtype: str) -> Any:
+        flat = ops.reshape(ops.cast(x, dtype), (-1, n))
+        flat_theta = ops.reshape(ops.cast(theta, dtype), (-1,))
+        y = ops.custom_gradient(product)(flat, flat_theta)
+        return ops.reshape(y, ops.shape(x))
+
+    return multiply
+
+
+def signed(sign: int, tensor: Any) -> Any:
+    return tensor if sign > 0 else -tensor
+
+
+def by_transposed(matrices: Any, others: Any) -> Any:
+    """Each matrix times the transpose of another, which is not made."""
+    return ops.einsum("nij,nkj->nik", matrices, others)
+
+
+def transposed_by(matrices: Any, others: Any) -> Any:
+    """The transpose of each matrix, which is not made, times another."""
+    return ops.einsum("nji,njk->nik", matrices, others)
+
+
+def cut(x: Any, count: int) -> Any:
+    """Rows of so many parts as so many matrices of rows."""
+    return ops.transpose(ops.reshape(x, (-1, count, x.shape[-1] // count)), (1, 0, 2))
+
+
+def joined(parts: Any) -> Any:
+    """Matrices of rows as one with all their columns."""
+    y = ops.transpose(parts, (1, 0, 2))
+    return ops.reshape(y, (-1, parts.shape[0] * parts.shape[2]))

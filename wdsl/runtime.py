@@ -32,6 +32,7 @@ from wdsl.structure import (
     Term,
     from_config,
     index_map,
+    index_type,
     side_by_side,
     to_config,
     within,
@@ -96,12 +97,21 @@ class Expansion:
 
     def first_entries(self) -> Indices:
         """Where each free parameter stands first in the weight."""
-        seen = np.maximum.accumulate(self.solved.index.ravel())
-        return np.flatnonzero(np.diff(seen, prepend=-1))
+        index = self.solved.index.ravel()
+        live = np.flatnonzero(index >= 0)[::-1]
+        first = np.empty(self.size, index_type(index.size))
+        first[index[live]] = live  # the last that is written is the first in order
+        return first
 
     def product(self) -> MatrixProduct | None:
-        """How to multiply by the weight, a matrix, in less work than by making it."""
-        return product_of(self.solved)
+        """How to multiply by the weight, a matrix, in less work than by making it.
+
+        That can put the free parameters into another order.
+        """
+        product, self.solved = product_of(self.solved)
+        if product:
+            self.entries = Placement(self.solved.index, self.size)
+        return product
 
     def add_theta(
         self, layer: Any, name: str, draw: Callable[[], Any], regularizer: Any
@@ -585,13 +595,13 @@ class Structured(layers.Wrapper):
                 )
         if not is_tied:
             weight.expansion = expansion_of(equations, weight.shape)
+            if is_kernel_of_dense(owner, weight):
+                weight.product = weight.expansion.product()
             initializer, name = variable._initializer, path.replace("/", "_")
             weight.theta = weight.expansion.add_theta(
                 self, name, lambda: (variable, initializer), variable.regularizer
             )
             setattr(self, f"free_{name}", weight.theta)  # TensorFlow checkpoints it
-            if is_kernel_of_dense(owner, weight):
-                weight.product = weight.expansion.product()
             if weight.product:
                 owner.call = functools.partial(call_dense, owner, weight)
         return weight

@@ -11,6 +11,7 @@ import pytest
 
 import wdsl
 from wdsl import products
+from wdsl.weights.products import _COMES_TO
 
 KERNELS = {
     "equal": "repeated_row",
@@ -23,7 +24,11 @@ KERNELS = {
     "equal[diagonals]": "toeplitz_matrix",
     "equal[antidiagonals]": "toeplitz_matrix",
     "zero[not band(2, 3)]": "band_matrix",
-    "symmetric": None,
+    "symmetric": "halves",
+    "skew": "halves",
+    "symmetric, zero[diagonal]": "halves",
+    "zero[upper]": "halves",
+    "zero[lower(0)]": "halves",
     "zero[where (i + j) % 50 > 0]": None,
 }
 TEXT = """network Net(n: int = {}) {{
@@ -41,6 +46,7 @@ def outputs(model: keras.Model, size: int) -> np.ndarray:
 
 def test_each_pattern_has_a_product() -> None:
     assert {*products.PRODUCTS} == {*products.MatrixPattern.kinds.values()}
+    assert {name for names in _COMES_TO.values() for name in names} == {*products.MatrixPattern.kinds}
     assert {name for name in KERNELS.values() if name} == NAMES
 
 

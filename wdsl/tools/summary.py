@@ -109,14 +109,16 @@ def named(net: wdsl.Net) -> Iterator[Row]:
             means = ", ".join(mechanisms.get(one.name, ["parameter"])) if one.text else ""
             free, dense = counts[one.name], one.size
             pattern = product(one, net.network, net.structures)
-            text = one.text + (f"; multiplied as {_words(pattern)}" if pattern else "")
+            text = one.text + (f"; multiplied {_words(pattern)}" if pattern else "")
             yield (f"  {one.name.weight}", "", by(one.weight.shape), f"{free:,}", f"{dense:,}", means, text)
 
 
 def _words(pattern: str) -> str:
-    """`block diagonal matrix`; `Toeplitz matrix, up to rounding`: a Fourier transform is not exact to the bit"""
+    """`as block diagonal matrix`; `as Toeplitz matrix, up to rounding`, since a Fourier transform is not exact"""
+    if pattern == "Halves":
+        return "in halves"
     words = re.sub("(?<=[a-z])([A-Z])", r" \1", pattern).lower().replace("toeplitz", "Toeplitz")
-    return f"{words}, up to rounding" if pattern in ("CirculantMatrix", "ToeplitzMatrix") else words
+    return f"as {words}" + (", up to rounding" if pattern in ("CirculantMatrix", "ToeplitzMatrix") else "")
 
 
 def unnamed(net: wdsl.Net) -> Iterator[Row]:

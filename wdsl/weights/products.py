@@ -10,13 +10,14 @@ from wdsl.weights.solve import Structure, Structures
 FEWEST, MOST = 2**12, 2**22
 """Entries of a kernel below which no product is worth it, and above which none is solved here to know for sure."""
 
-_WITHOUT = frozenset(map(ex.Symbol, ("Symmetric", "Skew", "Via", "Averaged", "Fixed")))
-"""Equations with which no kernel has a pattern. Many are about large ones, whose entries need not be looked at."""
-
+_WITHOUT = frozenset(map(ex.Symbol, ("Via", "Averaged", "Fixed")))
+"""Equations with which no kernel has a pattern."""
 
 _COMES_TO = {
     "Equal": ("RepeatedRow", "RepeatedColumn", "DiagonalAndRest", "CirculantMatrix", "ToeplitzMatrix"),
-    "Zero": ("BlockDiagonalMatrix", "BandMatrix"),
+    "Zero": ("BlockDiagonalMatrix", "BandMatrix", "Halves"),
+    "Symmetric": ("Halves",),
+    "Skew": ("Halves",),
 }
 """The patterns that a kernel with such an equation can have."""
 
@@ -26,32 +27,37 @@ def products(network: Network, structures: Structures) -> frozenset[str]:
 
     A size that is a parameter may be another one where the module is used. Then all count that it can come to.
     """
-    return frozenset(name for each in structures.weights for name in _patterns(each, network, structures))
+    found: set[str | None] = set()
+    for each in structures.weights:
+        if possible := _possible(each, structures):
+            found.update(possible if _varies(each, network) or each.size > MOST else [_solved(each, network)])
+    return frozenset(name for name in found if name)
 
 
 def product(structure: Structure, network: Network, structures: Structures) -> str | None:
     """The name of the pattern by which the weight is multiplied, if it is not made, and not too large to know."""
-    if not _patterns(structure, network, structures) or structure.size > MOST:
-        return None
-    return _solved(structure, network)
+    is_asked = structure.size <= MOST and _possible(structure, structures)
+    return _solved(structure, network) if is_asked else None
 
 
-def _patterns(structure: Structure, network: Network, structures: Structures) -> tuple[str, ...]:
-    shape, equations = structure.weight.shape, structure.equations
-    if not equations or not _is_kernel(structure) or len(structures.sharing(structure.owner)) > 1:
-        return ()
-    parts = [part for each in equations for part in ex.walk(each)]
-    if any(part in _WITHOUT for part in parts):
-        return ()
-    varies = any(isinstance(each, Dim) for each in shape)
-    varies = varies or any(ex.variables(each) & network.values.keys() for each in equations)
-    if varies or structure.size > MOST:
-        return tuple(name for kind, names in _COMES_TO.items() if ex.Symbol(kind) in parts for name in names)
-    found = _solved(structure, network) if structure.size >= FEWEST else None
-    return (found,) if found else ()
+def _possible(structure: Structure, structures: Structures) -> list[str]:
+    """The patterns that the weight can have, by its equations."""
+    if not _is_kernel(structure) or len(structures.sharing(structure.owner)) > 1:
+        return []
+    parts = {part for each in structure.equations for part in ex.walk(each)}
+    names = [name for kind, names in _COMES_TO.items() if ex.Symbol(kind) in parts for name in names]
+    return [] if parts & _WITHOUT else names
+
+
+def _varies(structure: Structure, network: Network) -> bool:
+    """Whether a parameter of the network decides about the weight's entries."""
+    is_size = any(isinstance(each, Dim) for each in structure.weight.shape)
+    return is_size or any(ex.variables(each) & network.values.keys() for each in structure.equations)
 
 
 def _solved(structure: Structure, network: Network) -> str | None:
+    if structure.size < FEWEST:
+        return None
     from wdsl.patterns import pattern_of
     from wdsl.structure import index_map
     from wdsl.weights.entries import library

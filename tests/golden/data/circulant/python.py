@@ -21,7 +21,7 @@ import operator
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import keras
@@ -524,14 +524,22 @@ class MatrixPattern:
 
     kinds: ClassVar[dict[str, type["MatrixPattern"]]] = {}
     least: ClassVar[int] = 2**12
+    has_factors: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         MatrixPattern.kinds[cls.__name__] = cls
 
     @classmethod
-    def of(cls, index: Indices, size: int) -> "MatrixPattern | None":
-        """The pattern, if each entry's free parameter, -1 for zeros, is as it says."""
+    def of(cls, solved: IndexMap) -> "MatrixPattern | None":
+        """The pattern, if the entries are as it says. None of them is a constant.
+
+        Nor has any a factor, unless the pattern says that it has.
+        """
         raise NotImplementedError
+
+    def laid_out(self, index: Indices) -> Indices:
+        """The index of each entry's free parameter in the order of the product."""
+        return index
 
     def is_worth_it(self, rows: int, columns: int) -> bool:
         return rows * columns >= self.least
@@ -540,10 +548,10 @@ class MatrixPattern:
 def pattern_of(solved: IndexMap) -> MatrixPattern | None:
     """The first pattern that a matrix has and whose product is worth it, or None."""
     index, size = solved.index, solved.size
-    is_scaled = solved.scale is not None or solved.constant is not None
-    if index.ndim != 2 or is_scaled or size in (0, index.size):
+    if index.ndim != 2 or solved.constant is not None or size in (0, index.size):
         return None
-    found = (kind.of(index, size) for kind in MatrixPattern.kinds.values())
+    is_plain, kinds = solved.scale is None, MatrixPattern.kinds.values()
+    found = (kind.of(solved) for kind in kinds if is_plain or kind.has_factors)
     worth_it = (each for each in found if each and each.is_worth_it(*index.shape))
     return next(worth_it, None)
 
@@ -560,7 +568,8 @@ class RepeatedRow(MatrixPattern):
     columns: int
 
     @classmethod
-    def of(cls, index: Indices, size: int) -> MatrixPattern | None:
+    def of(cls, solved: IndexMap) -> MatrixPattern | None:
+        index, size = solved.index, solved.size
         columns = index.shape[1]
         is_so = size in (1, columns) and (index[0] >= 0).all()
         return cls(columns) if is_so and (index == index[:1]).all() else None
@@ -573,7 +582,8 @@ class RepeatedColumn(MatrixPattern):
     columns: int
 
     @classmethod
-    def of(cls, index: Indices, size: int) -> MatrixPattern | None:
+    def of(cls, solved: IndexMap) -> MatrixPattern | None:
+        index, size = solved.index, solved.size
         rows, columns = index.shape
         is_so = size == rows and (index[:, 0] >= 0).all()
         return cls(columns) if is_so and (index == index[:, :1]).all() else None
@@ -584,7 +594,8 @@ class DiagonalAndRest(MatrixPattern):
     """One number on the diagonal and another elsewhere."""
 
     @classmethod
-    def of(cls, index: Indices, size: int) -> MatrixPattern | None:
+    def of(cls, solved: IndexMap) -> MatrixPattern | None:
+        index, size = solved.index, solved.size
         rows, columns = index.shape
         is_so = size == 2 and rows == columns
         return cls() if is_so and (index == 1 - np.eye(rows)).all() else None
@@ -599,7 +610,8 @@ class BlockDiagonalMatrix(MatrixPattern):
     columns: int
 
     @classmethod
-    def of(cls, index: Indices, size: int) -> MatrixPattern | None:
+    def of(cls, solved: IndexMap) -> MatrixPattern | None:
+        index, size = solved.index, solved.size
         (rows, columns), live = index.shape, index >= 0
         r, c = int(live[:, 0].sum()), int(live[0].sum())
         count = rows // r if r else 0
@@ -619,7 +631,8 @@ class CirculantMatrix(MatrixPattern):
     to_left: bool
 
     @classmethod
-    def of(cls, index: Indices, size: int) -> MatrixPattern | None:
+    def of(cls, solved: IndexMap) -> MatrixPattern | None:
+        index, size = solved.index, solved.size
         if index.shape != (size, size):
             return None
         i, j = np.ogrid[:size, :size]
@@ -638,7 +651,8 @@ class ToeplitzMatrix(MatrixPattern):
     is_hankel: bool
 
     @classmethod
-    def of(cls, index: Indices, size: int) -> MatrixPattern | None:
+    def of(cls, solved: IndexMap) -> MatrixPattern | None:
+        index, size = solved.index, solved.size
         rows, columns = index.shape
         if size != rows + columns - 1:
             return None
@@ -663,8 +677,8 @@ class BandMatrix(MatrixPattern):
     upper: int
 
     @classmethod
-    def of(cls, index: Indices, size: int) -> MatrixPattern | None:
-        i, j = np.nonzero(index >= 0)
+    def of(cls, solved: IndexMap) -> MatrixPattern | None:
+        i, j = np.nonzero(solved.index >= 0)
         upper, lower = max(0, int((j - i).max())), max(0, int((i - j).max()))
         return cls(max(64, lower + upper), lower, upper)
 
@@ -684,6 +698,87 @@ class BandMatrix(MatrixPattern):
         return np.where(inside, found, -1).astype(index.dtype)
 
 
+@dataclass(frozen=True)
+class Halves(MatrixPattern):
+    """Free on one side of the diagonal; on the other its mirror image, or zero.
+
+    Cut in halves, such a matrix is two smaller ones along the diagonal and one block
+    between them. It is cut `depth` times, and the small matrices that are left can be
+    anything. Free parameters lie block by block, the largest first, and then those of
+    the small matrices: so they are in saved files.
+    """
+
+    least: ClassVar[int] = 2**18
+    smallest: ClassVar[int] = 64
+    has_factors: ClassVar[bool] = True
+    n: int
+    depth: int
+    is_lower: bool
+    sign: int
+    """What the other side is of this one's transpose: 1, -1, or 0."""
+
+    @classmethod
+    def of(cls, solved: IndexMap) -> MatrixPattern | None:
+        n, depth = solved.index.shape[0], 0
+        while n >> depth >= 2 * cls.smallest and (n >> depth) % 2 == 0:
+            depth += 1
+        if not depth or solved.index.shape != (n, n):
+            return None
+        kinds = [(False, 1), (False, 0), (True, 0)]
+        if solved.scale is not None:
+            kinds = [(False, 1), (False, -1)]
+        found = (cls(n, depth, is_lower, sign) for is_lower, sign in kinds)
+        return next((each for each in found if each.is_so(solved)), None)
+
+    def is_so(self, solved: IndexMap) -> bool:
+        """Whether the entries are as this pattern says."""
+        small = self.leaves(solved.index)
+        if np.unique(small[small >= 0]).size + self.in_blocks != solved.size:
+            return False
+        for level in range(self.depth):
+            one, other = self.blocks(solved.index, level)
+            mirrored = one.transpose(0, 2, 1) if self.sign else -1
+            if (one < 0).any() or (other != mirrored).any():
+                return False
+            if solved.scale is not None:
+                one, other = self.blocks(solved.scale, level)
+                if (one != 1).any() or (other != self.sign).any():
+                    return False
+        return True
+
+    @property
+    def shapes(self) -> list[Shape]:
+        """The shape of the blocks of each level: how many, rows, columns."""
+        sizes = [self.n >> level + 1 for level in range(self.depth)]
+        return [(2**level, size, size) for level, size in enumerate(sizes)]
+
+    @property
+    def in_blocks(self) -> int:
+        """How many free parameters the blocks have together."""
+        return sum(map(math.prod, self.shapes))
+
+    def blocks(self, entries: np.ndarray, level: int) -> tuple[np.ndarray, np.ndarray]:
+        """The blocks of a level on the free side of the diagonal, and on the other."""
+        count, size, _ = self.shapes[level]
+        grid, each = entries.reshape(count, 2, size, count, 2, size), np.arange(count)
+        above, below = grid[each, 0, :, each, 1], grid[each, 1, :, each, 0]
+        return (below, above) if self.is_lower else (above, below)
+
+    def leaves(self, entries: np.ndarray) -> np.ndarray:
+        """The small matrices along the diagonal."""
+        count, size = 2**self.depth, self.n >> self.depth
+        each = np.arange(count)
+        return entries.reshape(count, size, count, size)[each, :, each]
+
+    def laid_out(self, index: Indices) -> Indices:
+        blocks = [self.blocks(index, level)[0].ravel() for level in range(self.depth)]
+        small = np.unique(self.leaves(index))
+        order = np.concatenate([*blocks, small[small >= 0]])
+        new = np.full(order.size + 1, -1, index.dtype)  # the last is for -1
+        new[order] = np.arange(order.size)
+        return new[index]
+
+
 MatrixProduct = Callable[[Any, Any, str], Any]
 
 
@@ -700,36 +795,76 @@ def product_with(kind: type[MatrixPattern]) -> Callable[[Any], Any]:
     return register
 
 
-def product_of(solved: IndexMap) -> MatrixProduct | None:
-    """How to multiply by a matrix without making it, where that is worth it."""
+def product_of(solved: IndexMap) -> tuple[MatrixProduct | None, IndexMap]:
+    """How to multiply by a matrix without making it, where that is worth it.
+
+    And the entries again, with their free parameters in the order that it wants.
+    """
     pattern = pattern_of(solved)
-    return None if pattern is None else PRODUCTS[type(pattern)](pattern, solved)
+    if pattern is None:
+        return None, solved
+    solved = replace(solved, index=pattern.laid_out(solved.index))
+    return PRODUCTS[type(pattern)](pattern, solved), solved
 
 
 class Placement:
     """Free parameters, each where it stands in a tensor, and zeros elsewhere."""
 
     def __init__(self, index: Indices, size: int) -> None:
-        self.shape = index.shape
-        self.has_zeros = bool((index < 0).any())
-        self.places: Any = None
-        if self.has_zeros and each_once(index, size) and 4 * size <= index.size:
-            # So few that it is less work to write them than to read for each entry.
-            live = np.flatnonzero(index >= 0)
-            self.places = np.empty((size, 1), index_type(index.size))
-            self.places[index.ravel()[live], 0] = live
-        else:
-            self.slots = index + 1 if self.has_zeros else index
+        self.index, self.size, self.is_live = index, size, index >= 0
+        self.has_zeros = not self.is_live.all()
+        self.places = places_of(index, size)
+        # It is less work to write those that there are than to read for each entry.
+        self.are_written = len(self.places) == 1 and 4 * size <= 3 * index.size
 
     def __call__(self, theta: Any) -> Any:
-        if self.places is not None:
-            flat = ops.scatter(self.places, theta, (math.prod(self.shape),))
-            return ops.reshape(flat, self.shape)
-        if self.has_zeros:
-            theta = ops.concatenate([ops.zeros((1,), theta.dtype), theta])
-        # The gradient of `take` is sparse, which optimizers handle badly; that of
-        # `reshape` is dense.
-        return ops.take(ops.reshape(theta, (-1,)), self.slots, axis=0)
+        place = ops.custom_gradient(lambda theta: (self.placed(theta), self.gathered))
+        return place(ops.reshape(theta, (-1,)))  # a tensor, if it was a variable
+
+    def placed(self, theta: Any) -> Any:
+        if self.are_written:
+            # One term in each sum: `scatter`, made for this, takes two to ten times
+            # as long in a graph.
+            flat = ops.segment_sum(theta, self.places[0], self.index.size)
+            return ops.reshape(flat, self.index.shape)
+        if not self.has_zeros:
+            return ops.take(theta, self.index, axis=0)
+        # Not a zero in front of theta: XLA would ask for each entry which it is.
+        tensor = ops.take(theta, np.maximum(self.index, 0), axis=0)
+        return ops.where(self.is_live, tensor, 0)
+
+    def gathered(self, tensor: Any) -> Any:
+        """The gradient: for each free parameter the sum of where it stands.
+
+        Reading some places takes much less than adding up all entries, which is what
+        the gradient of `take` does.
+        """
+        flat = ops.reshape(tensor, (-1,))
+        if not self.places:  # Entries of number -1 are left out.
+            return ops.segment_sum(flat, self.index.ravel(), self.size)
+        total = ops.take(flat, self.places[0], axis=0)
+        for places in self.places[1:]:
+            more = ops.take(flat, np.maximum(places, 0), axis=0)
+            total = total + ops.where(places >= 0, more, 0)
+        return total
+
+
+def places_of(index: Indices, size: int) -> list[Indices]:
+    """Where each free parameter stands first, second, and so on; -1 if nowhere.
+
+    An empty list if some stand in many places, or in many more than others.
+    """
+    live = np.flatnonzero(index >= 0)
+    numbers = index.ravel()[live]
+    counts = np.bincount(numbers, minlength=size)
+    most = int(counts.max(initial=1))
+    if most > 4 or most * size > 2 * live.size:
+        return []
+    order = np.argsort(numbers, kind="stable")
+    nth = np.arange(live.size) - np.repeat(np.cumsum(counts) - counts, counts)
+    places = np.full((most, size), -1, index_type(index.size))
+    places[nth, numbers[order]] = live[order]
+    return list(places)
 
 
 def widened(dtype: str, *tensors: Any) -> list[Any]:
@@ -779,10 +914,8 @@ def times_block_diagonal_matrix(
 
     def times(x: Any, theta: Any, dtype: str) -> Any:
         x, theta = ops.cast(x, dtype), ops.cast(theta, dtype)
-        y = ops.transpose(ops.reshape(x, (-1, count, rows)), (1, 0, 2))
-        y = ops.matmul(y, ops.reshape(theta, (count, rows, columns)))
-        y = ops.transpose(y, (1, 0, 2))
-        return ops.reshape(y, (*ops.shape(x)[:-1], count * columns))
+        y = ops.matmul(cut(x, count), ops.reshape(theta, (count, rows, columns)))
+        return ops.reshape(joined(y), (*ops.shape(x)[:-1], count * columns))
 
     return times
 
@@ -832,7 +965,7 @@ def convolved(x: Any, kernel: Any, length: int, is_correlation: bool) -> Any:
 def times_band_matrix(pattern: BandMatrix, solved: IndexMap) -> MatrixProduct:
     (rows, columns), width = solved.index.shape, pattern.width
     strips = Placement(pattern.strips(solved.index), solved.size)
-    count, beside = strips.shape[0], pattern.lower + pattern.upper
+    count, beside = strips.index.shape[0], pattern.lower + pattern.upper
     # Inputs are cut or filled up to the windows of all strips, and one width more.
     end = (count + 1) * width - pattern.upper
 
@@ -842,11 +975,111 @@ def times_band_matrix(pattern: BandMatrix, solved: IndexMap) -> MatrixProduct:
         grid = ops.reshape(flat, (-1, count + 1, width))
         windows = ops.concatenate([grid[:, :-1], grid[:, 1:, :beside]], -1)
         windows = ops.transpose(windows, (1, 0, 2))
-        y = ops.matmul(windows, ops.cast(strips(theta), dtype))
-        y = ops.reshape(ops.transpose(y, (1, 0, 2)), (-1, count * width))[:, :columns]
+        y = joined(ops.matmul(windows, ops.cast(strips(theta), dtype)))[:, :columns]
         return ops.reshape(y, (*ops.shape(x)[:-1], columns))
 
     return times
+
+
+@product_with(Halves)
+def times_halves(pattern: Halves, solved: IndexMap) -> MatrixProduct:
+    n, sign, shapes = pattern.n, pattern.sign, pattern.shapes
+    starts = np.cumsum([math.prod(shape) for shape in shapes])
+    index = pattern.leaves(solved.index)
+    small = np.where(index < 0, -1, index - pattern.in_blocks).astype(index.dtype)
+    place = Placement(small, solved.size - pattern.in_blocks)
+    factors = None if solved.scale is None else pattern.leaves(solved.scale)
+
+    def scaled(leaves: Any) -> Any:
+        return leaves if factors is None else leaves * ops.cast(factors, leaves.dtype)
+
+    def halves(parts: Any) -> tuple[Any, Any]:
+        pairs = ops.reshape(parts, (parts.shape[0] // 2, 2, -1, parts.shape[2]))
+        first, second = pairs[:, 0], pairs[:, 1]
+        return (second, first) if pattern.is_lower else (first, second)
+
+    def whole(one: Any, other: Any) -> Any:
+        return ops.concatenate([other, one] if pattern.is_lower else [one, other], -1)
+
+    def levels(x: Any) -> tuple[Any, list[tuple[Any, Any]]]:
+        """What each leaf is multiplied by, and each block, from the smallest on."""
+        leaves = parts = cut(x, 2**pattern.depth)
+        found = []
+        for _ in shapes:
+            found.append(halves(parts))
+            parts = whole(*found[-1])
+        return leaves, found
+
+    def product(x: Any, theta: Any) -> Any:
+        *blocks, small = ops.split(theta, starts)
+        shaped = zip(blocks, shapes, strict=True)
+        blocks = [ops.reshape(*each) for each in shaped][::-1]
+        leaves, x_levels = scaled(place.placed(small)), levels(x)
+
+        def times(levels: Any, y: Any, there: int, back: int) -> Any:
+            (y,), dtype = widened(x.dtype, y), x.dtype
+            for (one, other), block in zip(levels[1], blocks, strict=True):
+                y_one, y_other = halves(y)
+                if back:
+                    y_one += signed(back, *widened(dtype, by_transposed(other, block)))
+                if there:
+                    y_other += signed(there, *widened(dtype, ops.matmul(one, block)))
+                y = whole(y_one, y_other)
+            return ops.cast(y[0], dtype)
+
+        def gradient(upstream: Any) -> tuple[Any, Any]:
+            found: list[Any] = []
+            g_levels = levels(upstream)
+            for x_pair, g_pair in zip(x_levels[1], g_levels[1], strict=True):
+                left, right = x_pair[0], g_pair[1]
+                if sign:  # A sum of two products is one of twice the length.
+                    left = ops.concatenate([left, signed(sign, g_pair[0])], 1)
+                    right = ops.concatenate([right, x_pair[1]], 1)
+                # XLA joins more than eight parts one by one, and fewer by asking for
+                # each entry in which it is, which takes longer than all the rest.
+                ends = np.arange(1, min(8, n // 2)) * (n // 2) // 8
+                lefts = [left] if left.shape[0] > 1 else ops.split(left, ends, -1)
+                products = [transposed_by(each, right) for each in lefts]
+                found = [ops.reshape(each, (-1,)) for each in products] + found
+            in_leaves = transposed_by(x_levels[0], g_levels[0])
+            found.append(place.gathered(scaled(in_leaves)))
+            from_leaves = by_transposed(g_levels[0], leaves)
+            return times(g_levels, from_leaves, sign, 1), ops.concatenate(found)
+
+        return times(x_levels, ops.matmul(x_levels[0], leaves), 1, sign), gradient
+
+    def multiply(x: Any, theta: Any, dtype: str) -> Any:
+        flat = ops.reshape(ops.cast(x, dtype), (-1, n))
+        flat_theta = ops.reshape(ops.cast(theta, dtype), (-1,))
+        y = ops.custom_gradient(product)(flat, flat_theta)
+        return ops.reshape(y, ops.shape(x))
+
+    return multiply
+
+
+def signed(sign: int, tensor: Any) -> Any:
+    return tensor if sign > 0 else -tensor
+
+
+def by_transposed(matrices: Any, others: Any) -> Any:
+    """Each matrix times the transpose of another, which is not made."""
+    return ops.einsum("nij,nkj->nik", matrices, others)
+
+
+def transposed_by(matrices: Any, others: Any) -> Any:
+    """The transpose of each matrix, which is not made, times another."""
+    return ops.einsum("nji,njk->nik", matrices, others)
+
+
+def cut(x: Any, count: int) -> Any:
+    """Rows of so many parts as so many matrices of rows."""
+    return ops.transpose(ops.reshape(x, (-1, count, x.shape[-1] // count)), (1, 0, 2))
+
+
+def joined(parts: Any) -> Any:
+    """Matrices of rows as one with all their columns."""
+    y = ops.transpose(parts, (1, 0, 2))
+    return ops.reshape(y, (-1, parts.shape[0] * parts.shape[2]))
 
 
 class Expansion:
@@ -907,12 +1140,21 @@ class Expansion:
 
     def first_entries(self) -> Indices:
         """Where each free parameter stands first in the weight."""
-        seen = np.maximum.accumulate(self.solved.index.ravel())
-        return np.flatnonzero(np.diff(seen, prepend=-1))
+        index = self.solved.index.ravel()
+        live = np.flatnonzero(index >= 0)[::-1]
+        first = np.empty(self.size, index_type(index.size))
+        first[index[live]] = live  # the last that is written is the first in order
+        return first
 
     def product(self) -> MatrixProduct | None:
-        """How to multiply by the weight, a matrix, in less work than by making it."""
-        return product_of(self.solved)
+        """How to multiply by the weight, a matrix, in less work than by making it.
+
+        That can put the free parameters into another order.
+        """
+        product, self.solved = product_of(self.solved)
+        if product:
+            self.entries = Placement(self.solved.index, self.size)
+        return product
 
     def add_theta(
         self, layer: Any, name: str, draw: Callable[[], Any], regularizer: Any
@@ -1226,13 +1468,13 @@ class Structured(layers.Wrapper):
                 )
         if not is_tied:
             weight.expansion = expansion_of(equations, weight.shape)
+            if is_kernel_of_dense(owner, weight):
+                weight.product = weight.expansion.product()
             initializer, name = variable._initializer, path.replace("/", "_")
             weight.theta = weight.expansion.add_theta(
                 self, name, lambda: (variable, initializer), variable.regularizer
             )
             setattr(self, f"free_{name}", weight.theta)  # TensorFlow checkpoints it
-            if is_kernel_of_dense(owner, weight):
-                weight.product = weight.expansion.product()
             if weight.product:
                 owner.call = functools.partial(call_dense, owner, weight)
         return weight

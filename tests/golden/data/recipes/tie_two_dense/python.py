@@ -26,7 +26,7 @@ import math
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import keras
@@ -282,14 +282,22 @@ class MatrixPattern:
 
     kinds: ClassVar[dict[str, type["MatrixPattern"]]] = {}
     least: ClassVar[int] = 2**12
+    has_factors: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         MatrixPattern.kinds[cls.__name__] = cls
 
     @classmethod
-    def of(cls, index: Indices, size: int) -> "MatrixPattern | None":
-        """The pattern, if each entry's free parameter, -1 for zeros, is as it says."""
+    def of(cls, solved: IndexMap) -> "MatrixPattern | None":
+        """The pattern, if the entries are as it says. None of them is a constant.
+
+        Nor has any a factor, unless the pattern says that it has.
+        """
         raise NotImplementedError
+
+    def laid_out(self, index: Indices) -> Indices:
+        """The index of each entry's free parameter in the order of the product."""
+        return index
 
     def is_worth_it(self, rows: int, columns: int) -> bool:
         return rows * columns >= self.least
@@ -298,17 +306,12 @@ class MatrixPattern:
 def pattern_of(solved: IndexMap) -> MatrixPattern | None:
     """The first pattern that a matrix has and whose product is worth it, or None."""
     index, size = solved.index, solved.size
-    is_scaled = solved.scale is not None or solved.constant is not None
-    if index.ndim != 2 or is_scaled or size in (0, index.size):
+    if index.ndim != 2 or solved.constant is not None or size in (0, index.size):
         return None
-    found = (kind.of(index, size) for kind in MatrixPattern.kinds.values())
+    is_plain, kinds = solved.scale is None, MatrixPattern.kinds.values()
+    found = (kind.of(solved) for kind in kinds if is_plain or kind.has_factors)
     worth_it = (each for each in found if each and each.is_worth_it(*index.shape))
     return next(worth_it, None)
-
-
-def each_once(index: Indices, size: int) -> bool:
-    """Whether no two entries have one free parameter; they are counted in order."""
-    return int(np.count_nonzero(index >= 0)) == size
 
 
 MatrixProduct = Callable[[Any, Any, str], Any]
@@ -317,36 +320,76 @@ MatrixProduct = Callable[[Any, Any, str], Any]
 PRODUCTS: dict[type[MatrixPattern], Callable[[Any, IndexMap], MatrixProduct]] = {}
 
 
-def product_of(solved: IndexMap) -> MatrixProduct | None:
-    """How to multiply by a matrix without making it, where that is worth it."""
+def product_of(solved: IndexMap) -> tuple[MatrixProduct | None, IndexMap]:
+    """How to multiply by a matrix without making it, where that is worth it.
+
+    And the entries again, with their free parameters in the order that it wants.
+    """
     pattern = pattern_of(solved)
-    return None if pattern is None else PRODUCTS[type(pattern)](pattern, solved)
+    if pattern is None:
+        return None, solved
+    solved = replace(solved, index=pattern.laid_out(solved.index))
+    return PRODUCTS[type(pattern)](pattern, solved), solved
 
 
 class Placement:
     """Free parameters, each where it stands in a tensor, and zeros elsewhere."""
 
     def __init__(self, index: Indices, size: int) -> None:
-        self.shape = index.shape
-        self.has_zeros = bool((index < 0).any())
-        self.places: Any = None
-        if self.has_zeros and each_once(index, size) and 4 * size <= index.size:
-            # So few that it is less work to write them than to read for each entry.
-            live = np.flatnonzero(index >= 0)
-            self.places = np.empty((size, 1), index_type(index.size))
-            self.places[index.ravel()[live], 0] = live
-        else:
-            self.slots = index + 1 if self.has_zeros else index
+        self.index, self.size, self.is_live = index, size, index >= 0
+        self.has_zeros = not self.is_live.all()
+        self.places = places_of(index, size)
+        # It is less work to write those that there are than to read for each entry.
+        self.are_written = len(self.places) == 1 and 4 * size <= 3 * index.size
 
     def __call__(self, theta: Any) -> Any:
-        if self.places is not None:
-            flat = ops.scatter(self.places, theta, (math.prod(self.shape),))
-            return ops.reshape(flat, self.shape)
-        if self.has_zeros:
-            theta = ops.concatenate([ops.zeros((1,), theta.dtype), theta])
-        # The gradient of `take` is sparse, which optimizers handle badly; that of
-        # `reshape` is dense.
-        return ops.take(ops.reshape(theta, (-1,)), self.slots, axis=0)
+        place = ops.custom_gradient(lambda theta: (self.placed(theta), self.gathered))
+        return place(ops.reshape(theta, (-1,)))  # a tensor, if it was a variable
+
+    def placed(self, theta: Any) -> Any:
+        if self.are_written:
+            # One term in each sum: `scatter`, made for this, takes two to ten times
+            # as long in a graph.
+            flat = ops.segment_sum(theta, self.places[0], self.index.size)
+            return ops.reshape(flat, self.index.shape)
+        if not self.has_zeros:
+            return ops.take(theta, self.index, axis=0)
+        # Not a zero in front of theta: XLA would ask for each entry which it is.
+        tensor = ops.take(theta, np.maximum(self.index, 0), axis=0)
+        return ops.where(self.is_live, tensor, 0)
+
+    def gathered(self, tensor: Any) -> Any:
+        """The gradient: for each free parameter the sum of where it stands.
+
+        Reading some places takes much less than adding up all entries, which is what
+        the gradient of `take` does.
+        """
+        flat = ops.reshape(tensor, (-1,))
+        if not self.places:  # Entries of number -1 are left out.
+            return ops.segment_sum(flat, self.index.ravel(), self.size)
+        total = ops.take(flat, self.places[0], axis=0)
+        for places in self.places[1:]:
+            more = ops.take(flat, np.maximum(places, 0), axis=0)
+            total = total + ops.where(places >= 0, more, 0)
+        return total
+
+
+def places_of(index: Indices, size: int) -> list[Indices]:
+    """Where each free parameter stands first, second, and so on; -1 if nowhere.
+
+    An empty list if some stand in many places, or in many more than others.
+    """
+    live = np.flatnonzero(index >= 0)
+    numbers = index.ravel()[live]
+    counts = np.bincount(numbers, minlength=size)
+    most = int(counts.max(initial=1))
+    if most > 4 or most * size > 2 * live.size:
+        return []
+    order = np.argsort(numbers, kind="stable")
+    nth = np.arange(live.size) - np.repeat(np.cumsum(counts) - counts, counts)
+    places = np.full((most, size), -1, index_type(index.size))
+    places[nth, numbers[order]] = live[order]
+    return list(places)
 
 
 class Expansion:
@@ -407,12 +450,21 @@ class Expansion:
 
     def first_entries(self) -> Indices:
         """Where each free parameter stands first in the weight."""
-        seen = np.maximum.accumulate(self.solved.index.ravel())
-        return np.flatnonzero(np.diff(seen, prepend=-1))
+        index = self.solved.index.ravel()
+        live = np.flatnonzero(index >= 0)[::-1]
+        first = np.empty(self.size, index_type(index.size))
+        first[index[live]] = live  # the last that is written is the first in order
+        return first
 
     def product(self) -> MatrixProduct | None:
-        """How to multiply by the weight, a matrix, in less work than by making it."""
-        return product_of(self.solved)
+        """How to multiply by the weight, a matrix, in less work than by making it.
+
+        That can put the free parameters into another order.
+        """
+        product, self.solved = product_of(self.solved)
+        if product:
+            self.entries = Placement(self.solved.index, self.size)
+        return product
 
     def add_theta(
         self, layer: Any, name: str, draw: Callable[[], Any], regularizer: Any
@@ -742,13 +794,13 @@ class Structured(layers.Wrapper):
                 )
         if not is_tied:
             weight.expansion = expansion_of(equations, weight.shape)
+            if is_kernel_of_dense(owner, weight):
+                weight.product = weight.expansion.product()
             initializer, name = variable._initializer, path.replace("/", "_")
             weight.theta = weight.expansion.add_theta(
                 self, name, lambda: (variable, initializer), variable.regularizer
             )
             setattr(self, f"free_{name}", weight.theta)  # TensorFlow checkpoints it
-            if is_kernel_of_dense(owner, weight):
-                weight.product = weight.expansion.product()
             if weight.product:
                 owner.call = functools.partial(call_dense, owner, weight)
         return weight
