@@ -43,10 +43,12 @@ lint: .venv/.for-dev
 # Their text goes into generated modules, which have the width that formatters choose by themselves.
 PASTED := wdsl/structure.py wdsl/patterns.py wdsl/products.py wdsl/runtime.py
 
+# Into docs/bench/; `make bench SAVE=` writes into build/. Less than fifteen minutes on two cores that nothing else uses.
+SAVE = --save
 bench: .venv/.for-dev
-	@.venv/bin/python tests/bench/run.py
-	@.venv/bin/python tests/bench/compiler.py
-	@.venv/bin/python -m tests.bench.training
+	@.venv/bin/python -m tests.bench.run $(SAVE)
+	@.venv/bin/python -m tests.bench.compiler $(SAVE)
+	@.venv/bin/python -m tests.bench.training $(SAVE)
 
 exactness: .venv/.for-dev
 	@.venv/bin/python -m tests.exactness.run
