@@ -38,7 +38,7 @@ from tests.bench.results import ROOT, chosen, machine, spread, tracked, written
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 LAYERS = 5_000
-IN_KERAS, PAIRS_IN_KERAS = 1_000, 5
+IN_KERAS, PAIRS_IN_KERAS = 1_000, 4
 BASE = ("-c", "import lark, jinja2")
 ONE = "network One {\n    input x: [64]\n    layer a = Dense(64)\n    output y = x -> a\n}\n"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -13,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tests.bench.models import nothing_row
+from tests.bench.models import nothing_row, plain_trial
 from tests.bench.steps import RATE, Setting
 
 AT_ONCE = 4
@@ -28,7 +27,8 @@ class Speeds:
         gflops: Of the step's products of matrices, in 10⁹ floating point operations per second; an addition and a
             multiplication are two.
         adam: Milliseconds for 10⁶ numbers in Keras's Adam. 0 in inference.
-        nothing: Milliseconds of a whole step of a layer that adds a bias and has no kernel.
+        nothing: Milliseconds of a whole step of a layer that adds a bias and has no kernel; the fastest, as all here.
+        plain: Milliseconds of a whole step of the plain layer, which is the base of ratios.
         products: How many products with the kernel there are in a step: y = x W, and dW = xᵀ dy in training. The
             inputs have no gradient.
     """
@@ -36,6 +36,7 @@ class Speeds:
     gflops: float
     adam: float
     nothing: float
+    plain: float
     products: int
 
 
@@ -66,7 +67,8 @@ def measured_speeds(n: int, setting: Setting) -> Speeds:
     return Speeds(
         gflops=flops / fastest(products_of(n, setting, is_training, is_compiled)) / 1e6 * AT_ONCE,
         adam=adam_rate(n * (n + 1) // 2, is_compiled) if is_training else 0.0,
-        nothing=nothing_time(n, setting),
+        nothing=fastest(nothing_row(n).trial(setting).step),
+        plain=fastest(plain_trial("Dense", n, setting).step),
         products=products,
     )
 
@@ -106,12 +108,6 @@ def adam_step(numbers: int, is_compiled: bool) -> Callable[[], object]:
         adam.apply([gradient], [weight])
 
     return lambda: update(gradient)
-
-
-def nothing_time(n: int, setting: Setting) -> float:
-    step = nothing_row(n).trial(setting).step
-    timed(step), timed(step)
-    return median(timed(step) for _ in range(25))
 
 
 def fastest(work: Callable[[], object], seconds: float = 0.3, least: int = 3) -> float:

@@ -47,7 +47,10 @@ GROWN = (
     "zero[where (i * 7919 + j * 104729) % 100 < 95]",
     "zero[where (i * 7919 + j * 104729) % 100 < 50]",
 )
-"""Kernels whose cost is shown over n and over the batch; the blocks fit all n."""
+"""Kernels whose cost is shown over n; the blocks fit all n."""
+
+GROWN_WITH_BATCH = ("symmetric", "zero[upper]", "equal", "equal[diagonals]", "zero[not blocks(32, 32)]", GROWN[-1])
+"""Kernels whose cost is shown over the batch."""
 
 NOTHING = "nothing (the bias alone)"
 
@@ -138,8 +141,10 @@ def rows(n: int) -> dict[str, Row]:
             for each in ("equal[by (j - i) % 128]", "zero[where (i + j) % 2 == 0]")
         },
         # These come last, since importing PyTorch starts threads of its own.
-        "torch: Linear": Row(partial(torch_trial, n, False), "Dense", n, modes=("graph", "inference")),
-        "torch: parametrize, Symmetric": Row(partial(torch_trial, n, True), "Dense", n, modes=("graph", "inference")),
+        "torch, eager: Linear": Row(partial(torch_trial, n, False), "Dense", n, modes=("graph", "inference")),
+        "torch, eager: parametrize, Symmetric": Row(
+            partial(torch_trial, n, True), "Dense", n, modes=("graph", "inference")
+        ),
     }
 
 

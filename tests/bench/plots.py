@@ -41,15 +41,16 @@ def plot_rows(found: dict[str, dict[str, Any]], title: str, path: Path) -> None:
                 axes.plot([bound["ratio"]] * 2, ends, color="black", linewidth=2, label=once("the least"))
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xlim(left=0)
+    axes.set_ylim(-0.6, len(names) - 0.4)
     axes.set_yticks(range(len(names)), names, family="monospace", fontsize=8)
     axes.set_xlabel(title)
-    axes.legend(loc="lower right", fontsize=8)
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     _save(figure, path)
 
 
 def plot_growth(found: dict[str, dict[int, Any]], over: str, title: str, path: Path) -> None:
     """A line of ratios for each name. Dashed in the same colour is the least; dotted, what no kernel at all takes."""
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     figure, axes = pyplot.subplots(figsize=(10, 5), layout="constrained")
     ticks = sorted({x for results in found.values() for x in results})
@@ -64,7 +65,12 @@ def plot_growth(found: dict[str, dict[int, Any]], over: str, title: str, path: P
     axes.axhline(1, color="black", linewidth=0.8)
     if ticks[0] > 0 and ticks[-1] / ticks[0] > 10:
         axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    if low <= 0 or high / low > 4:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(ticker.NullFormatter())
     axes.set_xticks(ticks, map(str, ticks))
     axes.set_xlabel(over)
     axes.set_ylabel(title)

@@ -50,12 +50,16 @@ def chosen(names: Collection[str], known: Collection[str], what: str) -> list[st
 
 
 def tracked(names: Collection[str], said: str, console: Console) -> Iterator[str]:
-    """The names in turn, with a bar in a terminal; elsewhere, such as in a log, with a line for each."""
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    """The names in turn, with a bar in a terminal; elsewhere, such as in a log, with a line for each.
+
+    The bar moves between two names alone: a thread that draws it all the time would be measured with the rest.
+    """
+    is_bar = console.is_terminal
+    with Progress(console=console, transient=True, auto_refresh=False, disable=not is_bar) as progress:
         task = progress.add_task(said, total=len(names))
         for number, name in enumerate(names, 1):
-            progress.update(task, description=escape(f"{said}: {name}"))
-            if not console.is_terminal:
+            progress.update(task, description=escape(f"{said}: {name}"), refresh=True)
+            if not is_bar:
                 console.print(escape(f"{said}: {name}, {number} of {len(names)}"))
             yield name
             progress.advance(task)

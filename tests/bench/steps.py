@@ -6,6 +6,8 @@ is stored. In inference it is `predict_on_batch`.
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -63,6 +65,9 @@ def torch_trial(n: int, is_symmetric: bool, setting: Setting) -> Trial:
     Raises:
         ImportError: PyTorch is not there, or its libraries are not.
     """
+    # Its threads sleep between steps, instead of taking the cores from the Keras step that comes next.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    warnings.filterwarnings("ignore", "CUDA initialization")
     import torch
     from torch.nn.utils import parametrize
 

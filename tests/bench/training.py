@@ -13,6 +13,10 @@ beside it, from what this machine was measured to do in the same run.
                                                         from which n on a product is worth it
     python -m tests.bench.training --save               into docs/bench/, and not build/, as JSON and as pictures
 
+Alone on two cores all of it is planned to take 11 minutes: float32 4, most of which is XLA's compiling; bfloat16 1,
+batch-1 1, batch-256 1½, inference 1, n 1½, batch ½, density ½. With the other two benchmarks `make bench` has 15.
+Setting's `seconds` is what one measurement may take, beside building and tracing, and so what to change.
+
 Rows of PyTorch are there where it can be imported. Of its wheels for Linux the one for processors alone is smaller:
 pip install torch --index-url https://download.pytorch.org/whl/cpu
 """
@@ -34,12 +38,22 @@ from rich.table import Table
 
 from tests.bench import plots
 from tests.bench.least import least, measured_speeds, timed
-from tests.bench.models import GROWN, KERNELS, NOTHING, Row, kernel_row, nothing_row, plain_trial, rows
+from tests.bench.models import (
+    GROWN,
+    GROWN_WITH_BATCH,
+    KERNELS,
+    NOTHING,
+    Row,
+    kernel_row,
+    nothing_row,
+    plain_trial,
+    rows,
+)
 from tests.bench.results import ROOT, chosen, machine, spread, tracked, versions, written
 from tests.bench.steps import MODES, Setting
 from wdsl.patterns import MatrixPattern
 
-FEWER = Setting(pairs=11, seconds=0.7)
+FEWER = Setting(pairs=11, seconds=0.5)
 TABLES: dict[str, tuple[Setting, tuple[str, ...]]] = {
     "float32": (Setting(), ("graph", "XLA")),
     "bfloat16": (replace(FEWER, dtype="mixed_bfloat16"), ("graph",)),
@@ -54,11 +68,11 @@ BATCHES = (1, 4, 16, 64, 256)
 ZEROS = (50, 75, 90, 95, 99)
 ANYWHERE = {"zeros anywhere, graph": "graph", "zeros anywhere, XLA": "XLA"}
 GROWTHS = {
-    "n": "n, of an n × n kernel; batch 64",
-    "batch": "batch; n = 1024",
-    "density": "zeros in 100 entries, anywhere",
+    "n": "n, of an n × n kernel",
+    "batch": "batch, n = {half}",
+    "density": "zeros in 100 entries anywhere, n = {n}",
 }
-GROWING = Setting(pairs=9, seconds=0.4)
+GROWING = Setting(pairs=9, seconds=0.3)
 PARTS = (*TABLES, *GROWTHS)
 
 FEWEST, WARM = 5, 0.3
@@ -87,8 +101,9 @@ def compared(row: Row, setting: Setting) -> dict[str, Any]:
         "pairs": len(pairs),
     }
     if row.multiplied is not None and setting.mode != "frozen":
-        bound = least(measured_speeds(row.n, setting), setting.batch, row.multiplied, ours.stored)
-        result["least"] = {"ratio": bound / result["base_milliseconds"], "milliseconds": bound}
+        speeds = measured_speeds(row.n, setting)
+        bound = least(speeds, setting.batch, row.multiplied, ours.stored)
+        result["least"] = {"ratio": bound / speeds.plain, "milliseconds": bound}
     return result
 
 
@@ -160,7 +175,8 @@ def speeds_of(n: int, setting: Setting, console: Console) -> dict[str, float]:
     bound = least(speeds, setting.batch, n * n, n * n + n)
     console.print(
         f"{setting.mode}: products of matrices {speeds.gflops:.0f} GFLOP/s, Adam {speeds.adam:.2f} ms for a million "
-        f"numbers, a step without a kernel {speeds.nothing:.2f} ms; the plain layer at the least {bound:.1f} ms"
+        f"numbers, a step without a kernel {speeds.nothing:.2f} ms; "
+        f"the plain layer {speeds.plain:.1f} ms, at the least {bound:.1f}"
     )
     return {**asdict(speeds), "plain_least_milliseconds": bound}
 
@@ -171,13 +187,13 @@ def speeds_of(n: int, setting: Setting, console: Console) -> dict[str, float]:
 def grown(part: str, n: int, names: list[str], given: dict[str, Any], console: Console) -> dict[str, Any]:
     """Ratios of each kernel, as one thing grows."""
     setting = replace(GROWING, **given)
-    kernels, nothing = names or [*GROWN], [] if names else [NOTHING]
+    nothing = [] if names else [NOTHING]
     cases: dict[str, dict[int, tuple[Row, Setting]]] = {}
     if part == "n":
-        for name in [*nothing, *kernels]:
+        for name in [*nothing, *(names or GROWN)]:
             cases[name] = {side: (row_of(name, side), setting) for side in SIZES if side <= n}
     elif part == "batch":
-        for name in [*nothing, *kernels]:
+        for name in [*nothing, *(names or GROWN_WITH_BATCH)]:
             cases[name] = {batch: (row_of(name, n // 2), replace(setting, batch=batch)) for batch in BATCHES}
     else:
         for name in names or ANYWHERE:
@@ -189,7 +205,7 @@ def grown(part: str, n: int, names: list[str], given: dict[str, Any], console: C
                 for zeros in ZEROS
             }
     found = {name: {x: compared(*case) for x, case in cases[name].items()} for name in tracked([*cases], part, console)}
-    table = Table(GROWTHS[part], *(str(x) for x in next(iter(cases.values()))))
+    table = Table(GROWTHS[part].format(n=n, half=n // 2), *(str(x) for x in next(iter(cases.values()))))
     for name, results in found.items():
         table.add_row(escape(name), *(f"{each['ratio']['median']:.2f}" for each in results.values()))
         if any("least" in each for each in results.values()):
@@ -212,7 +228,9 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", help="names of rows, of float32 if no part is named; without, all")
     parser.add_argument("--part", action="append", default=[], help=f"one of {', '.join(PARTS)}; may be repeated")
     parser.add_argument("--size", type=int, default=2048, help="n; 2048 if not given")
-    parser.add_argument("--mode", action="append", default=[], help=f"one of {', '.join(MODES)}; may be repeated")
+    parser.add_argument(
+        "--mode", action="append", default=[], help=f"in tables, one of {', '.join(MODES)}; may be repeated"
+    )
     parser.add_argument("--batch", type=int)
     parser.add_argument("--dtype", help="a dtype policy, such as mixed_bfloat16")
     parser.add_argument("--pairs", type=int, help="at most so many pairs of steps, at least 2")
@@ -223,6 +241,8 @@ def main() -> None:
     is_changed = bool(given.rows or given.mode or changed or given.sizes or given.size != 2048)
     if given.save and is_changed:
         parser.error("docs/bench/ has parts as they are: --save goes with --part alone")
+    if given.pairs is not None and given.pairs < 2:
+        parser.error("--pairs: quartiles want 2 at least")
     if given.sizes:
         for kind in (MatrixPattern, *MatrixPattern.kinds.values()):
             kind.least = 0
@@ -236,7 +256,7 @@ def main() -> None:
     if not console.is_terminal:
         console.width = 150
     tf.get_logger().setLevel("ERROR")  # each model is traced, and that is meant
-    about: dict[str, Any] = versions("tensorflow", "keras", "torch")
+    about = versions("tensorflow", "keras", "torch")
     console.print(f"{machine()}, TensorFlow {about['tensorflow']}, Keras {about['keras']}")
     for part in parts:
         keras.backend.clear_session(free_memory=False)
@@ -245,12 +265,13 @@ def main() -> None:
             setting, usual = TABLES[part]
             setting = replace(setting, **changed)
             found, speeds = by_row(part, given.size, setting, modes or usual, given.rows, console)
-            about = {**about, "size": given.size, "batch": setting.batch, "dtype": setting.dtype, "speeds": speeds}
+            measured = {"batch": setting.batch, "dtype": setting.dtype, "speeds": speeds}
         else:
-            found = grown(part, given.size, given.rows, changed, console)
+            found, measured = grown(part, given.size, given.rows, changed, console), {}
         took = perf_counter() - begin
-        path = written(f"training-{part}", {**about, "seconds": round(took)}, found, given.save)
-        draw(part, found, path.with_suffix(".png"))
+        name = f"training-{'sizes' if given.sizes else part}"
+        path = written(name, {**about, "size": given.size, **measured, "seconds": round(took)}, found, given.save)
+        draw(part, given.size, found, path.with_suffix(".png"))
         console.print(f"{part} took {took:.0f} s; written to {path.relative_to(ROOT)} and .png\n")
 
 
@@ -260,12 +281,12 @@ def names_of(part: str, n: int) -> list[str]:
     return [*rows(n)] if part in TABLES else [*dict.fromkeys((*GROWN, *KERNELS, NOTHING))]
 
 
-def draw(part: str, results: dict[str, Any], path: Any) -> None:
+def draw(part: str, n: int, results: dict[str, Any], path: Any) -> None:
     title = "time of a step, as a ratio to the plain Keras layer"
     if part in TABLES:
         plots.plot_rows(results, f"{part}: {title}", path)
     else:
-        plots.plot_growth(results, GROWTHS[part], title, path)
+        plots.plot_growth(results, GROWTHS[part].format(n=n, half=n // 2), title, path)
 
 
 if __name__ == "__main__":
