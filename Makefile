@@ -4,7 +4,7 @@
 #     make test         the tests
 #     make conformance  the catalogue against Keras, on ten times as many drawn arguments as in the tests
 #     make lint         ruff and mypy
-#     make bench        the command line and the compiler, against peers in the same run; and training, against plain Keras
+#     make bench        the command line and the compiler, against peers in the same run; and training, against plain Keras; 15 minutes
 #     make exactness    whether annotations hold to the bit under all that training does; 45 minutes
 #     make fuzz         broken and hostile text for the compiler; an hour
 

@@ -11,10 +11,16 @@ COLOURS = ("#2b6cb0", "#a0aec0", "#dd8452", "#55a868")
 
 
 def plot_rows(found: dict[str, dict[str, Any]], title: str, path: Path) -> None:
-    """Bars of ratios with their quartiles, for each row one of each mode, with goals and what is the least."""
+    """Bars of ratios with their quartiles, for each row one of each mode, with goals and what is the least.
+
+    Without ratios, as where memory alone was measured, there is no picture.
+    """
     from matplotlib import pyplot
 
     names = [name for name in found if any("ratio" in result for result in found[name].values())][::-1]
+    if not names:
+        path.unlink(missing_ok=True)
+        return
     modes = list(dict.fromkeys(mode for name in names for mode in found[name]))
     figure, axes = pyplot.subplots(figsize=(9, 0.4 * len(names) + 1.6), layout="constrained")
     thick = 0.8 / len(modes)

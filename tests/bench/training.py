@@ -226,7 +226,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, usage="%(prog)s [options] [row…]"
     )
     parser.add_argument("rows", nargs="*", help="names of rows, of float32 if no part is named; without, all")
-    parser.add_argument("--part", action="append", default=[], help=f"one of {', '.join(PARTS)}; may be repeated")
+    parser.add_argument("--part", action="append", default=[], help=f"one of {', '.join(PARTS)}; repeatable")
     parser.add_argument("--size", type=int, default=2048, help="n; 2048 if not given")
     parser.add_argument(
         "--mode", action="append", default=[], help=f"in tables, one of {', '.join(MODES)}; may be repeated"
