@@ -4,7 +4,7 @@
 #     make test         the tests
 #     make conformance  the catalogue against Keras, on ten times as many drawn arguments as in the tests
 #     make lint         ruff and mypy
-#     make bench        the command line and the compiler, against peers in the same run; and training, against plain Keras
+#     make bench        the command line and the compiler, against peers in the same run; and training, against plain Keras; 15 minutes
 #     make exactness    whether annotations hold to the bit under all that training does; 45 minutes
 #     make fuzz         broken and hostile text for the compiler; an hour
 
@@ -43,10 +43,12 @@ lint: .venv/.for-dev
 # Their text goes into generated modules, which have the width that formatters choose by themselves.
 PASTED := wdsl/structure.py wdsl/patterns.py wdsl/products.py wdsl/runtime.py
 
+# Into docs/bench/; `make bench SAVE=` writes into build/. Less than fifteen minutes on two cores that nothing else uses.
+SAVE = --save
 bench: .venv/.for-dev
-	@.venv/bin/python tests/bench/run.py
-	@.venv/bin/python tests/bench/compiler.py
-	@.venv/bin/python -m tests.bench.training
+	@.venv/bin/python -m tests.bench.run $(SAVE)
+	@.venv/bin/python -m tests.bench.compiler $(SAVE)
+	@.venv/bin/python -m tests.bench.training $(SAVE)
 
 exactness: .venv/.for-dev
 	@.venv/bin/python -m tests.exactness.run

@@ -1,4 +1,6 @@
-"""What the compiler costs, against a peer in the same run: `python tests/bench/compiler.py [name…]`, or all.
+"""What the compiler costs, against a peer in the same run.
+
+    python -m tests.bench.compiler                 all; or these by name:
 
     text      a network of 5,000 layers from text to plan, against Lark alone reading that text to a parse tree;
               ten times the layers, against the tenth; and how much memory it takes for each byte of text
@@ -14,14 +16,14 @@ or none. Nothing is asserted.
 
 from __future__ import annotations
 
+import argparse
 import gc
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
@@ -31,11 +33,12 @@ from rich.console import Console
 from rich.table import Table
 
 import wdsl
+from tests.bench import plots
+from tests.bench.results import ROOT, chosen, machine, spread, tracked, written
 
-ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 LAYERS = 5_000
-IN_KERAS = 1_000
+IN_KERAS, PAIRS_IN_KERAS = 1_000, 4
 BASE = ("-c", "import lark, jinja2")
 ONE = "network One {\n    input x: [64]\n    layer a = Dense(64)\n    output y = x -> a\n}\n"
 
@@ -112,9 +115,8 @@ def peak(text: str, end: str) -> int:
 def pairs(ours: Callable[[], float], base: Callable[[], float], number: int) -> dict[str, Any]:
     ours(), base()
     found = [(base(), ours()) for _ in range(number)]
-    low, middle, high = quantiles([mine / theirs for theirs, mine in found], n=4)
     return {
-        "ratio": {"median": middle, "lower_quartile": low, "upper_quartile": high},
+        "ratio": spread(mine / theirs for theirs, mine in found),
         "milliseconds": median(mine for _, mine in found) * 1000,
         "base_milliseconds": median(theirs for theirs, _ in found) * 1000,
         "extra_milliseconds": median(mine - theirs for theirs, mine in found) * 1000,
@@ -237,7 +239,7 @@ def in_keras() -> dict[str, Any]:
         f"{IN_KERAS:,} layers in Keras, {kind}": pairs(
             lambda spec=spec: fresh(lambda: wdsl.loads(spec).to_keras()),  # type: ignore[misc]
             lambda kind=kind: fresh(lambda: by_hand(kind)),  # type: ignore[misc]
-            9,
+            PAIRS_IN_KERAS,
         )
         | {"goal": "1.10"}
         for kind, spec in SPECS.items()
@@ -268,21 +270,39 @@ def shown(results: dict[str, Any]) -> Table:
     return table
 
 
-def measured(names: Sequence[str], console: Console) -> dict[str, Any]:
-    results: dict[str, Any] = {}
-    for name in names or MEASURED:
-        with console.status(name):
-            results |= MEASURED[name]()
-    return results
-
-
 def main() -> None:
-    console = Console()
-    results = measured(sys.argv[1:], console)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help=f"{', '.join(MEASURED)}; all, if there are none")
+    parser.add_argument("--save", action="store_true", help="write into docs/bench/, and not into build/")
+    given = parser.parse_args()
+    if given.names and given.save:
+        parser.error("docs/bench/ has all of them: --save goes without names")
+    names = chosen(given.names, MEASURED, "benchmark")
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 130
+    console.print(machine())
+    results: dict[str, Any] = {}
+    begin = perf_counter()
+    for name in tracked(names, "compiler", console):
+        results |= MEASURED[name]()
+    took = perf_counter() - begin
     console.print(shown(results))
-    out = ROOT / "build" / "bench-compiler.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps(results, indent=2) + "\n")
+    path = written("compiler", {"seconds": round(took)}, results, given.save)
+    plots.plot_rows(
+        {name: {"measured": result | {"goal": goal_of(result)}} for name, result in results.items()},
+        "time, as a ratio to its peer",
+        path.with_suffix(".png"),
+    )
+    console.print(f"the compiler took {took:.0f} s; written to {path.relative_to(ROOT)} and .png\n")
+
+
+def goal_of(result: dict[str, Any]) -> float | None:
+    """The goal, if it is a ratio."""
+    try:
+        return float(result.get("goal", ""))
+    except ValueError:
+        return None
 
 
 if __name__ == "__main__":

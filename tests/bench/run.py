@@ -1,31 +1,33 @@
-"""How long things take, as ratios to a peer in the same run: the command line, and solving a large weight.
+"""How long the command line takes, and solving a large weight, as ratios to a peer in the same run.
+
+    python -m tests.bench.run                 all; or these by name: build, check, version, solve
+    python -m tests.bench.run --save          all, into docs/bench/, and not build/, as JSON and as a picture
 
 The command line is held against importing its two parsing libraries, the solver against NumPy sorting as many integers
-as the weight has entries.
-
-`make bench` prints a table and leaves the numbers in build/bench.json. A ratio is of two whole processes, one
-after the other; milliseconds belong to the machine, ratios less so. Nothing is asserted.
+as the weight has entries. A ratio is of two whole processes, one after the other; milliseconds belong to the machine,
+ratios less so. Nothing is asserted.
 """
 
 from __future__ import annotations
 
-import json
+import argparse
 import os
-import platform
 import subprocess
 import sys
-from pathlib import Path
-from statistics import median, quantiles
+from collections.abc import Callable
+from functools import partial
+from statistics import median
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 import wdsl
+from tests.bench import plots
+from tests.bench.results import ROOT, chosen, machine, spread, tracked, written
 
-ROOT = Path(__file__).parents[2]
 SPEC = "specs/tied_autoencoder.wnet"
 PAIRS = 15
 SIDE, SOLVED = 4096, 5
@@ -37,9 +39,9 @@ LARGE = f"""network Large {{
 
 BASE = ("-c", "import lark, jinja2")
 COMMANDS = {
-    "wdsl build": ("-m", "wdsl", "build", SPEC, "-o", "-"),
-    "wdsl check": ("-m", "wdsl", "check", SPEC),
-    "wdsl --version": ("-m", "wdsl", "--version"),
+    "build": ("-m", "wdsl", "build", SPEC, "-o", "-"),
+    "check": ("-m", "wdsl", "check", SPEC),
+    "version": ("-m", "wdsl", "--version"),
 }
 # What pip installed is compiled already; a checkout's own modules are if nothing forbids Python to keep the result.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -66,59 +68,55 @@ def solved_and_sorted() -> tuple[float, float]:
     return perf_counter() - between, between - begin
 
 
-def machine() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    processor = names[0] if names else platform.processor() or platform.machine()
-    return f"{processor}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+def run_and_import(command: tuple[str, ...]) -> tuple[float, float]:
+    """Seconds of the command, and of a process that imports two libraries."""
+    return seconds(command), seconds(BASE)
 
 
-def spread(values: list[float]) -> dict[str, float]:
-    low, middle, high = quantiles(values, n=4)
-    return {"median": middle, "lower_quartile": low, "upper_quartile": high, "least": min(values)}
+MEASURED: dict[str, tuple[str, Callable[[], tuple[float, float]], int]] = {
+    **{name: (f"wdsl {command[2]}", partial(run_and_import, command), PAIRS) for name, command in COMMANDS.items()},
+    "solve": (f"solve {SIDE} × {SIDE}", solved_and_sorted, SOLVED),
+}
+"""By name: what is said of it, what takes a pair of times, and how many pairs."""
 
 
 def main() -> None:
-    console = Console()
-    console.print(machine(), highlight=False)
-    results = {}
-    for name, command in COMMANDS.items():
-        seconds(BASE), seconds(command)
-        pairs = [
-            (seconds(BASE), seconds(command))
-            for _ in track(range(PAIRS), description=name, console=console, transient=True)
-        ]
-        results[name] = {
-            "ratio": spread([ours / base for base, ours in pairs]),
-            "milliseconds": median(ours for _, ours in pairs) * 1000,
-            "base_milliseconds": median(base for base, _ in pairs) * 1000,
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help=f"{', '.join(MEASURED)}; all, if there are none")
+    parser.add_argument("--save", action="store_true", help="write into docs/bench/, and not into build/")
+    given = parser.parse_args()
+    if given.names and given.save:
+        parser.error("docs/bench/ has all of them: --save goes without names")
+    names = chosen(given.names, MEASURED, "benchmark")
+    console = Console(highlight=False)
+    console.print(machine())
+    results: dict[str, dict[str, Any]] = {}
+    begin = perf_counter()
+    for name in tracked(names, "command line", console):
+        said, pair, number = MEASURED[name]
+        pairs = [pair() for _ in range(1 + number)][1:]
+        results[said] = {
+            "ratio": spread(ours / base for ours, base in pairs),
+            "milliseconds": median(ours for ours, _ in pairs) * 1000,
+            "base_milliseconds": median(base for _, base in pairs) * 1000,
         }
-
-    pairs = [solved_and_sorted() for _ in range(1 + SOLVED)][1:]
-    results[f"solve {SIDE} × {SIDE}"] = {
-        "ratio": spread([ours / base for ours, base in pairs]),
-        "milliseconds": median(ours for ours, _ in pairs) * 1000,
-        "base_milliseconds": median(base for _, base in pairs) * 1000,
-    }
-    console.print(f"{PAIRS} pairs of processes each, against python {BASE[0]} '{BASE[1]}'", highlight=False)
-    console.print(f"{SOLVED} times solving {SIDE} × {SIDE} entries, against np.sort", highlight=False)
+    took = perf_counter() - begin
+    console.print(f"{PAIRS} pairs of processes each, against python {BASE[0]} '{BASE[1]}'")
+    console.print(f"{SOLVED} times solving {SIDE} × {SIDE} entries, against np.sort")
     table = Table()
     for heading in ("command", "ratio", "quartiles", "ms", "base ms"):
         table.add_column(heading, justify="left" if heading == "command" else "right")
-    for name, result in results.items():
+    for said, result in results.items():
         ratio = result["ratio"]
         quartiles = f"{ratio['lower_quartile']:.2f} – {ratio['upper_quartile']:.2f}"
         times = (f"{result['milliseconds']:.0f}", f"{result['base_milliseconds']:.0f}")
-        table.add_row(name, f"{ratio['median']:.2f}", quartiles, *times)
+        table.add_row(said, f"{ratio['median']:.2f}", quartiles, *times)
     console.print(table)
 
-    out = ROOT / "build" / "bench.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(
-        json.dumps({"machine": machine(), "spec": SPEC, "pairs": PAIRS, "results": results}, indent=2) + "\n"
-    )
-    console.print(f"written to {out.relative_to(ROOT)}", highlight=False)
+    path = written("commands", {"spec": SPEC, "pairs": PAIRS, "seconds": round(took)}, results, given.save)
+    pictured = {said: {"measured": result} for said, result in results.items()}
+    plots.plot_rows(pictured, "time, as a ratio to its peer", path.with_suffix(".png"))
+    console.print(f"the command line took {took:.0f} s; written to {path.relative_to(ROOT)} and .png\n")
 
 
 if __name__ == "__main__":

@@ -2,327 +2,291 @@
 
 A step is the whole of `train_on_batch`, with Adam: forward, backward, and the update of what is stored; inference is
 `predict_on_batch`. Steps of the two are taken in turn, and each is divided by the plain one beside it, so that what
-else the machine does slows both.
+else the machine does slows both. Where it is known what a step takes at the least (tests/bench/least.py), that stands
+beside it, from what this machine was measured to do in the same run.
 
-    python -m tests.bench.training                  all rows: in a graph, under XLA, and inference
-    python -m tests.bench.training --mode graph --batch 256 "equal" "LSTM, recurrent_kernel: symmetric"
-    python -m tests.bench.training --sizes          how ratios change with n; from which n a product is worth it
-    python -m tests.bench.training --save           also into docs/bench/, as JSON and as a picture
+    python -m tests.bench.training                      all parts, as `make bench` does
+    python -m tests.bench.training --part batch-1 --part density
+    python -m tests.bench.training equal "W * mask"     these rows, in a graph and under XLA
+    python -m tests.bench.training --mode inference --batch 256 --dtype mixed_bfloat16 symmetric
+    python -m tests.bench.training --sizes              as --part n, with all products in use however small a kernel is:
+                                                        from which n on a product is worth it
+    python -m tests.bench.training --save               into docs/bench/, and not build/, as JSON and as pictures
+
+Alone on two cores all of it is planned to take 11 minutes: float32 4, most of which is XLA's compiling; bfloat16 1,
+batch-1 1, batch-256 1½, inference 1, n 1½, batch ½, density ½. With the other two benchmarks `make bench` has 15.
+Setting's `seconds` is what one measurement may take, beside building and tracing, and so what to change.
+
+Rows of PyTorch are there where it can be imported. Of its wheels for Linux the one for processors alone is smaller:
+pip install torch --index-url https://download.pytorch.org/whl/cpu
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from statistics import median, quantiles
+import gc
+from dataclasses import asdict, replace
+from statistics import median
 from time import perf_counter
 from typing import Any
 
 import keras
-import numpy as np
+import tensorflow as tf
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import track
 from rich.table import Table
 
-import wdsl
-from tests.bench.run import machine
+from tests.bench import plots
+from tests.bench.least import least, measured_speeds, timed
+from tests.bench.models import (
+    GROWN,
+    GROWN_WITH_BATCH,
+    KERNELS,
+    NOTHING,
+    Row,
+    kernel_row,
+    nothing_row,
+    plain_trial,
+    rows,
+)
+from tests.bench.results import ROOT, chosen, machine, spread, tracked, versions, written
+from tests.bench.steps import MODES, Setting
 from wdsl.patterns import MatrixPattern
 
-ROOT = Path(__file__).parents[2]
-PAIRS, WARM, PER_PAIR = 25, 4, 2
-MODES = ("graph", "XLA", "inference")
-SIZES = (64, 128, 256, 512, 1024, 2048)
-
-KERNELS: dict[str, float | None] = {
-    "symmetric": 0.80,
-    "skew": 0.80,
-    "equal": 0.12,
-    "equal[rows]": 0.12,
-    "equal[columns]": 0.12,
-    "equal[diagonal, not diagonal]": 0.12,
-    "equal[by (j - i) % n]": 0.18,
-    "equal[diagonals]": 0.25,
-    "equal[antidiagonals]": 0.25,
-    "zero[not blocks(128, 128)]": 0.20,
-    "zero[not band(8, 8)]": 0.22,
-    "zero[upper]": 0.65,
-    "zero[where (i * 7919 + j * 104729) % 100 < 95]": 0.75,
-    "zero[where (i * 7919 + j * 104729) % 100 < 50]": 1.05,
+FEWER = Setting(pairs=11, seconds=0.5)
+TABLES: dict[str, tuple[Setting, tuple[str, ...]]] = {
+    "float32": (Setting(), ("graph", "XLA")),
+    "bfloat16": (replace(FEWER, dtype="mixed_bfloat16"), ("graph",)),
+    "batch-1": (replace(FEWER, batch=1), ("graph",)),
+    "batch-256": (replace(FEWER, batch=256), ("graph",)),
+    "inference": (FEWER, ("inference", "frozen")),
 }
-"""Annotations of the kernel of a `Dense`, and what a step may take of the plain layer's at n = 2048, in a graph."""
+"""All rows, at n = 2048. Others than `float32` have no goals, and so fewer pairs."""
+
+SIZES = (64, 128, 256, 512, 1024, 2048)
+BATCHES = (1, 4, 16, 64, 256)
+ZEROS = (50, 75, 90, 95, 99)
+ANYWHERE = {"zeros anywhere, graph": "graph", "zeros anywhere, XLA": "XLA"}
+GROWTHS = {
+    "n": "n, of an n × n kernel",
+    "batch": "batch, n = {half}",
+    "density": "zeros in 100 entries anywhere, n = {n}",
+}
+GROWING = Setting(pairs=9, seconds=0.3)
+PARTS = (*TABLES, *GROWTHS)
+
+FEWEST, WARM = 5, 0.3
+"""Pairs at the least, however long they take; seconds of steps that do not count, of two at the least."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """Two models to compare, by the shape of their inputs."""
-
-    ours: Callable[[], keras.Model]
-    plain: Callable[[], keras.Model]
-    inputs: tuple[int, ...]
-    goal: float | None = None
-
-
-def rows(n: int) -> dict[str, Row]:
-    def dense() -> keras.Model:
-        return sequential((n,), keras.layers.Dense(n))
-
-    def convolution(annotation: str = "") -> keras.Model:
-        return annotated("[32, 32, 64]", f'Conv2D(64, 3, padding="same") {annotation}')
-
-    def recurrent(annotation: str = "") -> keras.Model:
-        return annotated("[128, 64]", f"LSTM(128, return_sequences=true) {annotation}")
-
-    recipes = (SymmetricByAverage, SymmetricByIndices, Masked)
-    checkered = "zero[where (i + j) % 2 == 0]"
-    return {
-        **{name: Row(partial(with_kernel, name, n), dense, (n,), goal) for name, goal in KERNELS.items()},
-        **{each.said: Row(partial(with_recipe, each, n), dense, (n,)) for each in recipes},
-        "tie(e.kernel.T), autoencoder": Row(partial(autoencoder, n, True), partial(autoencoder, n, False), (n,), 0.90),
-        **{
-            f"Conv2D(64, 3) {each}": Row(partial(convolution, each), convolution, (32, 32, 64), 1.05)
-            for each in ("equal[by i * 3 + j]", "zero[where i == j]", "symmetric(0, 1)")
-        },
-        **{
-            f"LSTM(128), recurrent_kernel: {each}": Row(
-                partial(recurrent, f"{{ recurrent_kernel: {each} }}"), recurrent, (128, 64), 1.10
-            )
-            for each in ("equal[by (j - i) % 128]", checkered)
-        },
-    }
-
-
-# --- models ---------------------------------------------------------------------------------------
-
-
-def annotated(shape: str, layer: str) -> keras.Model:
-    return wdsl.loads(
-        f"network Net {{\n    input x: {shape}\n    layer a = {layer}\n    output y = x -> a\n}}"
-    ).to_keras()
-
-
-def with_kernel(annotation: str, n: int) -> keras.Model:
-    return annotated(f"[{n}]", f"Dense({n}) {annotation.replace('% n', f'% {n}')}")
-
-
-def with_recipe(recipe: type[keras.Layer], n: int) -> keras.Model:
-    return sequential((n,), recipe(n))
-
-
-def sequential(shape: tuple[int, ...], *layers: keras.Layer) -> keras.Model:
-    return keras.Sequential([keras.Input(shape), *layers])
-
-
-def autoencoder(n: int, is_tied: bool) -> keras.Model:
-    tie = "tie(e.kernel.T)" if is_tied else ""
-    return wdsl.loads(f"""network Net {{
-    input x: [{n}]
-    layer e = Dense({n // 4}, activation=relu)
-    layer d = Dense({n}) {tie}
-    output y = x -> e -> d
-}}""").to_keras()
-
-
-class SymmetricByAverage(keras.layers.Dense):
-    """What is often written for a symmetric kernel: all of it is stored, and averaged with its transpose."""
-
-    said = "(W + W.T) / 2"
-
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        return keras.ops.matmul(inputs, (self.kernel + keras.ops.transpose(self.kernel)) / 2) + self.bias
-
-
-class SymmetricByIndices(keras.layers.Layer):
-    """The packed triangle, repaired: the numbers are gathered, since they cannot be reshaped."""
-
-    said = "packed triangle, gathered"
-
-    def __init__(self, units: int) -> None:
-        super().__init__()
-        self.units = units
-
-    def build(self, input_shape: tuple[int, ...]) -> None:
-        i, j = np.indices((self.units, self.units))
-        low, high = np.minimum(i, j), np.maximum(i, j)
-        self.places = (high * (high + 1) // 2 + low).astype("int32")
-        self.packed = self.add_weight(shape=(self.units * (self.units + 1) // 2,), initializer="random_normal")
-        self.bias = self.add_weight(shape=(self.units,), initializer="zeros")
-
-    def call(self, inputs: Any) -> Any:
-        packed = keras.ops.reshape(self.packed, (-1,))  # without this, Adam takes its slow path
-        return keras.ops.matmul(inputs, keras.ops.take(packed, self.places)) + self.bias
-
-
-class Masked(keras.layers.Dense):
-    """What is often written for a kernel with zeros: all of it is stored, and half of it multiplied by zero."""
-
-    said = "W * mask"
-
-    def build(self, input_shape: tuple[int, ...]) -> None:
-        super().build(input_shape)
-        self.mask = np.triu(np.ones(self.kernel.shape, "float32"))
-
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        return keras.ops.matmul(inputs, self.kernel * self.mask) + self.bias
-
-
-# --- measuring ------------------------------------------------------------------------------------
-
-
-def step_of(model: keras.Model, mode: str, batch: int, inputs: tuple[int, ...]) -> Callable[[], float]:
-    """A function that takes some steps, and gives the milliseconds of one."""
-    random = np.random.default_rng(0)
-    x, y = (random.normal(size=(batch, *shape)).astype("float32") for shape in (inputs, model.output_shape[1:]))
-    model.compile(keras.optimizers.Adam(1e-4), "mse", jit_compile=mode == "XLA")
-
-    def step() -> float:
-        begin = perf_counter()
-        for _ in range(PER_PAIR):
-            if mode == "inference":
-                model.predict_on_batch(x)
-            else:
-                model.train_on_batch(x, y)
-        return (perf_counter() - begin) / PER_PAIR * 1000
-
-    for _ in range(WARM):
-        step()
-    return step
-
-
-def compared(row: Row, mode: str, batch: int) -> dict[str, Any]:
-    keras.backend.clear_session(free_memory=False)
-    ours, plain = row.ours(), row.plain()
-    stored = [sum(int(np.prod(each.shape)) for each in model.trainable_weights) for model in (ours, plain)]
-    steps = [step_of(model, mode, batch, row.inputs) for model in (ours, plain)]
-    pairs = [tuple(step() for step in steps) for _ in range(PAIRS)]
-    low, middle, high = quantiles([one / other for one, other in pairs], n=4)
-    return {
-        "ratio": {"median": middle, "lower_quartile": low, "upper_quartile": high},
+def compared(row: Row, setting: Setting) -> dict[str, Any]:
+    """Times in milliseconds of a step of the row's model and of the plain one, and their ratios."""
+    gc.collect()
+    ours, plain = row.trial(setting), plain_trial(row.plain, row.n, setting)
+    slowest = max(warmed(trial.step) for trial in (ours, plain))
+    per_pair = 2 if slowest < 50 else 1
+    pairs: list[tuple[float, float]] = []
+    begin = perf_counter()
+    while len(pairs) < min(FEWEST, setting.pairs) or (
+        len(pairs) < setting.pairs and perf_counter() - begin < setting.seconds
+    ):
+        one, other = (sum(timed(trial.step) for _ in range(per_pair)) / per_pair for trial in (ours, plain))
+        pairs.append((one, other))
+    result = {
+        "ratio": spread(one / other for one, other in pairs),
         "milliseconds": median(one for one, _ in pairs),
         "base_milliseconds": median(other for _, other in pairs),
-        "stored": stored[0],
-        "base_stored": stored[1],
+        "stored": ours.stored,
+        "base_stored": plain.stored,
+        "pairs": len(pairs),
     }
+    if row.multiplied is not None and setting.mode != "frozen":
+        speeds = measured_speeds(row.n, setting)
+        bound = least(speeds, setting.batch, row.multiplied, ours.stored)
+        result["least"] = {"ratio": bound / speeds.plain, "milliseconds": bound}
+    return result
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="What a training step costs with structure in a weight.")
-    parser.add_argument("rows", nargs="*", help="names of rows; all, if there are none")
-    parser.add_argument("--size", type=int, default=2048)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--mode", choices=MODES, action="append")
-    parser.add_argument("--dtype", default="float32", help="a dtype policy, such as mixed_bfloat16")
-    parser.add_argument("--sizes", action="store_true", help=f"kernels alone, for n = {', '.join(map(str, SIZES))}")
-    parser.add_argument("--save", action="store_true", help="write docs/bench/")
-    given = parser.parse_args()
-    keras.config.set_dtype_policy(given.dtype)
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 130
-    console.print(machine())
-    if given.sizes:
-        found = by_size(given.rows, given.batch, console)
-        name = "sizes"
-    else:
-        console.print(f"n = {given.size}, batch {given.batch}, {given.dtype}, {PAIRS} pairs of {PER_PAIR} steps")
-        found = by_row(given, console)
-        name = "training"
-    folder = ROOT / ("docs/bench" if given.save else "build")
-    folder.mkdir(exist_ok=True)
-    about = {"machine": machine(), "size": given.size, "batch": given.batch, "dtype": given.dtype, "pairs": PAIRS}
-    (folder / f"{name}.json").write_text(json.dumps({**about, "results": found}, indent=1) + "\n")
-    if given.save:
-        (plot_sizes if given.sizes else plot_rows)(found, folder / f"{name}.png")
-    console.print(f"written to {folder.relative_to(ROOT)}")
+def warmed(step: Any) -> float:
+    """Milliseconds of a step, once it is traced and its memory is there."""
+    timed(step)
+    found, begin = [timed(step)], perf_counter()
+    while len(found) < 8 and perf_counter() - begin < WARM:
+        found.append(timed(step))
+    return min(found)
 
 
-def by_row(given: argparse.Namespace, console: Console) -> dict[str, Any]:
-    known = rows(given.size)
-    if unknown := [name for name in given.rows if name not in known]:
-        raise SystemExit(f"there are no rows {unknown}; there are {[*known]}")
-    table, found = Table(), {}
-    for heading in ("weight", "stored", "", "ratio", "quartiles", "goal", "ms", "plain ms"):
+# --- tables ---------------------------------------------------------------------------------------
+
+
+def by_row(
+    part: str, n: int, setting: Setting, modes: tuple[str, ...], names: list[str], console: Console
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Results by name and mode; and what this machine does, by mode."""
+    known = rows(n)
+    has_goals = (n, setting.batch, setting.dtype) == (2048, 64, "float32")
+    found: dict[str, dict[str, Any]] = {}
+    for name in tracked(names or [*known], part, console):
+        found[name] = {}
+        for mode in modes:
+            if mode not in known[name].modes:
+                continue
+            try:
+                result = compared(known[name], replace(setting, mode=mode))
+            except ImportError as error:
+                result = {"skipped": f"{error}"}
+            found[name][mode] = result | {"goal": known[name].goals.get(mode) if has_goals else None}
+    console.print(f"n = {n}, batch {setting.batch}, {setting.dtype}; {setting.pairs} pairs of steps, or fewer if slow")
+    console.print(table_of(found))
+    speeds = {
+        mode: speeds_of(n, replace(setting, mode=mode), console)
+        for mode in modes
+        if any("least" in results.get(mode, {}) for results in found.values())
+    }
+    return found, speeds
+
+
+def table_of(found: dict[str, dict[str, Any]]) -> Table:
+    table = Table()
+    for heading in ("weight", "stored", "", "ratio", "quartiles", "goal", "least", "ms", "plain ms"):
         table.add_column(heading, justify="left" if heading in ("weight", "") else "right")
-    for name in track(given.rows or known, description="training", console=console, transient=True):
-        for mode in given.mode or MODES:
-            result = compared(known[name], mode, given.batch)
-            ratio, goal = result["ratio"], known[name].goal
-            found[f"{name}, {mode}"] = {**result, "goal": goal if mode == "graph" else None}
+    for name, results in found.items():
+        for mode, result in results.items():
+            if "skipped" in result:
+                table.add_row(escape(name), "", mode, "", f"skipped: {escape(result['skipped'])}")
+                continue
+            ratio, bound = result["ratio"], result.get("least")
             table.add_row(
                 escape(name),
                 f"{result['stored']:,}",
                 mode,
                 f"{ratio['median']:.2f}",
                 f"{ratio['lower_quartile']:.2f} – {ratio['upper_quartile']:.2f}",
-                f"{goal:.2f}" if goal and mode == "graph" and given.size == 2048 and given.batch == 64 else "",
+                f"{result['goal']:.2f}" if result["goal"] else "",
+                f"{bound['ratio']:.2f}" if bound else "",
                 f"{result['milliseconds']:.1f}",
                 f"{result['base_milliseconds']:.1f}",
             )
-    console.print(table)
-    return found
+    return table
 
 
-def by_size(names: list[str], batch: int, console: Console) -> dict[str, Any]:
-    """Ratios for each size, with all products in use however small the kernel is."""
-    for kind in (MatrixPattern, *MatrixPattern.kinds.values()):
-        kind.least = 0
-    names = names or [name for name in KERNELS if "blocks" not in name] + ["zero[not blocks(16, 16)]"]
-    table, found = Table("kernel", *map(str, SIZES)), {}
-    for name in track(names, description="sizes", console=console, transient=True):
-        found[name] = {}
-        for n in SIZES:
-            row = Row(partial(with_kernel, name, n), partial(with_recipe, keras.layers.Dense, n), (n,))
-            found[name][n] = compared(row, "graph", batch)["ratio"]
-        table.add_row(escape(name), *(f"{each['median']:.2f}" for each in found[name].values()))
-    console.print(table)
-    return found
+def speeds_of(n: int, setting: Setting, console: Console) -> dict[str, float]:
+    speeds = measured_speeds(n, setting)
+    bound = least(speeds, setting.batch, n * n, n * n + n)
+    console.print(
+        f"{setting.mode}: products of matrices {speeds.gflops:.0f} GFLOP/s, Adam {speeds.adam:.2f} ms for a million "
+        f"numbers, a step without a kernel {speeds.nothing:.2f} ms; "
+        f"the plain layer {speeds.plain:.1f} ms, at the least {bound:.1f}"
+    )
+    return {**asdict(speeds), "plain_least_milliseconds": bound}
 
 
-# --- pictures -------------------------------------------------------------------------------------
+# --- growth ---------------------------------------------------------------------------------------
 
 
-def plot_rows(found: dict[str, Any], path: Path) -> None:
-    from matplotlib import pyplot
-
-    names = [key.removesuffix(", graph") for key in found if key.endswith(", graph")][::-1]
-    figure, axes = pyplot.subplots(figsize=(9, 0.36 * len(names) + 1.2), layout="constrained")
-    for mode, shift, colour in (("graph", 0.2, "#2b6cb0"), ("XLA", -0.2, "#a0aec0")):
-        for place, name in enumerate(names):
-            if (result := found.get(f"{name}, {mode}")) is None:
-                continue
-            ratio = result["ratio"]
-            whiskers = [[ratio["median"] - ratio["lower_quartile"]], [ratio["upper_quartile"] - ratio["median"]]]
-            label = mode if place == 0 else None
-            axes.barh(place + shift, ratio["median"], 0.38, xerr=whiskers, color=colour, label=label)
-            if result.get("goal"):
-                axes.plot(
-                    [result["goal"]] * 2, [place, place + 0.4], color="#c53030", label="goal" if place == 0 else None
+def grown(part: str, n: int, names: list[str], given: dict[str, Any], console: Console) -> dict[str, Any]:
+    """Ratios of each kernel, as one thing grows."""
+    setting = replace(GROWING, **given)
+    nothing = [] if names else [NOTHING]
+    cases: dict[str, dict[int, tuple[Row, Setting]]] = {}
+    if part == "n":
+        for name in [*nothing, *(names or GROWN)]:
+            cases[name] = {side: (row_of(name, side), setting) for side in SIZES if side <= n}
+    elif part == "batch":
+        for name in [*nothing, *(names or GROWN_WITH_BATCH)]:
+            cases[name] = {batch: (row_of(name, n // 2), replace(setting, batch=batch)) for batch in BATCHES}
+    else:
+        for name in names or ANYWHERE:
+            cases[name] = {
+                zeros: (
+                    kernel_row(f"zero[where (i * 7919 + j * 104729) % 100 < {zeros}]", n),
+                    replace(setting, mode=ANYWHERE[name]),
                 )
-    axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_yticks(range(len(names)), names, family="monospace", fontsize=8)
-    axes.set_xlabel("time of a training step, as a ratio to the plain Keras layer")
-    axes.legend(loc="lower right")
-    figure.savefig(path, dpi=110)
-
-
-def plot_sizes(found: dict[str, Any], path: Path) -> None:
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
+                for zeros in ZEROS
+            }
+    found = {name: {x: compared(*case) for x, case in cases[name].items()} for name in tracked([*cases], part, console)}
+    table = Table(GROWTHS[part].format(n=n, half=n // 2), *(str(x) for x in next(iter(cases.values()))))
     for name, results in found.items():
-        axes.plot(list(results), [each["median"] for each in results.values()], marker=".", label=name)
-    axes.axhline(1, color="black", linewidth=0.8)
-    axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
-    axes.set_xticks(SIZES, map(str, SIZES))
-    axes.set_xlabel("n, of an n × n kernel")
-    axes.set_ylabel("ratio to the plain layer")
-    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
-    figure.savefig(path, dpi=110)
+        table.add_row(escape(name), *(f"{each['ratio']['median']:.2f}" for each in results.values()))
+        if any("least" in each for each in results.values()):
+            table.add_row("  at the least", *(f"{each['least']['ratio']:.2f}" for each in results.values()))
+    console.print(table)
+    return found
+
+
+def row_of(name: str, n: int) -> Row:
+    return nothing_row(n) if name == NOTHING else kernel_row(name, n)
+
+
+# --- command line ---------------------------------------------------------------------------------
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, usage="%(prog)s [options] [row…]"
+    )
+    parser.add_argument("rows", nargs="*", help="names of rows, of float32 if no part is named; without, all")
+    parser.add_argument("--part", action="append", default=[], help=f"one of {', '.join(PARTS)}; repeatable")
+    parser.add_argument("--size", type=int, default=2048, help="n; 2048 if not given")
+    parser.add_argument(
+        "--mode", action="append", default=[], help=f"in tables, one of {', '.join(MODES)}; may be repeated"
+    )
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--dtype", help="a dtype policy, such as mixed_bfloat16")
+    parser.add_argument("--pairs", type=int, help="at most so many pairs of steps, at least 2")
+    parser.add_argument("--sizes", action="store_true", help="part n, with all products in use")
+    parser.add_argument("--save", action="store_true", help="write into docs/bench/, and not into build/")
+    given = parser.parse_args()
+    changed = {key: value for key in ("batch", "dtype", "pairs") if (value := getattr(given, key)) is not None}
+    is_changed = bool(given.rows or given.mode or changed or given.sizes or given.size != 2048)
+    if given.save and is_changed:
+        parser.error("docs/bench/ has parts as they are: --save goes with --part alone")
+    if given.pairs is not None and given.pairs < 2:
+        parser.error("--pairs: quartiles want 2 at least")
+    if given.sizes:
+        for kind in (MatrixPattern, *MatrixPattern.kinds.values()):
+            kind.least = 0
+    one_table = ["float32"] if given.rows or given.mode or given.batch or given.dtype else []
+    parts = chosen(given.part or (["n"] if given.sizes else one_table), PARTS, "part")
+    modes = tuple(chosen(given.mode, MODES, "mode")) if given.mode else None
+    for part in parts:
+        chosen(given.rows, names_of(part, given.size), f"row of {part}")
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 150
+    tf.get_logger().setLevel("ERROR")  # each model is traced, and that is meant
+    about = versions("tensorflow", "keras", "torch")
+    console.print(f"{machine()}, TensorFlow {about['tensorflow']}, Keras {about['keras']}")
+    for part in parts:
+        keras.backend.clear_session(free_memory=False)
+        begin = perf_counter()
+        if part in TABLES:
+            setting, usual = TABLES[part]
+            setting = replace(setting, **changed)
+            found, speeds = by_row(part, given.size, setting, modes or usual, given.rows, console)
+            measured = {"batch": setting.batch, "dtype": setting.dtype, "speeds": speeds}
+        else:
+            found, measured = grown(part, given.size, given.rows, changed, console), {}
+        took = perf_counter() - begin
+        name = f"training-{'sizes' if given.sizes else part}"
+        path = written(name, {**about, "size": given.size, **measured, "seconds": round(took)}, found, given.save)
+        draw(part, given.size, found, path.with_suffix(".png"))
+        console.print(f"{part} took {took:.0f} s; written to {path.relative_to(ROOT)} and .png\n")
+
+
+def names_of(part: str, n: int) -> list[str]:
+    if part == "density":
+        return [*ANYWHERE]
+    return [*rows(n)] if part in TABLES else [*dict.fromkeys((*GROWN, *KERNELS, NOTHING))]
+
+
+def draw(part: str, n: int, results: dict[str, Any], path: Any) -> None:
+    title = "time of a step, as a ratio to the plain Keras layer"
+    if part in TABLES:
+        plots.plot_rows(results, f"{part}: {title}", path)
+    else:
+        plots.plot_growth(results, GROWTHS[part].format(n=n, half=n // 2), title, path)
 
 
 if __name__ == "__main__":
