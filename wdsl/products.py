@@ -313,12 +313,16 @@ def signed(sign: int, tensor: Any) -> Any:
 
 def by_transposed(matrices: Any, others: Any) -> Any:
     """Each matrix times the transpose of another, which is not made."""
-    return ops.einsum("nij,nkj->nik", matrices, others)
+    if matrices.shape[0] == 1:
+        return ops.matmul(matrices[0], ops.transpose(others[0]))[None]
+    return ops.matmul(matrices, ops.transpose(others, (0, 2, 1)))
 
 
 def transposed_by(matrices: Any, others: Any) -> Any:
     """The transpose of each matrix, which is not made, times another."""
-    return ops.einsum("nji,njk->nik", matrices, others)
+    if matrices.shape[0] == 1:
+        return ops.matmul(ops.transpose(matrices[0]), others[0])[None]
+    return ops.matmul(ops.transpose(matrices, (0, 2, 1)), others)
 
 
 def cut(x: Any, count: int) -> Any:
