@@ -383,7 +383,7 @@ def test_the_life_of_a_model(name, tmp_path):
         assert not any(weight.product is None for weight in again.get_layer("a").structured[:1])
         np.testing.assert_array_equal(again(values), expected)
     served = tf.saved_model.load(tmp_path / "exported")
-    np.testing.assert_allclose(served.serve(values), expected, rtol=1e-6)
+    np.testing.assert_allclose(served.serve(values), expected, rtol=1e-6, atol=1e-6)
     # What is masked stays so.
     mask = model.get_layer("a").compute_mask(masked, layers.Masking().compute_mask(values))
     assert mask.shape == (3, 4)

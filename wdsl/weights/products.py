@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from wdsl import expressions as ex
 from wdsl.network.dimensions import Dim
 from wdsl.network.graph import Layer, Network
 from wdsl.weights.solve import Structure, Structures
 
-FEWEST, MOST = 2**12, 2**22
-"""Entries of a kernel below which no product is worth it, and above which none is solved here to know for sure."""
+MOST = 2**22
+"""Entries of a kernel above which none is solved here to know for sure."""
 
-_WITHOUT = frozenset(map(ex.Symbol, ("Via", "Averaged", "Fixed")))
+_WITHOUT = frozenset(map(ex.Symbol, ("Via", "Averaged")))
 """Equations with which no kernel has a pattern."""
 
+_ZEROS = {"BlockDiagonalMatrix": 2**12, "BandMatrix": 2**16, "Halves": 2**18}
 _COMES_TO = {
-    "Equal": ("RepeatedRow", "RepeatedColumn", "DiagonalAndRest", "CirculantMatrix", "ToeplitzMatrix"),
-    "Zero": ("BlockDiagonalMatrix", "BandMatrix", "Halves"),
-    "Symmetric": ("Halves",),
-    "Skew": ("Halves",),
+    "Equal": {
+        "RepeatedRow": 2**12,
+        "RepeatedColumn": 2**12,
+        "DiagonalAndRest": 2**12,
+        "CirculantMatrix": 2**16,
+        "ToeplitzMatrix": 2**16,
+    },
+    "Zero": _ZEROS,
+    "Fixed": _ZEROS,
+    "Symmetric": {"Halves": 2**18},
+    "Skew": {"Halves": 2**18},
 }
-"""The patterns that a kernel with such an equation can have."""
+"""The patterns that a kernel with such an equation can have, and the fewest entries for which each is worth it."""
 
 
 def products(network: Network, structures: Structures) -> frozenset[str]:
@@ -28,25 +38,51 @@ def products(network: Network, structures: Structures) -> frozenset[str]:
     A size that is a parameter may be another one where the module is used. Then all count that it can come to.
     """
     found: set[str | None] = set()
+    solved: dict[object, str | None] = {}  # a thousand layers that say the same are one
     for each in structures.weights:
-        if possible := _possible(each, structures):
-            found.update(possible if _varies(each, network) or each.size > MOST else [_solved(each, network)])
+        if not (possible := _possible(each, structures)):
+            continue
+        if _varies(each, network):
+            found.update(possible)
+        elif names := _fitting(possible, each):
+            alike = each.equations, each.weight.shape
+            if each.size <= MOST and alike not in solved:
+                solved[alike] = _solved(each, network)
+            found.update(names if each.size > MOST else [solved[alike]])
     return frozenset(name for name in found if name)
 
 
 def product(structure: Structure, network: Network, structures: Structures) -> str | None:
     """The name of the pattern by which the weight is multiplied, if it is not made, and not too large to know."""
-    is_asked = structure.size <= MOST and _possible(structure, structures)
+    is_asked = structure.size <= MOST and _fitting(_possible(structure, structures), structure)
     return _solved(structure, network) if is_asked else None
 
 
-def _possible(structure: Structure, structures: Structures) -> list[str]:
-    """The patterns that the weight can have, by its equations."""
-    if not _is_kernel(structure) or len(structures.sharing(structure.owner)) > 1:
-        return []
+def _possible(structure: Structure, structures: Structures) -> dict[str, int]:
+    """The patterns that the weight can have by its equations, each with the fewest entries for it."""
+    if not structure.equations or not _is_kernel(structure) or len(structures.sharing(structure.owner)) > 1:
+        return {}
     parts = {part for each in structure.equations for part in ex.walk(each)}
-    names = [name for kind, names in _COMES_TO.items() if ex.Symbol(kind) in parts for name in names]
-    return [] if parts & _WITHOUT else names
+    if parts & _WITHOUT:
+        return {}
+    kinds = (found for kind, found in _COMES_TO.items() if ex.Symbol(kind) in parts)
+    return {name: fewest for found in kinds for name, fewest in found.items()}
+
+
+def _fitting(possible: Mapping[str, int], structure: Structure) -> list[str]:
+    """Those of the patterns that have as many entries, and as many of them free."""
+    rows, columns = map(int, structure.weight.shape) if possible else (0, 0)
+    free = structure.free if structure.trained else None
+    fits: Mapping[str, Callable[[int], bool]] = {
+        "RepeatedRow": lambda free: free in (1, columns),
+        "RepeatedColumn": lambda free: free == rows,
+        "DiagonalAndRest": lambda free: free == 2,
+        "CirculantMatrix": lambda free: free == rows,
+        "ToeplitzMatrix": lambda free: free == rows + columns - 1,
+        "BlockDiagonalMatrix": lambda free: free > 0 and rows * columns % free == 0,
+    }
+    large = [name for name, fewest in possible.items() if structure.size >= fewest]
+    return [name for name in large if free is None or name not in fits or fits[name](free)]
 
 
 def _varies(structure: Structure, network: Network) -> bool:
@@ -56,8 +92,6 @@ def _varies(structure: Structure, network: Network) -> bool:
 
 
 def _solved(structure: Structure, network: Network) -> str | None:
-    if structure.size < FEWEST:
-        return None
     from wdsl.patterns import pattern_of
     from wdsl.structure import index_map
     from wdsl.weights.entries import library
