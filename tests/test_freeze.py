@@ -53,6 +53,18 @@ def test_only_what_is_slower_is_made_plain() -> None:
     np.testing.assert_array_equal(frozen(x), before)  # it has weights of its own
 
 
+def test_halves_pay_in_training_alone() -> None:
+    text = "network Net {{\n    input x: [512]\n    layer a = Dense(512) {}\n    output y = x -> a\n}}"
+    for annotation in ("symmetric", "skew", "zero[lower]"):
+        model = wdsl.loads(text.format(annotation)).to_keras()
+        assert model.get_layer("a").structured[0].product
+        frozen = wdsl.freeze(model)
+        assert type(frozen.get_layer("a")) is keras.layers.Dense
+        np.testing.assert_array_equal(frozen(np.eye(512, dtype="float32")), model(np.eye(512, dtype="float32")))
+        x = normal(3, 512)
+        np.testing.assert_allclose(frozen(x), model(x), rtol=1e-4, atol=1e-5)
+
+
 def test_a_frozen_model_needs_no_wdsl(tmp_path) -> None:
     model = trained()
     x = normal(3, 5, 96)

@@ -433,7 +433,8 @@ def freeze(model: keras.Model, keep_products: bool = True) -> keras.Model:
     """A copy of a model for inference, in which structured layers are Keras's own with the weights as they are now.
 
     A layer computes a structured weight from its free parameters in each call; the copy has it stored, and gives the
-    same outputs to the bit. It knows no structure any more: it is not for training.
+    same outputs to the bit, but for kernels that are multiplied in halves: those differ by rounding. It knows no
+    structure any more: it is not for training.
 
     Args:
         model: A functional or sequential model, live, written by wdsl or loaded.

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras  # noqa: TID251
 
+from wdsl.patterns import pattern_of
 from wdsl.runtime import effective_weights, named
 
 
@@ -18,7 +19,7 @@ def freeze(model: keras.Model, keep_products: bool = True) -> keras.Model:
 
     def copy(layer: Any) -> Any:
         is_structured = keras.saving.get_registered_name(type(layer)) == "wdsl>Structured"
-        is_frozen = is_structured and not (keep_products and any(w.product for w in layer.structured))
+        is_frozen = is_structured and not (keep_products and any(map(_pays, layer.structured)))
         original = layer.layer if is_frozen else layer
         config = original.get_config()
         if is_frozen:
@@ -50,3 +51,9 @@ def freeze(model: keras.Model, keep_products: bool = True) -> keras.Model:
             name = weight and f"{layer.name}.{weight.path.replace('/', '.')}"
             variable.assign(values[name] if name else next(rest))
     return frozen
+
+
+def _pays(weight: Any) -> bool:
+    """Whether a weight is multiplied in less work than a plain layer does."""
+    pattern = pattern_of(weight.expansion.solved) if weight.product else None
+    return pattern is not None and pattern.pays_in_inference

@@ -38,7 +38,7 @@ from tests.bench.results import ROOT, chosen, machine, spread, tracked, written
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 LAYERS = 5_000
-IN_KERAS, PAIRS_IN_KERAS = 1_000, 4
+IN_KERAS, PAIRS_IN_KERAS = 1_000, 3
 BASE = ("-c", "import lark, jinja2")
 ONE = "network One {\n    input x: [64]\n    layer a = Dense(64)\n    output y = x -> a\n}\n"
 
@@ -132,9 +132,9 @@ def text() -> dict[str, Any]:
         return lambda: timed(lambda: wdsl.loads(given).plan)
 
     return {
-        "text to plan, 5,000 layers": pairs(front(large), lambda: timed(lambda: bare.parse(large)), 9)
+        "text to plan, 5,000 layers": pairs(front(large), lambda: timed(lambda: bare.parse(large)), 5)
         | {"goal": "2.00"},
-        "text to plan, 5,000 against 500": pairs(front(large), front(small), 9) | {"goal": "11.00"},
+        "text to plan, 5,000 against 500": pairs(front(large), front(small), 5) | {"goal": "11.00"},
         "text to plan, memory": {
             "bytes_per_byte": (peak(large, "plan") - peak(ONE, "plan")) / len(large),
             "goal": "200 bytes",

@@ -287,6 +287,44 @@ def test_outputs_and_gradients_are_those_of_the_matrix(name, shape):
         np.testing.assert_allclose(actual, desired, rtol=2e-5, atol=2e-5)
 
 
+@pytest.mark.parametrize("is_graph", [False, True])
+@pytest.mark.parametrize("name", CASES)
+def test_gradients_of_gradients(name, is_graph):
+    """A penalty on the inputs' gradient, in which the kernel stands twice, made and not made."""
+    layer, plain, rows = pair(name, activation="tanh")
+    made = Structured(Dense.from_config(plain.get_config() | {"name": "made"}), {"kernel": CASES[name][0]})
+    made.build((None, rows))
+    made.layer.bias.assign(plain.bias)
+    first = made.structured[0].expansion.first_entries()
+    made.weights[0].assign(plain.kernel.numpy().ravel()[first])
+    x = tf.constant(normal(5, rows, seed=7))
+    found = []
+    for each in (plain, made, layer):
+        variables = [v.value for v in sorted(each.trainable_weights, key=lambda v: "bias" in v.path)]
+
+        def penalty(each=each, variables=variables):
+            with tf.GradientTape() as outer:
+                outer.watch(x)
+                with tf.GradientTape() as inner:
+                    inner.watch(x)
+                    y = each(x)
+                    loss = tf.reduce_sum(y * tf.range(y.shape[-1], dtype="float32"))
+                total = tf.reduce_sum(inner.gradient(loss, x) ** 2)
+            return outer.gradient(total, [x, *variables])
+
+        found.append([tensor.numpy() for tensor in (tf.function(penalty) if is_graph else penalty)()])
+    (dx, dkernel, dbias), *others = found
+    matrix, size = CASES[name][3], layer.weights[0].shape[0]
+    of_layer = [np.sum(dkernel * matrix(one)) for one in np.eye(size, dtype="float32")]
+    places = [np.flatnonzero(matrix(one).ravel()) for one in np.eye(size, dtype="float32")]
+    of_made = dict(zip((each[0] for each in places), of_layer, strict=True))
+    expected = [[of_made[entry] for entry in first], of_layer]
+    for (own_dx, dtheta, own_dbias), desired in zip(others, expected, strict=True):
+        scale = max(1.0, np.abs(dkernel).max())
+        for actual, wanted in ((own_dx, dx), (dtheta / scale, np.divide(desired, scale)), (own_dbias, dbias)):
+            np.testing.assert_allclose(actual, wanted, rtol=2e-4, atol=2e-4 * max(1, np.abs(wanted).max()))
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("name", CASES)
 def test_half_precision_adds_in_more(name, policy):

@@ -399,12 +399,14 @@ class MatrixPattern:
     """What a matrix is, in a few numbers.
 
     `least` is how many entries a matrix has for which the product is worth its own
-    overhead; `python -m tests.bench.training --sizes` shows it.
+    overhead; `python -m tests.bench.training --sizes` shows it. What pays in training
+    need not pay in inference, where a matrix is made once and for all.
     """
 
     kinds: ClassVar[dict[str, type["MatrixPattern"]]] = {}
     least: ClassVar[int] = 2**12
     has_factors: ClassVar[bool] = False
+    pays_in_inference: ClassVar[bool] = True
 
     def __init_subclass__(cls) -> None:
         MatrixPattern.kinds[cls.__name__] = cls
