@@ -35,7 +35,7 @@ AT_THE_TOP = {
     "patterns.py": {"structure"},
     "products.py": {"patterns", "structure"},
     "runtime.py": {"products", "structure"},
-    "freezing.py": {"runtime"},
+    "freezing.py": {"patterns", "runtime"},
     "promises.py": {"record", "runtime"},
     "warm_start.py": {"record", "diagnostics", "structure", "weights", "runtime"},
     "expressions.py": {"record"},
