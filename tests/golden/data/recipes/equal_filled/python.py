@@ -583,12 +583,29 @@ def times_toeplitz_matrix(pattern: ToeplitzMatrix, solved: IndexMap) -> MatrixPr
 def convolved(x: Any, kernel: Any, length: int, is_correlation: bool) -> Any:
     """The circular convolution, sum of x[i] kernel[j - i], or of x[i] kernel[i + j].
 
-    By the convolution theorem: it is a product of Fourier transforms.
+    By the convolution theorem: it is a product of Fourier transforms. So are its
+    gradients, with the conjugate of one of them.
     """
-    (a, b), (c, d) = ops.rfft(x, length), ops.rfft(kernel, length)
-    if is_correlation:
-        b = -b
-    return ops.irfft((a * c - b * d, a * d + b * c), length)
+    turn = -1 if is_correlation else 1  # of the imaginary part, of inputs backwards
+
+    def product(x: Any, kernel: Any) -> Any:
+        (a, b), (c, d) = ops.rfft(x, length), ops.rfft(kernel, length)
+        b = signed(turn, b)
+
+        def gradient(upstream: Any) -> tuple[Any, Any]:
+            e, f = ops.rfft(upstream, length)
+            rows = tuple(range(a.ndim - 1))
+            of_kernel = ops.sum(a * e + b * f, rows), ops.sum(a * f - b * e, rows)
+            of_x = c * e + d * f, signed(turn, c * f - d * e)
+            return ops.irfft(of_x, length), ops.irfft(of_kernel, length)
+
+        return ops.irfft((a * c - b * d, a * d + b * c), length), gradient
+
+    return ops.custom_gradient(product)(x, ops.reshape(kernel, (-1,)))
+
+
+def signed(sign: int, tensor: Any) -> Any:
+    return tensor if sign > 0 else -tensor
 
 
 class Expansion:
