@@ -53,7 +53,11 @@ class Expansion:
         self.scale, self.constant = solved.scale, solved.constant
         self.is_trained = all(equation.is_trained for equation in equations)
         self.is_dense = self.size == solved.index.size
-        self.entries = Placement(solved.index, self.size)
+
+    @functools.cached_property
+    def entries(self) -> Placement:
+        """Where free parameters stand: needed once the weight is made."""
+        return Placement(self.solved.index, self.size)
 
     def expand(self, theta: Any) -> Any:
         """The weight: each entry is a multiple of its free parameter, or constant."""
@@ -109,8 +113,6 @@ class Expansion:
         That can put the free parameters into another order.
         """
         product, self.solved = product_of(self.solved)
-        if product:
-            self.entries = Placement(self.solved.index, self.size)
         return product
 
     def add_theta(
@@ -901,9 +903,7 @@ def effective_weights(model: Any, inputs: Any = None) -> dict[str, np.ndarray]:
     def keep(layer: Any, values: Sequence[Any]) -> Sequence[Any]:
         for weight, value in zip(layer.structured, values, strict=True):
             name = f"{layer.name}.{weight.path.replace('/', '.')}"
-            # A module that was generated earlier has no products.
-            is_theta = getattr(weight, "product", None)
-            whole = weight.expansion.expand(value) if is_theta else value
+            whole = weight.expansion.expand(value) if weight.product else value
             found[name] = ops.convert_to_numpy(whole)
         return values
 

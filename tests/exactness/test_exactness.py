@@ -23,6 +23,7 @@ from tests.exactness.annotations import (
     halved,
 )
 from tests.exactness.training import OPTIMIZERS, PARTS, TRAINED, Cell
+from wdsl.patterns import MatrixPattern
 
 
 def holds(cells: Iterable[Cell]) -> None:
@@ -38,6 +39,14 @@ def holds(cells: Iterable[Cell]) -> None:
 )
 def test_each_mechanism(mechanism: str, optimizer: str) -> None:
     holds(training.trained(mechanism, "float32", "eager", [optimizer]))
+
+
+def test_products_without_a_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but Fourier transforms, which round: in use for kernels as small as these."""
+    for name, kind in {"": MatrixPattern, **MatrixPattern.kinds}.items():
+        is_rounded = name in ("CirculantMatrix", "ToeplitzMatrix")
+        monkeypatch.setattr(kind, "least", 2**60 if is_rounded else 0)
+    holds(training.trained("parameter", "float32", "graph", ["AdamW, weight decay"]))
 
 
 def test_every_optimizer() -> None:

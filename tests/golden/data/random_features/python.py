@@ -414,7 +414,11 @@ class Expansion:
         self.scale, self.constant = solved.scale, solved.constant
         self.is_trained = all(equation.is_trained for equation in equations)
         self.is_dense = self.size == solved.index.size
-        self.entries = Placement(solved.index, self.size)
+
+    @functools.cached_property
+    def entries(self) -> Placement:
+        """Where free parameters stand: needed once the weight is made."""
+        return Placement(self.solved.index, self.size)
 
     def expand(self, theta: Any) -> Any:
         """The weight: each entry is a multiple of its free parameter, or constant."""
@@ -470,8 +474,6 @@ class Expansion:
         That can put the free parameters into another order.
         """
         product, self.solved = product_of(self.solved)
-        if product:
-            self.entries = Placement(self.solved.index, self.size)
         return product
 
     def add_theta(
