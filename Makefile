@@ -4,7 +4,7 @@
 #     make test         the tests
 #     make conformance  the catalogue against Keras, on ten times as many drawn arguments as in the tests
 #     make lint         ruff and mypy
-#     make bench        the command line and the compiler, against peers in the same run; and training, against plain Keras; 15 minutes
+#     make bench        the command line, the compiler and training, against peers in the same run: a quarter of an hour
 #     make exactness    whether annotations hold to the bit under all that training does; 45 minutes
 #     make fuzz         broken and hostile text for the compiler; an hour
 
@@ -49,6 +49,7 @@ bench: .venv/.for-dev
 	@.venv/bin/python -m tests.bench.run $(SAVE)
 	@.venv/bin/python -m tests.bench.compiler $(SAVE)
 	@.venv/bin/python -m tests.bench.training $(SAVE)
+	@$(if $(SAVE),.venv/bin/python -m tests.bench.document)
 
 exactness: .venv/.for-dev
 	@.venv/bin/python -m tests.exactness.run

@@ -75,7 +75,7 @@ GROWTHS = {
 GROWING = Setting(pairs=9, seconds=0.3)
 PARTS = (*TABLES, *GROWTHS)
 
-FEWEST, WARM = 3, 0.3
+FEWEST, WARM = 3, 0.2
 """Pairs at the least, however long they take; seconds of steps that do not count, of two at the least."""
 
 

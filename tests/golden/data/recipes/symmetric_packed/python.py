@@ -525,6 +525,12 @@ def widened(dtype: str, *tensors: Any) -> list[Any]:
 
 @product_with(Halves)
 def times_halves(pattern: Halves, solved: IndexMap) -> MatrixProduct:
+    """With a block B on the free side, between A and C, and a sign s:
+
+    y_one = x_one A + s x_other B^T, and y_other = x_one B + x_other C.
+
+    All blocks of a level are multiplied at once, and A and C in the same way.
+    """
     n, sign, shapes = pattern.n, pattern.sign, pattern.shapes
     starts = np.cumsum([math.prod(shape) for shape in shapes])
     index = pattern.leaves(solved.index)
@@ -559,6 +565,7 @@ def times_halves(pattern: Halves, solved: IndexMap) -> MatrixProduct:
         leaves, x_levels = scaled(place.placed(small)), levels(x)
 
         def times(levels: Any, y: Any, there: int, back: int) -> Any:
+            """What the leaves give, y, and the blocks, with a sign each way."""
             (y,), dtype = widened(x.dtype, y), x.dtype
             for (one, other), block in zip(levels[1], blocks, strict=True):
                 y_one, y_other = halves(y)
