@@ -15,7 +15,7 @@ MOST = 2**22
 _WITHOUT = frozenset(map(ex.Symbol, ("Via", "Averaged")))
 """Equations with which no kernel has a pattern."""
 
-_ZEROS = {"BlockDiagonalMatrix": 2**12, "BandMatrix": 2**16, "Halves": 2**18}
+_ZEROS = dict.fromkeys(("BlockDiagonalMatrix", "BandMatrix", "Halves"), 2**18)
 _COMES_TO = {
     "Equal": {
         "RepeatedRow": 2**12,

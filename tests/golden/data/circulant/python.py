@@ -607,6 +607,7 @@ class DiagonalAndRest(MatrixPattern):
 class BlockDiagonalMatrix(MatrixPattern):
     """Blocks of one size along the diagonal, zero elsewhere."""
 
+    least: ClassVar[int] = 2**18
     count: int
     rows: int
     columns: int
@@ -673,7 +674,7 @@ class BandMatrix(MatrixPattern):
     columns, one window. `strips` are the matrix's entries that meet, side by side.
     """
 
-    least: ClassVar[int] = 2**16
+    least: ClassVar[int] = 2**18
     width: int
     lower: int
     upper: int

@@ -506,6 +506,7 @@ def each_once(index: Indices, size: int) -> bool:
 class BlockDiagonalMatrix(MatrixPattern):
     """Blocks of one size along the diagonal, zero elsewhere."""
 
+    least: ClassVar[int] = 2**18
     count: int
     rows: int
     columns: int
@@ -531,7 +532,7 @@ class BandMatrix(MatrixPattern):
     columns, one window. `strips` are the matrix's entries that meet, side by side.
     """
 
-    least: ClassVar[int] = 2**16
+    least: ClassVar[int] = 2**18
     width: int
     lower: int
     upper: int
