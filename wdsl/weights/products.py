@@ -9,8 +9,8 @@ from wdsl.network.dimensions import Dim
 from wdsl.network.graph import Layer, Network
 from wdsl.weights.solve import Structure, Structures
 
-MOST = 2**22
-"""Entries of a kernel above which none is solved here to know for sure."""
+MOST, MOST_TO_NAME = 2**22, 2**24
+"""Entries of a kernel above which none is solved to know for sure: in a build, and where it is asked for."""
 
 _WITHOUT = frozenset(map(ex.Symbol, ("Via", "Averaged")))
 """Equations with which no kernel has a pattern."""
@@ -54,7 +54,7 @@ def products(network: Network, structures: Structures) -> frozenset[str]:
 
 def product(structure: Structure, network: Network, structures: Structures) -> str | None:
     """The name of the pattern by which the weight is multiplied, if it is not made, and not too large to know."""
-    is_asked = structure.size <= MOST and _fitting(_possible(structure, structures), structure)
+    is_asked = structure.size <= MOST_TO_NAME and _fitting(_possible(structure, structures), structure)
     return _solved(structure, network) if is_asked else None
 
 
