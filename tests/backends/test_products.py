@@ -26,6 +26,8 @@ KERNELS = {
     "zero[not band(2, 3)]": "band_matrix",
     "symmetric": "halves",
     "skew": "halves",
+    "equal[by min(i, j) * n + max(i, j)]": "halves",
+    "tie(a.kernel.T)": "halves",
     "symmetric, zero[diagonal]": "halves",
     "symmetric, zero[not band(3, 3)]": "band_matrix",
     "symmetric, equal": "repeated_row",
@@ -58,7 +60,9 @@ def test_each_pattern_has_a_product() -> None:
 @pytest.mark.parametrize("annotation", KERNELS)
 def test_a_size_that_stands_in_the_file(annotation, python_module) -> None:
     size = 512
-    net = wdsl.loads(TEXT.format(1, size, size, annotation.replace("n // 4", "128").replace("% n", "% 512")))
+    net = wdsl.loads(
+        TEXT.format(1, size, size, annotation.replace("n // 4", "128").replace("% n", "% 512").replace("* n", "* 512"))
+    )
     source = net.to_python()
     held = {name for name in NAMES if f"def times_{name}(" in source}
     assert held == ({KERNELS[annotation]} - {None})
@@ -67,7 +71,9 @@ def test_a_size_that_stands_in_the_file(annotation, python_module) -> None:
         keras.utils.set_random_seed(3)
         found.append(outputs(make(), size))
     np.testing.assert_array_equal(*found)
-    small = wdsl.loads(TEXT.format(1, 20, 20, annotation.replace("n // 4", "5").replace("% n", "% 20"))).to_python()
+    small = wdsl.loads(
+        TEXT.format(1, 20, 20, annotation.replace("n // 4", "5").replace("% n", "% 20").replace("* n", "* 20"))
+    ).to_python()
     assert "def times_" not in small
 
 

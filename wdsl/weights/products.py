@@ -16,14 +16,17 @@ _WITHOUT = frozenset(map(ex.Symbol, ("Via", "Averaged")))
 """Equations with which no kernel has a pattern."""
 
 _ZEROS = dict.fromkeys(("BlockDiagonalMatrix", "BandMatrix", "Halves"), 2**18)
+_EQUALS = {
+    "RepeatedRow": 2**12,
+    "RepeatedColumn": 2**12,
+    "DiagonalAndRest": 2**12,
+    "CirculantMatrix": 2**16,
+    "ToeplitzMatrix": 2**16,
+    "Halves": 2**18,
+}
 _COMES_TO = {
-    "Equal": {
-        "RepeatedRow": 2**12,
-        "RepeatedColumn": 2**12,
-        "DiagonalAndRest": 2**12,
-        "CirculantMatrix": 2**16,
-        "ToeplitzMatrix": 2**16,
-    },
+    "Equal": _EQUALS,
+    "Tie": _EQUALS,
     "Zero": _ZEROS,
     "Fixed": _ZEROS,
     "Symmetric": {"Halves": 2**18},

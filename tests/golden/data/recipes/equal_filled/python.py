@@ -423,6 +423,88 @@ class ToeplitzMatrix(MatrixPattern):
         return cls(rows, columns, False) if is_so else None
 
 
+@dataclass(frozen=True)
+class Halves(MatrixPattern):
+    """Free on one side of the diagonal; on the other its mirror image, or zero.
+
+    Cut in halves, such a matrix is two smaller ones along the diagonal and one block
+    between them. It is cut `depth` times, and the small matrices that are left can be
+    anything. Free parameters lie block by block, the largest first, and then those of
+    the small matrices: so they are in saved files.
+    """
+
+    least: ClassVar[int] = 2**18
+    smallest: ClassVar[int] = 64
+    has_factors: ClassVar[bool] = True
+    pays_in_inference: ClassVar[bool] = False  # as much is multiplied, in more calls
+    n: int
+    depth: int
+    is_lower: bool
+    sign: int
+    """What the other side is of this one's transpose: 1, -1, or 0."""
+
+    @classmethod
+    def of(cls, solved: IndexMap) -> MatrixPattern | None:
+        n, depth = solved.index.shape[0], 0
+        while n >> depth >= 2 * cls.smallest and (n >> depth) % 2 == 0:
+            depth += 1
+        if not depth or solved.index.shape != (n, n):
+            return None
+        kinds = [(False, 1), (False, 0), (True, 0)]
+        if solved.scale is not None:
+            kinds = [(False, 1), (False, -1)]
+        found = (cls(n, depth, is_lower, sign) for is_lower, sign in kinds)
+        return next((each for each in found if each.is_so(solved)), None)
+
+    def is_so(self, solved: IndexMap) -> bool:
+        """Whether the entries are as this pattern says."""
+        small = self.leaves(solved.index)
+        if np.unique(small[small >= 0]).size + self.in_blocks != solved.size:
+            return False
+        for level in range(self.depth):
+            one, other = self.blocks(solved.index, level)
+            mirrored = one.transpose(0, 2, 1) if self.sign else -1
+            if (one < 0).any() or (other != mirrored).any():
+                return False
+            if solved.scale is not None:
+                one, other = self.blocks(solved.scale, level)
+                if (one != 1).any() or (other != self.sign).any():
+                    return False
+        return True
+
+    @property
+    def shapes(self) -> list[Shape]:
+        """The shape of the blocks of each level: how many, rows, columns."""
+        sizes = [self.n >> level + 1 for level in range(self.depth)]
+        return [(2**level, size, size) for level, size in enumerate(sizes)]
+
+    @property
+    def in_blocks(self) -> int:
+        """How many free parameters the blocks have together."""
+        return sum(map(math.prod, self.shapes))
+
+    def blocks(self, entries: np.ndarray, level: int) -> tuple[np.ndarray, np.ndarray]:
+        """The blocks of a level on the free side of the diagonal, and on the other."""
+        count, size, _ = self.shapes[level]
+        grid, each = entries.reshape(count, 2, size, count, 2, size), np.arange(count)
+        above, below = grid[each, 0, :, each, 1], grid[each, 1, :, each, 0]
+        return (below, above) if self.is_lower else (above, below)
+
+    def leaves(self, entries: np.ndarray) -> np.ndarray:
+        """The small matrices along the diagonal."""
+        count, size = 2**self.depth, self.n >> self.depth
+        each = np.arange(count)
+        return entries.reshape(count, size, count, size)[each, :, each]
+
+    def laid_out(self, index: Indices) -> Indices:
+        blocks = [self.blocks(index, level)[0].ravel() for level in range(self.depth)]
+        small = np.unique(self.leaves(index))
+        order = np.concatenate([*blocks, small[small >= 0]])
+        new = np.full(order.size + 1, -1, index.dtype)  # the last is for -1
+        new[order] = np.arange(order.size)
+        return new[index]
+
+
 MatrixProduct = Callable[[Any, Any, str], Any]
 
 
@@ -604,8 +686,110 @@ def convolved(x: Any, kernel: Any, length: int, is_correlation: bool) -> Any:
     return ops.custom_gradient(product)(x, ops.reshape(kernel, (-1,)))
 
 
+@product_with(Halves)
+def times_halves(pattern: Halves, solved: IndexMap) -> MatrixProduct:
+    """With a block B on the free side, between A and C, and a sign s:
+
+    y_one = x_one A + s x_other B^T, and y_other = x_one B + x_other C.
+
+    All blocks of a level are multiplied at once, and A and C in the same way.
+    """
+    n, sign, shapes = pattern.n, pattern.sign, pattern.shapes
+    starts = np.cumsum([math.prod(shape) for shape in shapes])
+    index = pattern.leaves(solved.index)
+    small = np.where(index < 0, -1, index - pattern.in_blocks).astype(index.dtype)
+    place = Placement(small, solved.size - pattern.in_blocks)
+    factors = None if solved.scale is None else pattern.leaves(solved.scale)
+
+    def scaled(leaves: Any) -> Any:
+        return leaves if factors is None else leaves * ops.cast(factors, leaves.dtype)
+
+    def halves(parts: Any) -> tuple[Any, Any]:
+        pairs = ops.reshape(parts, (parts.shape[0] // 2, 2, -1, parts.shape[2]))
+        first, second = pairs[:, 0], pairs[:, 1]
+        return (second, first) if pattern.is_lower else (first, second)
+
+    def whole(one: Any, other: Any) -> Any:
+        return ops.concatenate([other, one] if pattern.is_lower else [one, other], -1)
+
+    def levels(x: Any) -> tuple[Any, list[tuple[Any, Any]]]:
+        """What each leaf is multiplied by, and each block, from the smallest on."""
+        leaves = parts = cut(x, 2**pattern.depth)
+        found = []
+        for _ in shapes:
+            found.append(halves(parts))
+            parts = whole(*found[-1])
+        return leaves, found
+
+    def product(x: Any, theta: Any) -> Any:
+        *blocks, small = ops.split(theta, starts)
+        shaped = zip(blocks, shapes, strict=True)
+        blocks = [ops.reshape(*each) for each in shaped][::-1]
+        leaves, x_levels = scaled(place.placed(small)), levels(x)
+
+        def times(levels: Any, y: Any, there: int, back: int) -> Any:
+            """What the leaves give, y, and the blocks, with a sign each way."""
+            (y,), dtype = widened(x.dtype, y), x.dtype
+            for (one, other), block in zip(levels[1], blocks, strict=True):
+                y_one, y_other = halves(y)
+                if back:
+                    y_one += signed(back, *widened(dtype, by_transposed(other, block)))
+                if there:
+                    y_other += signed(there, *widened(dtype, ops.matmul(one, block)))
+                y = whole(y_one, y_other)
+            return ops.cast(y[0], dtype)
+
+        def gradient(upstream: Any) -> tuple[Any, Any]:
+            found: list[Any] = []
+            g_levels = levels(upstream)
+            for x_pair, g_pair in zip(x_levels[1], g_levels[1], strict=True):
+                left, right = x_pair[0], g_pair[1]
+                if sign:  # A sum of two products is one of twice the length.
+                    left = ops.concatenate([left, signed(sign, g_pair[0])], 1)
+                    right = ops.concatenate([right, x_pair[1]], 1)
+                # XLA joins more than eight parts one by one, and fewer by asking for
+                # each entry in which it is, which takes longer than all the rest.
+                ends = np.arange(1, min(8, n // 2)) * (n // 2) // 8
+                lefts = [left] if left.shape[0] > 1 else ops.split(left, ends, -1)
+                products = [transposed_by(each, right) for each in lefts]
+                found = [ops.reshape(each, (-1,)) for each in products] + found
+            in_leaves = transposed_by(x_levels[0], g_levels[0])
+            found.append(place.gathered(scaled(in_leaves)))
+            from_leaves = by_transposed(g_levels[0], leaves)
+            return times(g_levels, from_leaves, sign, 1), ops.concatenate(found)
+
+        return times(x_levels, ops.matmul(x_levels[0], leaves), 1, sign), gradient
+
+    def multiply(x: Any, theta: Any, dtype: str) -> Any:
+        flat = ops.reshape(ops.cast(x, dtype), (-1, n))
+        flat_theta = ops.reshape(ops.cast(theta, dtype), (-1,))
+        y = ops.custom_gradient(product)(flat, flat_theta)
+        return ops.reshape(y, ops.shape(x))
+
+    return multiply
+
+
 def signed(sign: int, tensor: Any) -> Any:
     return tensor if sign > 0 else -tensor
+
+
+def by_transposed(matrices: Any, others: Any) -> Any:
+    """Each matrix times the transpose of another, which is not made."""
+    if matrices.shape[0] == 1:
+        return ops.matmul(matrices[0], ops.transpose(others[0]))[None]
+    return ops.matmul(matrices, ops.transpose(others, (0, 2, 1)))
+
+
+def transposed_by(matrices: Any, others: Any) -> Any:
+    """The transpose of each matrix, which is not made, times another."""
+    if matrices.shape[0] == 1:
+        return ops.matmul(ops.transpose(matrices[0]), others[0])[None]
+    return ops.matmul(ops.transpose(matrices, (0, 2, 1)), others)
+
+
+def cut(x: Any, count: int) -> Any:
+    """Rows of so many parts as so many matrices of rows."""
+    return ops.transpose(ops.reshape(x, (-1, count, x.shape[-1] // count)), (1, 0, 2))
 
 
 class Expansion:
