@@ -18,8 +18,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 import wdsl
-from wdsl.diagnostics import CODES
 from wdsl.syntax import formatter
+from wdsl.text.diagnostics import CODES
 from wdsl.tools import cli, explain
 from wdsl.tools.files import write
 

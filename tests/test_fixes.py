@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wdsl
-from wdsl.diagnostics import Diagnostic, Fix, has_errors, respelled
-from wdsl.source import Source, Span
+from wdsl.text.diagnostics import Diagnostic, Fix, has_errors, respelled
+from wdsl.text.source import Source, Span
 from wdsl.tools import cli, fixes, reports
 
 Run = Callable[..., Result]

@@ -13,8 +13,8 @@ import pytest
 
 import wdsl
 from tests.fuzz import oracles
-from wdsl.source import Source
 from wdsl.syntax.parser import parse
+from wdsl.text.source import Source
 
 pytest.importorskip("resource")  # not on Windows
 

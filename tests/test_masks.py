@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wdsl
-from wdsl.plan import CAPITALS
+from wdsl.plan.plan import CAPITALS
 from wdsl.tools import cli
 
 Array = np.ndarray[Any, Any]

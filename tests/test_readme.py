@@ -37,11 +37,11 @@ from click.testing import CliRunner
 
 import wdsl
 from wdsl import catalog
-from wdsl.diagnostics import CODES, Diagnostic
-from wdsl.files import MAX_BYTES
 from wdsl.network.elaborate import MAX_LAYERS
 from wdsl.network.graph import MAX_ENTRIES
 from wdsl.syntax.lexer import MAX_BODIES, MAX_NESTING, MAX_TOKENS
+from wdsl.text.diagnostics import CODES, Diagnostic
+from wdsl.text.files import MAX_BYTES
 from wdsl.tools import explain, reports
 from wdsl.tools.cli import main
 from wdsl.tools.reports import text as report

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import wdsl
-from wdsl.diagnostics import CODES, Diagnostic, Fix, Label
-from wdsl.source import Source, Span
+from wdsl.text.diagnostics import CODES, Diagnostic, Fix, Label
+from wdsl.text.source import Source, Span
 from wdsl.tools import reports
 
 NET = Source(

@@ -13,21 +13,21 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from wdsl.collector import no_collection
-from wdsl.diagnostics import Diagnostic, has_errors, in_order, listed, nearest
-from wdsl.files import Files, decode
-from wdsl.promises import Finding, Report
-from wdsl.record import Record, field
-from wdsl.source import Source, Span
+from wdsl.core.garbage import no_collection
+from wdsl.core.record import Record, field
+from wdsl.models.verify import Finding, Report
+from wdsl.text.diagnostics import Diagnostic, has_errors, in_order, listed, nearest
+from wdsl.text.files import Files, decode
+from wdsl.text.source import Source, Span
 
 # The stages are imported by those who call them: a module with `--runtime` imports this file too, and never compiles.
 if TYPE_CHECKING:
     import keras  # noqa: TID251
     import numpy as np
 
+    from wdsl.link.imports import Scope
     from wdsl.network import graph
-    from wdsl.network.modules import Scope
-    from wdsl.plan import Plan
+    from wdsl.plan.plan import Plan
     from wdsl.syntax import nodes
     from wdsl.weights.solve import Structure, Structures
 
@@ -123,7 +123,7 @@ class Net(Record):
     @cached_property
     @no_collection()
     def plan(self) -> Plan:
-        from wdsl.plan import make_plan
+        from wdsl.plan.plan import make_plan
 
         if not self.network.is_nested:
             return make_plan(self.network, self.structures)
@@ -152,24 +152,24 @@ class Net(Record):
 
     def emit(self, stage: str) -> str:
         """One stage of the compile as text; `STAGES` lists them. Raises ValueError for another."""
-        from wdsl import emit
         from wdsl.syntax.printer import print_file
+        from wdsl.tools import stages  # noqa: TID251
 
         match stage:
             case "tokens":
-                return emit.tokens(self.syntax.source)
+                return stages.tokens(self.syntax.source)
             case "syntax":
                 return print_file(self.syntax)
             case "network" | "mermaid" | "dot":
-                return {"network": emit.network, "mermaid": emit.mermaid, "dot": emit.dot}[stage](self.network)
+                return {"network": stages.network, "mermaid": stages.mermaid, "dot": stages.dot}[stage](self.network)
             case "weights":
-                return emit.weights(self.structures)
+                return stages.weights(self.structures)
             case "plan":
-                return emit.plan(self.plan)
+                return stages.plan(self.plan)
             case "python":
                 return self.to_python()
             case "json":
-                return emit.json(self.network, self.structures)
+                return stages.json(self.network, self.structures)
         raise ValueError(f"{stage!r} is not a stage: they are {listed(STAGES)}")
 
 
@@ -226,8 +226,8 @@ def checks(
     max_layers: int | None = None,
 ) -> tuple[Diagnostic, ...]:
     """All that is wrong with a text, as `check` says it of a file. The arguments are those of `loads`."""
+    from wdsl.link.unused import unused
     from wdsl.network.elaborate import MAX_PROBLEMS
-    from wdsl.network.unused import unused
 
     file, scope, problems = _parse(text, filename, Files.beside(filename, root))
     if network is None and file.declarations and not file.networks:
@@ -275,7 +275,7 @@ def loads(
     Raises:
         WdslError: There is something wrong with the text; the error lists all of it.
     """
-    from wdsl.network.unused import unused
+    from wdsl.link.unused import unused
 
     file, scope, problems = _parse(text, filename, Files.beside(filename, root))
     net = _check(file, scope, problems, network, parameters or {}, max_layers)
@@ -284,7 +284,7 @@ def loads(
 
 def _parse(text: str, filename: str, files: Files) -> tuple[nodes.File, Scope, tuple[Diagnostic, ...]]:
     """The stages in front of the networks of a file: what it says, and what the names in it stand for."""
-    from wdsl.network.modules import link
+    from wdsl.link.imports import link
     from wdsl.syntax.parser import parse
 
     file, problems = parse(Source(filename, text.removeprefix("\ufeff").replace("\r\n", "\n")))
@@ -302,7 +302,7 @@ def _check(
 ) -> Net:
     """The stages behind, for one network of a file. `problems` are those of the stages in front."""
     from wdsl.network.elaborate import elaborate
-    from wdsl.plan import CAPITALS
+    from wdsl.plan.plan import CAPITALS
     from wdsl.weights.assertions import check_assertions
     from wdsl.weights.solve import solve
 
@@ -409,9 +409,9 @@ def project(net: Net, weights: Mapping[str, Any]) -> dict[str, np.ndarray[Any, A
         ValueError: The network has no weight of a name; or an array has the wrong shape, or an entry that is no finite
             number.
     """
-    from wdsl import warm_start
+    from wdsl.weights.project import project
 
-    return warm_start.project(net.structures, net.network.values, weights)
+    return project(net.structures, net.network.values, weights)
 
 
 def assign(model: keras.Model, weights: Mapping[str, Any]) -> None:
@@ -424,9 +424,9 @@ def assign(model: keras.Model, weights: Mapping[str, Any]) -> None:
         ValueError: The model has no weight of a name, or several; an array has the wrong shape, or an entry that is no
             finite number; or no parameters give these weights, since they do not obey. The model is left as it was.
     """
-    from wdsl import warm_start
+    from wdsl.models.assign import assign
 
-    warm_start.assign(model, weights)
+    assign(model, weights)
 
 
 def freeze(model: keras.Model, keep_products: bool = True) -> keras.Model:
@@ -445,7 +445,7 @@ def freeze(model: keras.Model, keep_products: bool = True) -> keras.Model:
     Raises:
         ValueError: The model is of another class, of which Keras knows no graph.
     """
-    from wdsl.freezing import freeze
+    from wdsl.models.freeze import freeze
 
     return freeze(model, keep_products)
 
@@ -458,13 +458,13 @@ def verify(model: keras.Model | str | os.PathLike[str]) -> Report:
     """
     import keras  # noqa: TID251
 
-    from wdsl import promises
+    from wdsl.models.verify import verify
 
     if isinstance(model, (str, os.PathLike)):
         from wdsl import runtime  # noqa: F401  (Keras finds the classes there)
 
         model = keras.saving.load_model(model, compile=False)
-    return promises.verify(model)
+    return verify(model)
 
 
 def _choose(file: nodes.File, name: str | None) -> tuple[nodes.Network | None, tuple[Diagnostic, ...]]:

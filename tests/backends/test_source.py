@@ -16,7 +16,7 @@ import pytest
 
 import wdsl
 from wdsl.backends import definitions, python
-from wdsl.plan import CAPITALS
+from wdsl.plan.plan import CAPITALS
 
 ROOT = Path(__file__).parents[2]
 DEFINED = (ast.ClassDef, ast.FunctionDef)

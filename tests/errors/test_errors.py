@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import wdsl
-from wdsl.diagnostics import CODES
+from wdsl.text.diagnostics import CODES
 from wdsl.tools import reports
 
 CASES = sorted(Path(__file__).parent.glob("*.txt"))

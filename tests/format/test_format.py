@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 import wdsl
 from tests.properties.test_syntax import FILES, WHOLE_LANGUAGE, examples
-from wdsl.source import Source
 from wdsl.syntax import nodes
 from wdsl.syntax.parser import parse, tokens
 from wdsl.syntax.printer import print_file
+from wdsl.text.source import Source
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -23,10 +23,10 @@ from unicodedata import category
 
 import wdsl
 from wdsl.backends.definitions import SOURCES
-from wdsl.diagnostics import Diagnostic, has_errors
-from wdsl.source import Source
 from wdsl.syntax import nodes
 from wdsl.syntax.parser import parse
+from wdsl.text.diagnostics import Diagnostic, has_errors
+from wdsl.text.source import Source
 from wdsl.tools import fixes, reports
 from wdsl.tools.summary import table
 

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import wdsl
-from wdsl import expressions as ex
 from wdsl import structure
-from wdsl.network.dimensions import Dim, dim, expression_of
+from wdsl.core import expressions as ex
+from wdsl.core.sizes import Dim, dim, expression_of
 from wdsl.weights.counts import Counts, closed_form, names_nothing
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]

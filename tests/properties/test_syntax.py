@@ -18,12 +18,12 @@ from lark import Lark
 
 import wdsl
 from tests.fuzz import oracles, texts
-from wdsl.record import Record
-from wdsl.source import Source, Span
+from wdsl.core.record import Record
 from wdsl.syntax import nodes
 from wdsl.syntax.parser import parse
 from wdsl.syntax.printer import print_file
 from wdsl.syntax.tables import DoesNotFit, Tables
+from wdsl.text.source import Source, Span
 
 ROOT = Path(__file__).parents[2]
 SPECS = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "specs").rglob("*.wnet"))]

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wdsl import expressions as ex
 from wdsl import structure
-from wdsl.network.masks import mask_of
+from wdsl.annotations.tables import mask_of
+from wdsl.core import expressions as ex
 from wdsl.structure import (
     At,
     Axis,

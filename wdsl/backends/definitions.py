@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache, cached_property
 
-from wdsl.record import Record
+from wdsl.core.record import Record
 
 SOURCES = ("structure", "patterns", "products", "runtime")
 """The modules whose definitions may be carried along, those that others build on first."""

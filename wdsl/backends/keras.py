@@ -6,10 +6,10 @@ import builtins
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from wdsl import expressions as ex
-from wdsl.expressions import evaluate
-from wdsl.plan import Plan
-from wdsl.program import For, Function, If, Refuse, Statement, Step
+from wdsl.core import expressions as ex
+from wdsl.core.expressions import evaluate
+from wdsl.plan.plan import Plan
+from wdsl.plan.statements import For, Function, If, Refuse, Statement, Step
 
 if TYPE_CHECKING:
     import keras  # noqa: TID251

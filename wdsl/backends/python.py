@@ -10,17 +10,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from wdsl import expressions as ex
 from wdsl.backends import definitions as runtime
 from wdsl.backends.definitions import Import, needed
 from wdsl.catalog.model import TensorSpec
-from wdsl.code import WIDTH, flat, layout
-from wdsl.diagnostics import Diagnostic
+from wdsl.core import expressions as ex
+from wdsl.core.sizes import expression_of
 from wdsl.network import graph
-from wdsl.network.dimensions import expression_of
-from wdsl.plan import CAPITALS, Plan
-from wdsl.program import For, Function, If, Refuse, Statement, Step, variables
-from wdsl.source import Source, Span
+from wdsl.plan.plan import CAPITALS, Plan
+from wdsl.plan.printing import WIDTH, flat, layout
+from wdsl.plan.statements import For, Function, If, Refuse, Statement, Step, variables
+from wdsl.text.diagnostics import Diagnostic
+from wdsl.text.source import Source, Span
 
 KERAS_MODULES = ("activations", "constraints", "initializers", "layers", "ops", "regularizers")
 RESERVED = frozenset((*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "keras", "np", "l", *KERAS_MODULES))

@@ -19,7 +19,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from wdsl.record import Record, field
+from wdsl.core.record import Record, field
 
 Shape = tuple[int | None, ...]
 Kind = Literal["initializer", "regularizer", "constraint"]

@@ -7,13 +7,13 @@ from itertools import takewhile
 from typing import Any, Protocol
 
 from wdsl import catalog
-from wdsl import expressions as ex
 from wdsl.catalog import Inner, TensorSpec
 from wdsl.catalog.names import words
 from wdsl.catalog.versions import too_old
-from wdsl.diagnostics import Diagnostic, Fix, Label, listed, nearest, respelled
+from wdsl.core import expressions as ex
+from wdsl.core.record import Record
+from wdsl.link.constants import Value
 from wdsl.network.chains import items_of
-from wdsl.network.constants import Value
 from wdsl.network.objects import (
     Broken,
     ConstructedObject,
@@ -27,9 +27,9 @@ from wdsl.network.objects import (
     shape_of,
     to_name,
 )
-from wdsl.record import Record
-from wdsl.source import Span
 from wdsl.syntax import nodes
+from wdsl.text.diagnostics import Diagnostic, Fix, Label, listed, nearest, respelled
+from wdsl.text.source import Span
 
 
 class Scope(Protocol):

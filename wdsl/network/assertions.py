@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from wdsl import catalog
-from wdsl import expressions as ex
-from wdsl.diagnostics import Fix, Label, nearest
-from wdsl.network import constants
-from wdsl.network.constants import Value
+from wdsl.annotations.references import Reference
+from wdsl.core import expressions as ex
+from wdsl.link import constants
+from wdsl.link.constants import Value
 from wdsl.network.graph import UNKNOWN_SIZE, Assertion, Claim, Comparison, WeightName
 from wdsl.network.objects import Broken, FreeWeightObject, Group, LayerObject, Result, Tensor, Tensors, kind_of
-from wdsl.network.references import Reference
 from wdsl.syntax import nodes
 from wdsl.syntax.printer import print_expression
+from wdsl.text.diagnostics import Fix, Label, nearest
 
 COUNTS = ("parameters", "dense_parameters")
 """The names that an assertion has besides those of its place."""

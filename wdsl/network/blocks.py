@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from wdsl import expressions as ex
-from wdsl.diagnostics import Fix, Label, listed, nearest, respelled
-from wdsl.network import constants
-from wdsl.network.constants import Value
-from wdsl.network.modules import Written
+from wdsl.core import expressions as ex
+from wdsl.link import constants
+from wdsl.link.constants import Value
+from wdsl.link.imports import Written
 from wdsl.network.objects import (
     BROKEN,
     BlockObject,
@@ -23,8 +22,9 @@ from wdsl.network.objects import (
     shape_of,
     to_name,
 )
-from wdsl.source import Span
 from wdsl.syntax import nodes
+from wdsl.text.diagnostics import Fix, Label, listed, nearest, respelled
+from wdsl.text.source import Span
 
 if TYPE_CHECKING:
     from wdsl.network.elaborate import Elaborator

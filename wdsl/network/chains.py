@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from wdsl import catalog
-from wdsl import expressions as ex
 from wdsl.catalog import TensorSpec
-from wdsl.diagnostics import Label
+from wdsl.core import expressions as ex
 from wdsl.network import graph
 from wdsl.network.objects import shape_of, shapes_of
-from wdsl.source import Span
 from wdsl.syntax import nodes
+from wdsl.text.diagnostics import Label
+from wdsl.text.source import Span
 
 LONGEST = 5
 """How many steps of a chain a report shows: the last."""

@@ -8,24 +8,25 @@ from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapp
 from typing import Any, TypeVar
 
 from wdsl import catalog
-from wdsl import expressions as ex
+from wdsl.annotations.reader import FREE_WEIGHT, AnnotatedLayer, Reader, read_annotations, unknown_annotation
+from wdsl.annotations.references import Reference, read_weight
 from wdsl.catalog import CatalogError, Constructed, TensorSpec
 from wdsl.catalog.argument_types import is_number, is_whole
 from wdsl.catalog.names import keras_name
 from wdsl.catalog.versions import too_old
-from wdsl.diagnostics import Diagnostic, Fix, Label, by, has_errors, in_order, listed, nearest, respelled
-from wdsl.network import constants, graph
-from wdsl.network.annotations import FREE_WEIGHT, AnnotatedLayer, Reader, read_annotations, unknown_annotation
+from wdsl.core import expressions as ex
+from wdsl.core.sizes import expression_of
+from wdsl.link import constants
+from wdsl.link.constants import ConstantError, Value
+from wdsl.link.externs import Extern
+from wdsl.link.imports import Constructor, Scope
+from wdsl.network import graph
 from wdsl.network.arguments import Bound, bind
 from wdsl.network.assertions import read_assertion
 from wdsl.network.blocks import TooDeep, check_input, come_out, frame_of
 from wdsl.network.blocks import apply as apply_block
 from wdsl.network.blocks import construct as construct_block
 from wdsl.network.chains import Chains, remember
-from wdsl.network.constants import ConstantError, Value
-from wdsl.network.dimensions import expression_of
-from wdsl.network.externs import Extern
-from wdsl.network.modules import Constructor, Scope
 from wdsl.network.objects import (
     BROKEN,
     BlockObject,
@@ -48,9 +49,9 @@ from wdsl.network.objects import (
     shapes_of,
     to_name,
 )
-from wdsl.network.references import Reference, read_weight
-from wdsl.source import Span
 from wdsl.syntax import nodes
+from wdsl.text.diagnostics import Diagnostic, Fix, Label, by, has_errors, in_order, listed, nearest, respelled
+from wdsl.text.source import Span
 
 T = TypeVar("T")
 MAX_LAYERS = 100_000

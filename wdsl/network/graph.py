@@ -7,8 +7,7 @@ from typing import Any, TypeAlias
 
 from wdsl.catalog.model import Layer as CatalogLayer
 from wdsl.catalog.model import TensorSpec, Weight
-from wdsl.diagnostics import Label
-from wdsl.expressions import (
+from wdsl.core.expressions import (
     Attribute,
     Call,
     Constant,
@@ -20,8 +19,9 @@ from wdsl.expressions import (
     Variable,
     walk,
 )
-from wdsl.record import Record, field
-from wdsl.source import Source, Span
+from wdsl.core.record import Record, field
+from wdsl.text.diagnostics import Label
+from wdsl.text.source import Source, Span
 
 MAX_ENTRIES = 2**24
 """The largest weight that is solved entry by entry. What is found out of it has to fit into 400 MiB."""

@@ -7,17 +7,17 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMappin
 from typing import Any, TypeAlias
 
 from wdsl import catalog
-from wdsl import expressions as ex
 from wdsl.catalog import Constructed, TensorSpec, show_shape
 from wdsl.catalog.argument_types import is_whole
 from wdsl.catalog.names import keras_name
-from wdsl.diagnostics import listed
-from wdsl.network import constants
-from wdsl.network.constants import Value
-from wdsl.network.modules import Scope, Written
-from wdsl.record import Record
-from wdsl.source import Span
+from wdsl.core import expressions as ex
+from wdsl.core.record import Record
+from wdsl.link import constants
+from wdsl.link.constants import Value
+from wdsl.link.imports import Scope, Written
 from wdsl.syntax import nodes
+from wdsl.text.diagnostics import listed
+from wdsl.text.source import Span
 
 
 class Tensor(Record):

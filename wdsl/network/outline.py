@@ -14,17 +14,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar
 
-from wdsl import expressions as ex
+from wdsl.annotations.reader import read_annotations
 from wdsl.catalog import TensorSpec
 from wdsl.catalog.names import keras_name
-from wdsl.diagnostics import has_errors
-from wdsl.network import constants, graph
-from wdsl.network.annotations import read_annotations
+from wdsl.core import expressions as ex
+from wdsl.core.record import Record
+from wdsl.core.sizes import Dim
+from wdsl.link import constants
+from wdsl.link.constants import Value
+from wdsl.link.imports import Scope
+from wdsl.network import graph
 from wdsl.network.blocks import TooDeep, come_out, default_of, frame_of
-from wdsl.network.constants import Value
-from wdsl.network.dimensions import Dim
 from wdsl.network.elaborate import MAX_LAYERS, Elaborator, TooLarge, TooMany, frozen, names_in
-from wdsl.network.modules import Scope
 from wdsl.network.objects import (
     BlockObject,
     Broken,
@@ -37,9 +38,9 @@ from wdsl.network.objects import (
     UnknownSize,
     are_indices,
 )
-from wdsl.record import Record
-from wdsl.source import Span
 from wdsl.syntax import nodes
+from wdsl.text.diagnostics import has_errors
+from wdsl.text.source import Span
 
 T = TypeVar("T")
 

@@ -14,12 +14,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
-from wdsl.record import Record, equal
-from wdsl.source import Source
+from wdsl.core.record import Record, equal
 from wdsl.syntax import nodes
 from wdsl.syntax.layout import STEP, Above, Beside, Break, Comma, Doc, Either, Fill, Gap, Group, Indent, Line, lay_out
 from wdsl.syntax.lexer import MAX_NESTING
 from wdsl.syntax.parser import tokens
+from wdsl.text.source import Source
 
 WIDTH = 100
 """Characters of a line, comments beside it not counted."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from wdsl.record import Record
+from wdsl.core.record import Record
 
 STEP = 4
 """By how much a part stands further right than what it is a part of."""

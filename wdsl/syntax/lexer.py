@@ -15,8 +15,8 @@ from typing import Any
 import lark.lexer  # noqa: TID251
 from lark import Token  # noqa: TID251
 
-from wdsl.diagnostics import Diagnostic
-from wdsl.source import Source, Span
+from wdsl.text.diagnostics import Diagnostic
+from wdsl.text.source import Source, Span
 
 MAX_NESTING = 150
 """How deep brackets, arrows and operators may nest. Later stages walk expressions by recursion, which Python bounds."""

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TypeAlias
 
-from wdsl.record import Record, field
-from wdsl.source import Source, Span
+from wdsl.core.record import Record, field
+from wdsl.text.source import Source, Span
 
 
 class Node(Record):

@@ -18,11 +18,11 @@ from typing import Any
 
 from lark import Lark, Token, UnexpectedToken  # noqa: TID251
 
-from wdsl.diagnostics import Diagnostic, Fix, Label, in_order, nearest, respelled
-from wdsl.source import Source, Span
 from wdsl.syntax import nodes
 from wdsl.syntax.lexer import Lexer, Refused
 from wdsl.syntax.tables import DoesNotFit, Tables
+from wdsl.text.diagnostics import Diagnostic, Fix, Label, in_order, nearest, respelled
+from wdsl.text.source import Source, Span
 
 LANGUAGE_VERSION = 1
 MAX_SYNTAX_ERRORS = 20

@@ -19,9 +19,9 @@ from typing import Any, NoReturn, TextIO
 import click
 
 import wdsl
-from wdsl.diagnostics import CODES, Diagnostic, has_errors, nearest
-from wdsl.files import Files
-from wdsl.source import Source, Span
+from wdsl.text.diagnostics import CODES, Diagnostic, has_errors, nearest
+from wdsl.text.files import Files
+from wdsl.text.source import Source, Span
 
 PROBLEMS = 1
 """The exit status when a file is not in order; 0 is clean, and click's own 2 is misuse."""

@@ -8,7 +8,7 @@ from io import StringIO
 from pathlib import Path
 from textwrap import indent
 
-from wdsl.diagnostics import CODES
+from wdsl.text.diagnostics import CODES
 
 WIDTH = 80
 

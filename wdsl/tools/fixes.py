@@ -6,8 +6,8 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 
-from wdsl.diagnostics import Diagnostic, Fix
-from wdsl.record import Record
+from wdsl.core.record import Record
+from wdsl.text.diagnostics import Diagnostic, Fix
 
 ROUNDS = 10
 """One edit may be what another problem was hidden behind; so often is looked again."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import wdsl
-from wdsl.diagnostics import by
+from wdsl.text.diagnostics import by
 from wdsl.weights.entries import index_maps
 from wdsl.weights.solve import Structure
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from textwrap import dedent
 from typing import Any
 
-from wdsl.diagnostics import CODES, Diagnostic, Fix, Label
-from wdsl.record import Record
-from wdsl.source import Source, Span
+from wdsl.core.record import Record
+from wdsl.text.diagnostics import CODES, Diagnostic, Fix, Label
+from wdsl.text.source import Source, Span
 
 WINDOW = 120
 """Characters of a source line that a text report shows at most."""

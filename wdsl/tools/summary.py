@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import wdsl
 from wdsl.catalog import show_shape
-from wdsl.diagnostics import by, listed
 from wdsl.network.graph import WeightName
+from wdsl.text.diagnostics import by, listed
 from wdsl.weights.products import product
 
 HEADINGS = ("layer", "class", "shape", "free", "dense", "mechanism", "structure")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wdsl import expressions as ex
 from wdsl.catalog import show
-from wdsl.diagnostics import Diagnostic, Label
-from wdsl.network import constants
-from wdsl.network.constants import ConstantError, Value
+from wdsl.core import expressions as ex
+from wdsl.link import constants
+from wdsl.link.constants import ConstantError, Value
 from wdsl.network.graph import UNKNOWN_SIZE, Assertion, Comparison, Network
-from wdsl.source import Span
+from wdsl.text.diagnostics import Diagnostic, Label
+from wdsl.text.source import Span
 from wdsl.weights.solve import Structures
 
 

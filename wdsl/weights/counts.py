@@ -11,8 +11,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from wdsl import expressions as ex
-from wdsl.record import Record
+from wdsl.core import expressions as ex
+from wdsl.core.record import Record
 
 Shape = tuple[int, ...]
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from wdsl import expressions as ex
 from wdsl import structure
-from wdsl.diagnostics import Diagnostic, Label
-from wdsl.network.annotations import MECHANISMS
+from wdsl.annotations.reader import MECHANISMS
+from wdsl.core import expressions as ex
+from wdsl.core.record import Record
 from wdsl.network.graph import MAX_ENTRIES, WHOLE, Equation, Tie, View, WeightName
-from wdsl.record import Record
-from wdsl.source import Span
+from wdsl.text.diagnostics import Diagnostic, Label
+from wdsl.text.source import Span
 
 if TYPE_CHECKING:
     from wdsl.weights.solve import Structure

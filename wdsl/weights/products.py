@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from wdsl import expressions as ex
-from wdsl.network.dimensions import Dim
+from wdsl.core import expressions as ex
+from wdsl.core.sizes import Dim
 from wdsl.network.graph import Layer, Network
 from wdsl.weights.solve import Structure, Structures
 

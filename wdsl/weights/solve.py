@@ -7,13 +7,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from wdsl import expressions as ex
+from wdsl.annotations.reader import MECHANISMS
 from wdsl.catalog.model import Weight
-from wdsl.diagnostics import Diagnostic, Label, in_order
-from wdsl.network.annotations import MECHANISMS
+from wdsl.core import expressions as ex
+from wdsl.core.record import Record
 from wdsl.network.graph import MAX_ENTRIES, WHOLE, Equation, FreeWeight, Layer, Network, Tie, View, WeightName
-from wdsl.record import Record
-from wdsl.source import Span
+from wdsl.text.diagnostics import Diagnostic, Label, in_order
+from wdsl.text.source import Span
 from wdsl.weights.counts import Counts, closed_form, names_nothing
 
 Stated: TypeAlias = Sequence[tuple[Equation, ex.Expression]]

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from wdsl import expressions as ex
 from wdsl.catalog import Weight
-from wdsl.diagnostics import Diagnostic, by
+from wdsl.core import expressions as ex
 from wdsl.network.graph import MAX_ENTRIES, WeightName
-from wdsl.source import Span
 from wdsl.syntax import nodes
+from wdsl.text.diagnostics import Diagnostic, by
+from wdsl.text.source import Span
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from wdsl.network.annotations import Reader
+    from wdsl.annotations.reader import Reader
 
 LEGIBLE = 4096
 """A table of up to so many entries is written as its digits, where a row fits a line of code."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from wdsl.record import Record
-from wdsl.source import Span
+from wdsl.core.record import Record
+from wdsl.text.source import Span
 
 CODES: dict[str, str] = {
     "E0101": "text that does not fit the grammar",

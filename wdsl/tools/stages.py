@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from wdsl import expressions as ex
 from wdsl.catalog import TensorSpec, show, show_shape
-from wdsl.code import shown
-from wdsl.diagnostics import by
+from wdsl.core import expressions as ex
+from wdsl.core.record import Record
 from wdsl.network import graph
-from wdsl.plan import Plan
-from wdsl.program import Body, For, If, Refuse, Step
-from wdsl.record import Record
-from wdsl.source import Source
+from wdsl.plan.plan import Plan
+from wdsl.plan.printing import shown
+from wdsl.plan.statements import Body, For, If, Refuse, Step
+from wdsl.text.diagnostics import by
+from wdsl.text.source import Source
 from wdsl.weights.solve import Structures
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Callable, Mapping
 
-from wdsl import expressions as ex
+from wdsl.core import expressions as ex
 
 WIDTH = 88
 _TERNARY, _OR, _AND, _NOT, _COMPARE, _BIT_OR, _BIT_AND, _SUM, _TERM, _SIGN, _POWER, _PRIMARY = range(1, 13)

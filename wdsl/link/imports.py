@@ -11,18 +11,18 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any, TypeAlias
 
-from wdsl import expressions as ex
 from wdsl.catalog import CONSTRAINTS, INITIALIZERS, LAYERS, REGULARIZERS
-from wdsl.diagnostics import Diagnostic, Fix, Label, has_errors, in_order, nearest
-from wdsl.files import Files, decode, is_of_file
-from wdsl.network import constants
-from wdsl.network.constants import Value
-from wdsl.network.evaluation import NoConstant, evaluate
-from wdsl.network.externs import Extern, read_extern
-from wdsl.record import Record, field
-from wdsl.source import Source, Span
+from wdsl.core import expressions as ex
+from wdsl.core.record import Record, field
+from wdsl.link import constants
+from wdsl.link.constants import Value
+from wdsl.link.evaluation import NoConstant, evaluate
+from wdsl.link.externs import Extern, read_extern
 from wdsl.syntax import nodes
 from wdsl.syntax.parser import parse
+from wdsl.text.diagnostics import Diagnostic, Fix, Label, has_errors, in_order, nearest
+from wdsl.text.files import Files, decode, is_of_file
+from wdsl.text.source import Source, Span
 
 MAX_FILES = 10_000
 """How many files may be imported, all in all."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from functools import cached_property
 
-from wdsl.record import Record
+from wdsl.core.record import Record
 
 
 class Source:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from wdsl.diagnostics import Diagnostic, Fix, listed
-from wdsl.source import Span
 from wdsl.syntax import nodes
+from wdsl.text.diagnostics import Diagnostic, Fix, listed
+from wdsl.text.source import Span
 
 _NO_USE = frozenset({"name", "names", "type", "dtype", "via", "span", "doc"})
 """Where in nodes names stand that are declared or are none of the file's, or no names at all."""

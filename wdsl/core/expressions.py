@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from wdsl.record import Record, field
+from wdsl.core.record import Record, field
 
 MOST_PARTS = 1_000
 """How many operations an expression may have that is computed step by step: it is written out in full in the end."""

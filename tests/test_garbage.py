@@ -9,7 +9,7 @@ from threading import Barrier, Thread
 import pytest
 
 import wdsl
-from wdsl.collector import no_collection
+from wdsl.core.garbage import no_collection
 
 GOOD = "network Net {\n    input x: [4]\n    output y = x -> Dense(4)\n}\n"
 BROKEN = GOOD.replace("Dense", "Dnse")

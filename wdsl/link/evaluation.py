@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wdsl.diagnostics import Diagnostic, Fix, nearest
-from wdsl.network import constants
-from wdsl.network.constants import ConstantError, Value
+from wdsl.link import constants
+from wdsl.link.constants import ConstantError, Value
 from wdsl.syntax import nodes
+from wdsl.text.diagnostics import Diagnostic, Fix, nearest
 
 Names = Mapping[str, Value | None]
 """What names stand for, those of imported files as `file.name`. None is for a name that an error was reported for, and

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wdsl.expressions import BINARY, Constant, Expression, Operation
+from wdsl.core.expressions import BINARY, Constant, Expression, Operation
 
 
 class Dim(int):

@@ -6,9 +6,9 @@ import os
 import stat
 from itertools import islice
 
-from wdsl.diagnostics import Diagnostic, Fix, nearest
-from wdsl.record import Record
-from wdsl.source import Source, Span
+from wdsl.core.record import Record
+from wdsl.text.diagnostics import Diagnostic, Fix, nearest
+from wdsl.text.source import Source, Span
 
 MAX_BYTES = 2**28
 """The largest file that is read: 256 MiB."""

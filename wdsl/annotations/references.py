@@ -6,22 +6,22 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from wdsl import expressions as ex
 from wdsl.catalog import Weight, show
 from wdsl.catalog.argument_types import is_number
-from wdsl.diagnostics import Fix, by, has_errors, listed, nearest, respelled
-from wdsl.network.constants import Value
-from wdsl.network.dimensions import expression_of
-from wdsl.network.externs import unknown_weights
+from wdsl.core import expressions as ex
+from wdsl.core.record import Record
+from wdsl.core.sizes import expression_of
+from wdsl.link.constants import Value
+from wdsl.link.externs import unknown_weights
 from wdsl.network.graph import View, WeightName
 from wdsl.network.objects import BlockObject, Broken, FreeWeightObject, LayerObject, Result, kind_of
-from wdsl.record import Record
-from wdsl.source import Span
 from wdsl.syntax import nodes
 from wdsl.syntax.printer import print_expression
+from wdsl.text.diagnostics import Fix, by, has_errors, listed, nearest, respelled
+from wdsl.text.source import Span
 
 if TYPE_CHECKING:
-    from wdsl.network.annotations import AnnotatedLayer, Reader
+    from wdsl.annotations.reader import AnnotatedLayer, Reader
 
 
 class Reference(Record):

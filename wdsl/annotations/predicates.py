@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from wdsl import expressions as ex
 from wdsl.catalog import Weight
-from wdsl.network.constants import MAX_INTEGER, type_name
+from wdsl.core import expressions as ex
+from wdsl.core.record import Record
+from wdsl.link.constants import MAX_INTEGER, type_name
 from wdsl.network.graph import WeightName
-from wdsl.record import Record
-from wdsl.source import Span
 from wdsl.syntax import nodes
+from wdsl.text.source import Span
 
 if TYPE_CHECKING:
-    from wdsl.network.annotations import Reader
+    from wdsl.annotations.reader import Reader
 
 INDICES = "ijklm"
 """The names of the indices on axes 0 to 4."""

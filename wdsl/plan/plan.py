@@ -9,11 +9,11 @@ from functools import cached_property
 from os.path import basename, splitext
 from typing import TYPE_CHECKING
 
-from wdsl import expressions as ex
+from wdsl.core import expressions as ex
+from wdsl.core.record import Record
 from wdsl.network import graph
-from wdsl.program import Body, Function, expressions, mapped
-from wdsl.record import Record
-from wdsl.steps import Planner, unique
+from wdsl.plan.statements import Body, Function, expressions, mapped
+from wdsl.plan.steps import Planner, unique
 from wdsl.weights.products import products
 from wdsl.weights.solve import Structures
 
@@ -89,7 +89,7 @@ def make_plan(network: graph.Network, structures: Structures, outline: Outline |
     functions: tuple[Function, ...] = ()
     body: Body | None = None
     if outline is not None:
-        from wdsl.rolling import NotAlike, roll
+        from wdsl.plan.rolling import NotAlike, roll
 
         with suppress(NotAlike, RecursionError):  # what is carried out is a list, however deep
             body, functions = roll(planner, outline)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 
-from wdsl import expressions as ex
+from wdsl.core import expressions as ex
+from wdsl.core.sizes import expression_of
+from wdsl.link.constants import written
 from wdsl.network import graph
-from wdsl.network.constants import written
-from wdsl.network.dimensions import expression_of
-from wdsl.program import Body, Refuse, Statement, Step
-from wdsl.source import Span
+from wdsl.plan.statements import Body, Refuse, Statement, Step
+from wdsl.text.source import Span
 from wdsl.weights.solve import Structure, Structures
 
 

@@ -17,15 +17,15 @@ from wdsl.catalog.argument_types import fits, is_whole
 from wdsl.catalog.dtypes import compute_dtype
 from wdsl.catalog.shapes import axes_phrase
 from wdsl.catalog.signatures import base_arguments
-from wdsl.diagnostics import Diagnostic, Fix, Label, nearest
-from wdsl.network import constants
-from wdsl.network.constants import PARAMETER_TYPES, Value
-from wdsl.network.dimensions import expression_of
-from wdsl.network.evaluation import Names, NoConstant, evaluate
-from wdsl.record import field
-from wdsl.source import Span
+from wdsl.core.record import field
+from wdsl.core.sizes import expression_of
+from wdsl.link import constants
+from wdsl.link.constants import PARAMETER_TYPES, Value
+from wdsl.link.evaluation import Names, NoConstant, evaluate
 from wdsl.syntax import nodes
 from wdsl.syntax.printer import print_expression
+from wdsl.text.diagnostics import Diagnostic, Fix, Label, nearest
+from wdsl.text.source import Span
 
 OF_EVERY_LAYER = {each.name: each for each in base_arguments("activity_regularizer, trainable, dtype, autocast")}
 """Arguments that mean the same to every layer of Keras, whatever type a declaration gives them."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
-from wdsl import expressions as ex
+from wdsl.core import expressions as ex
+from wdsl.core.record import Record, field
 from wdsl.network.graph import Parameter
-from wdsl.record import Record, field
-from wdsl.source import Span
+from wdsl.text.source import Span
 
 
 class Step(Record):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from wdsl.record import Record
+from wdsl.core.record import Record
 
 PROMISES = {
     "parameter": "always",

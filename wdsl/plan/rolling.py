@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from wdsl import expressions as ex
-from wdsl.code import shown
+from wdsl.core import expressions as ex
+from wdsl.core.sizes import Dim, expression_of
+from wdsl.link.constants import written
 from wdsl.network import graph, outline
-from wdsl.network.constants import written
-from wdsl.network.dimensions import Dim, expression_of
 from wdsl.network.outline import Applied
-from wdsl.program import (
+from wdsl.plan.printing import shown
+from wdsl.plan.statements import (
     Body,
     For,
     Function,
@@ -26,7 +26,7 @@ from wdsl.program import (
     walk,
     without_unused,
 )
-from wdsl.steps import Planner, bind, built_again, input_of, key_of, of_graph, share, unique
+from wdsl.plan.steps import Planner, bind, built_again, input_of, key_of, of_graph, share, unique
 from wdsl.weights.solve import for_runtime
 
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from wdsl import expressions as ex
 from wdsl.catalog.argument_types import is_number, is_whole
-from wdsl.record import Record
+from wdsl.core import expressions as ex
+from wdsl.core.record import Record
 
 PARAMETER_TYPES: Mapping[str, tuple[type, ...]] = {
     "int": (int,),
@@ -32,7 +32,7 @@ class Value(Record):
 
     def plain(self) -> Any:
         """The value with lists as tuples of plain values; integers carry their expression (see `Dim`)."""
-        from wdsl.network.dimensions import dim
+        from wdsl.core.sizes import dim
 
         if isinstance(self.value, list):
             return tuple(item.plain() for item in self.value)

@@ -7,21 +7,21 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from wdsl import catalog
-from wdsl import expressions as ex
+from wdsl.annotations.predicates import Predicate, axes_in_words
+from wdsl.annotations.references import read_reference
+from wdsl.annotations.tables import read_mask
 from wdsl.catalog import Weight
 from wdsl.catalog.argument_types import is_number, is_whole
-from wdsl.diagnostics import Diagnostic, Fix, Label, by, has_errors, listed, nearest, respelled
-from wdsl.files import Files
-from wdsl.network.constants import Value, type_name
-from wdsl.network.externs import unknown_weights
+from wdsl.core import expressions as ex
+from wdsl.core.record import Record
+from wdsl.link.constants import Value, type_name
+from wdsl.link.externs import unknown_weights
 from wdsl.network.graph import TRANSPOSED, Equation, Tie, View, WeightName, tie_of
-from wdsl.network.masks import read_mask
-from wdsl.network.predicates import Predicate, axes_in_words
-from wdsl.network.references import read_reference
-from wdsl.record import Record
-from wdsl.source import Span
 from wdsl.syntax import nodes
 from wdsl.syntax.printer import print_annotation, print_expression
+from wdsl.text.diagnostics import Diagnostic, Fix, Label, by, has_errors, listed, nearest, respelled
+from wdsl.text.files import Files
+from wdsl.text.source import Span
 
 ANNOTATIONS = ("symmetric", "skew", "equal", "zero", "fixed", "tie", "frozen")
 MECHANISMS = ("parameter", "mask", "constraint", "gradient", "initial")

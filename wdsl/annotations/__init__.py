@@ -1,0 +1,1 @@
+"""What is annotated: from syntax to equations and ties of weights."""

@@ -1,0 +1,1 @@
+"""What every room stands on: records, expressions of Python, sizes that know where they came from."""

@@ -1,0 +1,1 @@
+"""What stands beside the networks of a file: constants, imports, classes from Python."""

@@ -1,0 +1,1 @@
+"""Texts, what is said about them, and how the files are read that they name."""
