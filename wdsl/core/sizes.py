@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from wdsl.core.expressions import BINARY, Constant, Expression, Operation
+from wdsl.core.expressions import BINARY, HOLE, Constant, Expression, Operation, extent
+from wdsl.core.polynomials import ONE, Polynomial, combined, constant, is_linear, polynomial, written
 
 
 class Dim(int):
@@ -14,15 +15,31 @@ class Dim(int):
     return for a network with `code = 32` is 32 and also says `code`.
     """
 
-    expression: Expression
+    _expression: Expression | None
+    _normal: Polynomial | None
 
-    def __new__(cls, value: int, expression: Expression) -> Dim:
+    def __new__(cls, value: int, expression: Expression | None, normal: Polynomial | None = None) -> Dim:
+        """Of `expression` and its `normal` form, one may be left to be found when it is needed."""
         dim = super().__new__(cls, value)
-        dim.expression = expression
+        dim._expression = expression
+        dim._normal = normal
         return dim
 
-    def __neg__(self) -> Dim:
-        return Dim(-int(self), Operation("-", (self.expression,)))
+    @property
+    def expression(self) -> Expression:
+        if self._expression is None:
+            assert self._normal is not None
+            self._expression = written(self._normal)
+        return self._expression
+
+    @property
+    def normal(self) -> Polynomial:
+        if self._normal is None:
+            self._normal = polynomial(self.expression)
+        return self._normal
+
+    def __neg__(self) -> int:
+        return 0 - self
 
 
 def dim(value: int, expression: Expression) -> int:
@@ -40,17 +57,38 @@ def expression_of(size: Any) -> Expression:
 _NEUTRAL = {"+": 0, "-": 0, "*": 1, "//": 1}
 
 
+def _computed(sign: str, left: int, right: int) -> int:
+    """A size that comes of two, in its normal form. Products stay as they are if nothing is won: `2 * (n + 1)`."""
+    value: int = BINARY[sign](int(left), int(right))
+    if not isinstance(right, Dim) and _NEUTRAL.get(sign) == right:
+        return left
+    if any(isinstance(each, Dim) and each._expression == HOLE for each in (left, right)):
+        return Dim(value, HOLE)  # what is not known does not cancel out
+
+    def plain() -> Expression:
+        return Operation(sign, (expression_of(left), expression_of(right)))
+
+    normal = combined(sign, _normal(left), _normal(right), plain)
+    if constant(normal) is not None:
+        return value
+    if is_linear(normal):
+        return Dim(value, None, normal)
+    short, long = written(normal), plain()
+    saved = extent(long)[0] - extent(short)[0]
+    return Dim(value, short if saved > 0 or (saved == 0 and sign in "+-") else long, normal)
+
+
+def _normal(size: int) -> Polynomial:
+    if isinstance(size, Dim):
+        return size.normal
+    return {ONE: int(size)} if size else {}
+
+
 def _binary(sign: str, reflected: bool) -> Any:
     def operate(self: Dim, other: Any) -> Any:
         if not isinstance(other, int) or isinstance(other, bool):
             return NotImplemented
-        left, right = (other, self) if reflected else (self, other)
-        result = BINARY[sign](int(left), int(right))
-        if sign in _NEUTRAL and not isinstance(right, Dim) and right == _NEUTRAL[sign]:
-            return left
-        if sign in "+*" and not isinstance(left, Dim) and left == _NEUTRAL[sign]:
-            return right
-        return dim(result, Operation(sign, (expression_of(left), expression_of(right))))
+        return _computed(sign, other, self) if reflected else _computed(sign, self, other)
 
     return operate
 

@@ -65,6 +65,9 @@ MAX_PROBLEMS = 1_000
 
 _NUMBER = re.compile(r"_\d+\Z")
 
+LARGEST = 10**4_000
+"""The largest size: Python writes no longer numbers."""
+
 MAX_STACKED = 16
 """How many passes of stacks become one expression; what is deeper gets variables."""
 
@@ -455,6 +458,8 @@ class Elaborator:
         if self.applied > self.max_layers:
             raise TooLarge.limit(f"{self.max_layers:,} layers and operations", span)
         specs = (spec,) if isinstance(spec, TensorSpec) else spec
+        if any(size is not None and size > LARGEST for each in specs for size in each.shape):
+            raise TooLarge(Diagnostic("E0703", "a size has more digits than can be written down", span))
         if any(ex.is_intricate(expression_of(size)) for each in specs for size in each.shape[1:]):
             message = "a size comes out of the network's parameters in more steps than can be written down"
             label = f"more than {ex.MOST_PARTS:,}, or more than {ex.MOST_DEEP:,} one after the other"

@@ -89,17 +89,17 @@ def Tagger(
     """
     words = keras.Input((length,), dtype="int32", name="words")  # line 15
 
-    read_forward_kernel = Shared((width, units * 4), name="read_forward_kernel")(
+    read_forward_kernel = Shared((width, 4 * units), name="read_forward_kernel")(
         words
     )  # line 18
     read_forward_recurrent_kernel = Shared(
-        (units, units * 4),
+        (units, 4 * units),
         [Zero(Where(lambda i, j: j % units != i))],
         initializer="orthogonal",
         name="read_forward_recurrent_kernel",
     )(words)  # line 18
     read_forward_bias = Shared(
-        (units * 4,), initializer="zeros", name="read_forward_bias"
+        (4 * units,), initializer="zeros", name="read_forward_bias"
     )(words)  # line 18
     relate_key_kernel = Shared(
         (units, heads, units // heads), fans=((0,), (1, 2)), name="relate_key_kernel"

@@ -47,7 +47,7 @@ def Find(size: int = 5, features: int = 6) -> keras.Model:
     Returns:
         A model from `crop`, (batch, size, size, 1) float32,
         and `scene`, (batch, 2 * size, 2 * size, 1) float32,
-        to `likeness`, (batch, 2 * size - size + 1, 2 * size - size + 1) float32.
+        to `likeness`, (batch, size + 1, size + 1) float32.
     """
     crop = keras.Input((size, size, 1), name="crop")  # line 6
     scene = keras.Input((2 * size, 2 * size, 1), name="scene")  # line 7
