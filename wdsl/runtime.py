@@ -11,7 +11,6 @@ import contextlib
 import functools
 import inspect
 import math
-import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -392,20 +391,54 @@ class Weight(np.lib.mixins.NDArrayOperatorsMixin):
         return getattr(ops, ufunc.__name__)(*tensors)
 
 
-def named(layer: Any, path: str) -> list[Any]:
-    """The variables of a layer, and of layers inside it, that a path may mean."""
-    part, below = layer, path
-    way, _, rest = path.partition("/")
-    for holder in layer._flatten_layers():  # cells that were loaded forget the way
-        if rest and isinstance(getattr(holder, f"{way}_layer", None), keras.Layer):
-            part, below = getattr(holder, f"{way}_layer"), rest
-    found = [v for v in part.weights if f"/{v.path}".endswith(f"/{below}")]
-    if not found:  # "forward/kernel" is short for "forward_lstm_2/lstm_cell/kernel"
-        *ways, name = below.split("/")
-        loose = "".join(f"{re.escape(way)}(_[^/]*)?/(.*/)?" for way in ways)
-        pattern = re.compile(f"(.*/)?{loose}{name}")
-        found = [v for v in part.weights if pattern.fullmatch(v.path)]
-    return found
+def follow(layer: Any, path: str) -> tuple[Any, str]:
+    """The layer that has a weight, and the weight's name, by the way there.
+
+    "kernel" is the layer's own; "cell/kernel" that of its attribute `cell`.
+    """
+    *steps, name = path.split("/")
+    for step in steps:
+        layer = layer[int(step)] if step.isdigit() else getattr(layer, step)
+    return layer, name
+
+
+def variable_at(layer: Any, path: str) -> tuple[Any, Any]:
+    """The layer that has a weight, and the weight. Raises ValueError if none has."""
+    try:
+        owner, name = follow(layer, path)
+        own = [*owner._trainable_variables, *owner._non_trainable_variables]
+    except (AttributeError, IndexError, TypeError):
+        own = []
+    found = [variable for variable in own if variable.name == name]
+    if len(found) != 1:
+        there = ", ".join(v.path.removeprefix(f"{layer.path}/") for v in layer.weights)
+        raise ValueError(
+            f"{len(found) or 'No'} weights of layer {layer.name!r} are {path!r}; "
+            f"its weights are {there or 'none'}."
+        )
+    return owner, found[0]
+
+
+PARTS = {
+    "cell": "",
+    "cells": "",
+    "layer": "",
+    "forward_layer": "forward",
+    "backward_layer": "backward",
+    "output_dense": "attention_output",
+}
+
+
+def name_of(name: str, layer: Any, path: str) -> str:
+    """What a file calls a weight of a layer with this name: "read.forward.kernel"."""
+    words, part = [name], layer
+    *steps, last = path.split("/")
+    for step in steps:
+        part = part[int(step)] if step.isdigit() else getattr(part, step)
+        plain = step.removeprefix("_")
+        word = part.name if step.isdigit() else PARTS.get(plain, plain)
+        words.append(word.removesuffix("_dense"))
+    return ".".join([*filter(None, words), last])
 
 
 def take_out(layer: Any, path: str) -> tuple[Any, Any, Weight]:
@@ -413,20 +446,13 @@ def take_out(layer: Any, path: str) -> tuple[Any, Any, Weight]:
 
     Returns the layer that the variable belonged to, the variable, and the weight.
     """
-    found = named(layer, path)
+    owner, variable = variable_at(layer, path)
     holders = [
         (holder, name)
         for holder in layer._flatten_layers()
         for name, value in vars(holder).items()
-        if found and value is found[0]
+        if value is variable
     ]
-    if len(found) != 1 or not holders:
-        there = ", ".join(v.path.removeprefix(f"{layer.path}/") for v in layer.weights)
-        raise ValueError(
-            f"{len(found) or 'No'} weights of layer {layer.name!r} are {path!r}; "
-            f"its weights are {there or 'none'}."
-        )
-    variable, owner = found[0], holders[0][0]
     dtype = owner.compute_dtype if owner.autocast else owner.variable_dtype
     weight = Weight(
         path, tuple(variable.shape), dtype if variable._autocast else variable.dtype
@@ -511,15 +537,19 @@ class Structured(layers.Wrapper):
     Args:
         layer: The layer.
         structures: For each structured weight its equations. Weights are named by
-            the end of their Keras path, "kernel" or "query/kernel", or by enough of
-            it: "forward/kernel" is in "forward_lstm/lstm_cell/kernel".
+            the way to them in attributes: "kernel", "cell/kernel".
+        kind: What the layer is called where it is saved, as a class would be.
 
     Call arguments are the layer's own and `tied`: a tensor for each weight that is
     `Tied()`, by the same name. What regularizes it is the layer that it comes from.
     """
 
     def __init__(
-        self, layer: Any, structures: Mapping[str, Sequence[Any]], **kwargs: Any
+        self,
+        layer: Any,
+        structures: Mapping[str, Sequence[Any]],
+        kind: str = "Structured",
+        **kwargs: Any,
     ) -> None:
         # Keras learns from the signature of `call` what to pass and to build with.
         call: Any = functools.partial(self._call)
@@ -533,6 +563,7 @@ class Structured(layers.Wrapper):
         }
         super().__init__(layer, **(defaults | kwargs))
         self.supports_masking = layer.supports_masking
+        self.kind = kind
         self.structures = {
             path: terms(equations) for path, equations in structures.items()
         }
@@ -661,11 +692,18 @@ class Structured(layers.Wrapper):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config["layer"].pop("build_config", None)
+        config["kind"] = self.kind
         config["structures"] = {
             path: [to_config(equation) for equation in equations]
             for path, equations in self.structures.items()
         }
         return config
+
+
+@register_terms
+@keras.saving.register_keras_serializable("wdsl")
+class Wrapped(Structured):
+    """Any Keras layer, with structure in weights of layers inside it."""
 
 
 @register_terms
@@ -682,6 +720,7 @@ class Shared(keras.Layer):
         initializer, regularizer: As for a weight of a layer; they see the weight.
         fans: Which axes are inputs and which are outputs, if the initializer would
             take others for them.
+        kind: What the layer is called where it is saved, as a class would be.
     """
 
     def __init__(
@@ -691,9 +730,11 @@ class Shared(keras.Layer):
         initializer: Any = "glorot_uniform",
         regularizer: Any = None,
         fans: Any = None,
+        kind: str = "Shared",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.kind = kind
         self.shape = tuple(shape)
         self.equations = terms(equations)
         self.initializer = with_fans(keras.initializers.get(initializer), fans)
@@ -721,6 +762,7 @@ class Shared(keras.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
+            "kind": self.kind,
             "shape": self.shape,
             "equations": [to_config(equation) for equation in self.equations],
             "initializer": keras.initializers.serialize(self.initializer),
@@ -773,6 +815,7 @@ class Coupled(keras.Layer):
             which entries a weight has in common with another one.
         initializers, regularizers: As for weights of a layer, by the weight's name.
         fans: As for `Shared`, by the weight's name.
+        kind: What the layer is called where it is saved, as a class would be.
     """
 
     def __init__(
@@ -782,9 +825,11 @@ class Coupled(keras.Layer):
         initializers: Mapping[str, Any] | None = None,
         regularizers: Mapping[str, Any] | None = None,
         fans: Mapping[str, Any] | None = None,
+        kind: str = "Coupled",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.kind = kind
         self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
         self.structures = {
             name: terms(equations) for name, equations in structures.items()
@@ -876,6 +921,7 @@ class Coupled(keras.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
+            "kind": self.kind,
             "shapes": self.shapes,
             "structures": {
                 name: [to_config(equation) for equation in equations]
@@ -892,6 +938,12 @@ class Coupled(keras.Layer):
         }
 
 
+def has_structure(layer: Any) -> bool:
+    """Whether a layer is one around another, with structure in its weights."""
+    kind = keras.saving.get_registered_name(type(layer))
+    return kind in ("wdsl>Structured", "wdsl>Wrapped")
+
+
 def effective_weights(model: Any, inputs: Any = None) -> dict[str, np.ndarray]:
     """The structured weights of a model as its forward pass uses them.
 
@@ -902,14 +954,14 @@ def effective_weights(model: Any, inputs: Any = None) -> dict[str, np.ndarray]:
 
     def keep(layer: Any, values: Sequence[Any]) -> Sequence[Any]:
         for weight, value in zip(layer.structured, values, strict=True):
-            name = f"{layer.name}.{weight.path.replace('/', '.')}"
+            name = name_of(layer.name, layer.layer, weight.path)
             whole = weight.expansion.expand(value) if weight.product else value
             found[name] = ops.convert_to_numpy(whole)
         return values
 
     tied = []
     for layer in model._flatten_layers():
-        if keras.saving.get_registered_name(type(layer)) == "wdsl>Structured":
+        if has_structure(layer):
             if all(weight.expansion for weight in layer.structured):
                 keep(layer, layer.weights_of_call())
             else:
@@ -950,8 +1002,8 @@ def structures_of(model: Any) -> Iterator[tuple[str, np.ndarray, tuple[Any, ...]
             vector = ops.convert_to_numpy(layer.vector(layer.thetas))
             for name, equations in layer.in_vector().items():
                 yield name, vector, equations
-        elif kind == "wdsl>Structured":
+        elif has_structure(layer):
             for weight in layer.structured:
-                name = f"{layer.name}.{weight.path.replace('/', '.')}"
+                name = name_of(layer.name, layer.layer, weight.path)
                 if weight.expansion:
                     yield name, found[name], layer.structures[weight.path]

@@ -304,6 +304,13 @@ def compare(name: str, arguments: Mapping[str, Any], call: Mapping[str, Any]) ->
     trained = {id(w) for w in layer.trainable_weights}
     theirs = [(unnumbered(w.path[below:]), tuple(w.shape), id(w) in trained) for w in layer.weights]
     assert [(w.path, w.shape, w.trainable) for w in ours.weights] == theirs
+    for weight, variable in zip(ours.weights, layer.weights, strict=True):
+        holder = layer
+        for step in filter(None, weight.holder.split("/")):
+            holder = holder[int(step)] if step.isdigit() else getattr(holder, step)
+        own = [*holder._trainable_variables, *holder._non_trainable_variables]
+        name = weight.name.split(".")[-1]
+        assert [v.name for v in own if v is variable] == [name]
 
 
 def unnumbered(path: str) -> str:

@@ -27,7 +27,7 @@ def layer_of(name):
         return Structured(layers.Embedding(8, 8), {"embeddings": [Symmetric()]}, name="with")
     if name == "bias":
         return Structured(layers.Dense(8), {"bias": [Equal()]}, name="with")
-    return Structured(layers.MultiHeadAttention(2, 4), {"query/kernel": [Zero(Flat(0))]}, name="with")
+    return Structured(layers.MultiHeadAttention(2, 4), {"query_dense/kernel": [Zero(Flat(0))]}, name="with")
 
 
 NAMES = ("Dense", "EinsumDense", "Embedding", "bias", "MultiHeadAttention")

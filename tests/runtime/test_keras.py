@@ -39,8 +39,8 @@ def test_masks_flow():
     def model(wrap):
         tokens = keras.Input((None,), dtype="int32")
         embed = wrap(layers.Embedding(5, 4, mask_zero=True), "embeddings")
-        lstm = wrap(layers.LSTM(3, return_sequences=True), "recurrent_kernel")
-        pool = wrap(layers.LSTM(2), "kernel")
+        lstm = wrap(layers.LSTM(3, return_sequences=True), "cell/recurrent_kernel")
+        pool = wrap(layers.LSTM(2), "cell/kernel")
         return keras.Model(tokens, pool(lstm(embed(tokens))))
 
     plain = model(lambda layer, weight: layer)
@@ -58,7 +58,7 @@ def test_masks_flow():
 
 def test_call_arguments_reach_the_layer():
     x, y = normal(2, 4, 3), normal(2, 5, 3)
-    attention = Structured(layers.MultiHeadAttention(1, 2), {"query/kernel": [Equal()]})
+    attention = Structured(layers.MultiHeadAttention(1, 2), {"query_dense/kernel": [Equal()]})
     mask = np.ones((2, 4, 5), bool)
     mask[:, :, 2:] = False
     output, scores = attention(x, y, attention_mask=mask, return_attention_scores=True, training=False)
@@ -70,7 +70,7 @@ def test_call_arguments_reach_the_layer():
 
     state = keras.Input((2,))
     sequence = keras.Input((4, 3))
-    rnn = Structured(layers.SimpleRNN(2), {"kernel": [Equal()]})
+    rnn = Structured(layers.SimpleRNN(2), {"cell/kernel": [Equal()]})
     model = keras.Model([sequence, state], rnn(sequence, initial_state=[state]))
     outputs = [model([x, np.full((2, 2), value)]).numpy() for value in (0, 1)]
     assert (outputs[0] != outputs[1]).all()
@@ -90,7 +90,7 @@ def test_output_shapes_are_those_of_the_layer():
     image = keras.Input((None, 8, 2))
     assert conv(image).shape == (None, None, 4, 3)
     assert conv.compute_output_shape((None, 9, 8, 2)) == (None, 4, 4, 3)
-    rnn = Structured(layers.LSTM(3, return_state=True), {"kernel": [Equal()]})
+    rnn = Structured(layers.LSTM(3, return_state=True), {"cell/kernel": [Equal()]})
     assert [t.shape for t in rnn(keras.Input((7, 2)))] == [(None, 3)] * 3
 
 
@@ -290,12 +290,12 @@ def test_errors_say_what_is_wrong(layer, structures, said):
 def test_numbers_that_keras_gives_to_inner_layers_do_not_matter():
     for _ in range(2):
         layer = layers.Bidirectional(layers.GRU(2))
-        layer = Structured(layer, {"forward_gru/gru_cell/kernel": [Equal()]})
+        layer = Structured(layer, {"forward_layer/cell/kernel": [Equal()]})
         layer(normal(2, 3, 4))
         assert layer.weights[0].shape == (1,)
     cells = layers.RNN([layers.GRUCell(2), layers.GRUCell(2)])
     with pytest.raises(ValueError, match="gru_cell_"):
-        Structured(cells, {"gru_cell_99/kernel": [Equal()]})(normal(2, 3, 4))
+        Structured(cells, {"cell/cells/2/kernel": [Equal()]})(normal(2, 3, 4))
 
 
 def test_cells_in_a_list_that_go_both_ways_are_found_again(tmp_path):
@@ -303,7 +303,7 @@ def test_cells_in_a_list_that_go_both_ways_are_found_again(tmp_path):
     cells = [layers.LSTMCell(3, name="cell_0"), layers.LSTMCell(2, name="cell_1")]
     both = Structured(
         layers.Bidirectional(layers.RNN(cells)),
-        {"forward/cell_1/kernel": [Equal()], "backward/cell_0/kernel": [Zero(Flat(0))]},
+        {"forward_layer/cell/cells/1/kernel": [Equal()], "backward_layer/cell/cells/0/kernel": [Zero(Flat(0))]},
         name="both",
     )
     x = keras.Input((4, 3))

@@ -41,23 +41,23 @@ CASES = {
         (4, 3),
         ["kernel", "recurrent_kernel", "bias"],
     ),
-    "LSTM": (lambda: layers.LSTM(3), (4, 2), ["kernel", "recurrent_kernel", "bias"]),
-    "GRU": (lambda: layers.GRU(3), (4, 2), ["kernel", "recurrent_kernel", "bias"]),
+    "LSTM": (lambda: layers.LSTM(3), (4, 2), ["cell/kernel", "cell/recurrent_kernel", "cell/bias"]),
+    "GRU": (lambda: layers.GRU(3), (4, 2), ["cell/kernel", "cell/recurrent_kernel", "cell/bias"]),
     "MultiHeadAttention": (
         lambda: layers.MultiHeadAttention(2, 2),
         [(3, 4), (5, 4)],
-        [f"{part}/{weight}" for part in ("query", "key", "value", "attention_output") for weight in ("kernel", "bias")],
+        [f"{part}_dense/{weight}" for part in ("query", "key", "value", "output") for weight in ("kernel", "bias")],
     ),
     "TimeDistributed": (
         lambda: layers.TimeDistributed(layers.Dense(3)),
         (2, 3),
-        ["kernel", "bias"],
+        ["layer/kernel", "layer/bias"],
     ),
     "Bidirectional": (
         lambda: layers.Bidirectional(layers.LSTM(2, name="both")),
         (3, 2),
         [
-            f"{way}_both/lstm_cell/{weight}"
+            f"{way}_layer/cell/{weight}"
             for way in ("forward", "backward")
             for weight in ("kernel", "recurrent_kernel", "bias")
         ],

@@ -443,7 +443,7 @@ def test_a_kernel_beside_a_tied_bias():
 
 
 def test_inside_another_wrapper():
-    timed = Structured(layers.TimeDistributed(layers.Dense(9)), {"kernel": [Equal(Diagonal(), Not(Diagonal()))]})
+    timed = Structured(layers.TimeDistributed(layers.Dense(9)), {"layer/kernel": [Equal(Diagonal(), Not(Diagonal()))]})
     values = normal(2, 5, 9)
     assert not is_made_by(timed, values)
     np.testing.assert_allclose(

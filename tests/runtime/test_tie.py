@@ -225,7 +225,7 @@ def test_built_inside_a_function(x):
 
 
 def test_stateful_rnn():
-    layer = Structured(layers.LSTM(3, stateful=True), {"kernel": [Equal()]})
+    layer = Structured(layers.LSTM(3, stateful=True), {"cell/kernel": [Equal()]})
     sequence = np.ones((2, 3, 4), "float32")
     first, second = layer(sequence).numpy(), layer(sequence).numpy()
     assert (first != second).any()

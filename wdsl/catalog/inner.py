@@ -15,6 +15,11 @@ def inner_name(inner: Inner) -> str:
     return inner.name or keras_name(inner.row.name)
 
 
+def inside(way: str, holder: str) -> str:
+    """The way to the holder of a weight, of which this is the first part."""
+    return f"{way}/{holder}" if holder else way
+
+
 def infer_inner(
     layer: Layer, argument: str, inner: Inner, x: TensorSpec, call: Mapping[str, Any] | None = None
 ) -> Inferred:
@@ -35,12 +40,15 @@ def infer_inner(
         where = f"{argument}.{error.argument}" if is_own else error.argument
         raise CatalogError(error.message, where) from None
 
-    def outer(inside: str | None) -> str | None:
-        return inside and f"{argument}.{inside}"
+    way = re.sub(r"\[(\d+)\]", r"/\1", argument)
+
+    def outer(own: str | None) -> str | None:
+        return own and f"{argument}.{own}"
 
     moved = (
         each.replace(
             path=f"{inner_name(inner)}/{each.path}",
+            holder=inside(way, each.holder),
             initializer=outer(each.initializer),
             regularizer=outer(each.regularizer),
             constraint=outer(each.constraint),

@@ -103,6 +103,8 @@ class Weight(Record):
     """Whether the layer sets it anew while it trains, beside what the optimizer does."""
     scope: str = ""
     """What the names of its arguments begin with: `layer.`, if they are those of a layer that is an argument."""
+    holder: str = ""
+    """The way from the layer to the one inside it that has the weight, in attributes: `cell`, `forward_layer/cell`."""
 
 
 class Inferred(Record):

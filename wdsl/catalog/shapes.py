@@ -182,6 +182,7 @@ def weight(
     role: str | None = None,
     *,
     path: str | None = None,
+    holder: str = "",
     trainable: bool = True,
     needs: str = "the last axis of the input",
 ) -> Weight:
@@ -204,4 +205,5 @@ def weight(
         argument("initializer"),
         argument("regularizer"),
         argument("constraint"),
+        holder=holder,
     )

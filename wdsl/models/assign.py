@@ -123,15 +123,13 @@ def _compare(name: str, given: Masked, entries: Any, holder: _Holder) -> None:
 
 def _holder(model: Any, name: str) -> _Holder:
     """Where a model keeps the weight of this name. Raises ValueError if it has none, or several."""
-    layer_name, _, path = name.partition(".")
-    path = path.replace(".", "/")
+    path = name.partition(".")[2]
     found: list[tuple[Any, Any]] = []
     names = []
     for layer in dict.fromkeys(_layers(model)):
         places = _places(layer)
-        names += [f"{layer.name}.{place.replace('/', '.')}".removesuffix(".") for place, _ in places]
-        if layer.name == layer_name:
-            found += [(layer, each) for place, each in places if place == path or (path and place.endswith(f"/{path}"))]
+        names += [place for place, _ in places]
+        found += [(layer, each) for place, each in places if place == name]
         if hasattr(layer, "thetas") and name in layer.shapes and not path:
             return _coupled(layer, name)
     if not found:
@@ -149,19 +147,36 @@ def _holder(model: Any, name: str) -> _Holder:
 
 
 def _places(layer: Any) -> list[tuple[str, Any]]:
-    """The weights of a layer by their paths in it: a `Weight` of the runtime for each with structure, else a variable.
+    """The weights of a layer by name: a `Weight` of the runtime for each with structure, else a variable.
 
     What a `Shared` holds has the name of the layer. What a `Coupled` holds goes by the names of the weights.
     """
+    from wdsl.runtime import has_structure, name_of
+
     if hasattr(layer, "theta"):
-        return [("", layer)]
+        return [(layer.name, layer)]
     if hasattr(layer, "thetas"):
         return []
-    structured = getattr(layer, "structured", ())
+    inner, structured = (layer.layer, layer.structured) if has_structure(layer) else (layer, ())
     thetas = {id(weight.theta) for weight in structured}
-    inner = layer.layer.path if structured else layer.path
-    places = [(weight.path, weight) for weight in structured]
-    return places + [(v.path.removeprefix(f"{inner}/"), v) for v in layer.weights if id(v) not in thetas]
+    paths: list[tuple[str, Any]] = [(weight.path, weight) for weight in structured]
+    for way, holder in _holders(inner):
+        own = (*holder._trainable_variables, *holder._non_trainable_variables)
+        paths += [(f"{way}{v.name}", v) for v in own if id(v) not in thetas]
+    return [(name_of(layer.name, inner, path), weight) for path, weight in paths]
+
+
+def _holders(layer: Any, way: str = "") -> Iterator[tuple[str, Any]]:
+    """A layer and those inside it, each with the way to it in attributes."""
+    yield way, layer
+    inside = {id(each) for each in layer._layers}
+    # Those that it tracks stand in a list as well; what has a public name is found by that.
+    for name, value in sorted(vars(layer).items(), key=lambda each: each[0].startswith("_")):
+        parts = enumerate(value) if isinstance(value, list) and name != "_layers" else [("", value)]
+        for number, part in parts:
+            if id(part) in inside:
+                inside.remove(id(part))
+                yield from _holders(part, f"{way}{name}/{number}/".replace("//", "/"))
 
 
 def _layers(model: Any) -> Iterator[Any]:

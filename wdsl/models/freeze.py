@@ -7,7 +7,7 @@ from typing import Any
 import keras  # noqa: TID251
 
 from wdsl.patterns import pattern_of
-from wdsl.runtime import effective_weights, named
+from wdsl.runtime import effective_weights, has_structure, name_of, variable_at
 
 
 def freeze(model: keras.Model, keep_products: bool = True) -> keras.Model:
@@ -18,7 +18,7 @@ def freeze(model: keras.Model, keep_products: bool = True) -> keras.Model:
     plain: set[Any] = set()
 
     def copy(layer: Any) -> Any:
-        is_structured = keras.saving.get_registered_name(type(layer)) == "wdsl>Structured"
+        is_structured = has_structure(layer)
         is_frozen = is_structured and not (keep_products and any(map(_pays, layer.structured)))
         original = layer.layer if is_frozen else layer
         config = original.get_config()
@@ -44,11 +44,11 @@ def freeze(model: keras.Model, keep_products: bool = True) -> keras.Model:
         if not is_frozen:
             copied.set_weights(layer.get_weights())
             continue
-        structured = {id(named(copied, w.path)[0]): w for w in layer.structured}
+        structured = {id(variable_at(copied, w.path)[1]): w for w in layer.structured}
         rest = iter(layer.layer.variables)
         for variable in copied.variables:
             weight = structured.get(id(variable))
-            name = weight and f"{layer.name}.{weight.path.replace('/', '.')}"
+            name = weight and name_of(layer.name, layer.layer, weight.path)
             variable.assign(values[name] if name else next(rest))
     return frozen
 

@@ -657,6 +657,7 @@ class Elaborator:
         value.span = statement.span
         self.add_made(value, statement)
         if isinstance(value, LayerObject):
+            value.declared = name
             value.doc = statement.doc
             self.annotated.append((value, statement, frame.now(), self.circumstances()))
         elif statement.annotations or statement.weights:
@@ -732,7 +733,7 @@ class Elaborator:
             frame.block.declared[key] = made
         shape: tuple[int, ...] = tuple(sizes)  # type: ignore[arg-type]
         weight = catalog.Weight("", "", shape, True, "initializer", None, None)
-        step = graph.FreeWeight(made.name, weight, arguments, given, statement.doc, statement.span)
+        step = graph.FreeWeight(made.name, weight, arguments, given, statement.doc, statement.span, name)
         self.add(step)
         self.annotated.append((step, statement, frame.now(), self.circumstances()))
 
@@ -1512,6 +1513,7 @@ def frozen(layer: LayerObject) -> graph.Layer:
         after,
         layer.doc,
         layer.span,
+        layer.declared,
     )
 
 

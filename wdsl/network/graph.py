@@ -61,6 +61,8 @@ class Layer(Record):
     output: str
     doc: str
     span: Span
+    declared: str = ""
+    """What the file calls it, of which `name` tells it from those of other passes of loops and uses of blocks."""
 
 
 class FreeWeight(Record):
@@ -72,6 +74,8 @@ class FreeWeight(Record):
     given: Mapping[str, tuple[Expression, Span]]
     doc: str
     span: Span
+    declared: str = ""
+    """As of a layer."""
 
 
 class Binding(Record):

@@ -71,6 +71,7 @@ class LayerObject:
         self.expression = expression
         self.span = span
         self.name: str | None = None
+        self.declared = ""
         self.doc = ""
         self.first_use: tuple[Span, tuple[catalog.Weight, ...], str, str] | None = None
         self.variable: ex.Expression | None = None

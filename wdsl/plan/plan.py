@@ -26,7 +26,7 @@ CAPITALS = frozenset({
     *("Index", "IndexMap", "Indices", "Lower", "Merge", "Not", "PART", "Part", "Region", "Several", "Shape", "Sizes"),
     *("Same", "Skew", "Symmetric", "Term", "Tie", "Tied", "Traced", "Union", "UnionFind", "Upper", "VIEWS"),
     *("Zero", "Averaged", "Coupled", "Enforced", "Expansion", "Grouped", "OnWeight", "Shared", "Structured", "Via"),
-    *("Constant", "Mask", "PackedMask", "View", "Weight", "Where", "Within", "PRODUCTS", "Placement"),
+    *("Wrapped", "Constant", "Mask", "PackedMask", "View", "Weight", "Where", "Within", "PRODUCTS", "Placement"),
     *("MatrixPattern", "MatrixProduct", "RepeatedColumn", "RepeatedRow", "DiagonalAndRest", "BlockDiagonalMatrix"),
     *("BandMatrix", "CirculantMatrix", "ToeplitzMatrix", "Halves"),
 })  # fmt: skip
@@ -85,7 +85,7 @@ def make_plan(network: graph.Network, structures: Structures, outline: Outline |
 
     Without an outline, or if none of it fits all of the network, they are those that the network was carried out to.
     """
-    planner = Planner(network, structures)
+    planner = Planner(network, structures, [each.node.name.id for each in outline.instances] if outline else [])
     functions: tuple[Function, ...] = ()
     body: Body | None = None
     if outline is not None:

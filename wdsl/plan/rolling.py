@@ -26,7 +26,7 @@ from wdsl.plan.statements import (
     walk,
     without_unused,
 )
-from wdsl.plan.steps import Planner, bind, built_again, input_of, key_of, of_graph, share, unique
+from wdsl.plan.steps import Planner, bind, built_again, input_of, key_of, of_graph, unique
 from wdsl.weights.solve import for_runtime
 
 
@@ -175,7 +175,7 @@ class _Roller:
             parts = first.label.parts if isinstance(first.label, ex.Joined) else (first.label,)
             label = ex.joined([*parts, f"_{ending}"])
             local = members[0].replace(weight=weight, layer=layer, equations=equations)
-            step = share(local, variable, label, instance.inputs[0])
+            step = self.planner.share(local, variable, label, instance.inputs[0])
             if instance.made is not None:
                 # It is made once, and stands beside the input of each use.
                 assert isinstance(step.value, ex.Call)

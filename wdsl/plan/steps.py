@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 
 from wdsl.core import expressions as ex
 from wdsl.core.sizes import expression_of
 from wdsl.link.constants import written
 from wdsl.network import graph
+from wdsl.plan.kinds import COUPLED, SHARED, Kinds, form_of
 from wdsl.plan.statements import Body, Refuse, Statement, Step
 from wdsl.text.source import Span
 from wdsl.weights.solve import Structure, Structures
@@ -17,7 +17,8 @@ from wdsl.weights.solve import Structure, Structures
 class Planner:
     """What the statements of a network need to know of its weights."""
 
-    def __init__(self, network: graph.Network, structures: Structures) -> None:
+    def __init__(self, network: graph.Network, structures: Structures, blocks: Iterable[str] = ()) -> None:
+        """`blocks` are the names of functions that may stand beside the network's own."""
         self.network = network
         self.structures = structures
         self.shared = {
@@ -44,6 +45,7 @@ class Planner:
             if any(each.owner in self.shared for each in structures.of(layer.name))
         }
         self.variables = variables
+        self.kinds = Kinds({network.name, *blocks, *taken, *(each.declared for each in network.layers)})
 
     def with_shared(
         self, groups: Iterable[tuple[object, Sequence[Statement]]], elsewhere: Container[graph.WeightName] = ()
@@ -52,9 +54,9 @@ class Planner:
         body: list[Statement] = []
         beside = self.network.inputs[0].name
         waiting = [
-            _couple(self.structures.sharing(name), variable, beside)
+            self.couple(self.structures.sharing(name), variable, beside)
             if self.shared[name].coupled
-            else share(self.shared[name], variable, ex.Constant(variable), beside)
+            else self.share(self.shared[name], variable, ex.Constant(variable), beside)
             for name, variable in self.variables.items()
             if name not in elsewhere
         ]
@@ -114,9 +116,10 @@ class Planner:
         """The layer, in `Structured(…)` if a weight of it has structure."""
         assert isinstance(construct, ex.Call)
         structures = self.structures.of(layer.name)
+        tied = [each for each in structures if each.owner in self.shared]
         weights: list[tuple[str, ex.Expression]] = []
         for structure in structures:
-            if structure.owner in self.shared:
+            if structure in tied:
                 weights.append((key_of(structure), ex.Sequence((ex.Call(ex.Symbol("Tied")),), list)))
             elif equations[structure.name]:
                 weights.append((key_of(structure), ex.Sequence(equations[structure.name], list)))
@@ -126,7 +129,41 @@ class Planner:
         moved = _moved_to_shared(structures, self.shared)
         kept = tuple((argument, value) for argument, value in construct.keywords if argument not in moved)
         inner = ex.Call(construct.function, construct.arguments, kept)
-        return ex.Call(ex.Symbol("Structured"), (inner, ex.Mapped(tuple(weights))), (name,))
+        form = form_of([each for each in structures if each in tied or equations[each.name]], tied)
+        kind = self.kinds.of_layer(form, layer.declared, layer.row.name, weights, tied)
+        return ex.Call(ex.Symbol(form), (inner, ex.Mapped(tuple(weights))), (("kind", ex.Constant(kind)), name))
+
+    def share(self, owner: Structure, variable: str, label: ex.Expression, beside: str) -> Step:
+        """`encode_kernel = Shared((784, code), name="encode_kernel")(image)`, beside an input."""
+        arguments: list[ex.Expression] = [_shape(owner.weight.shape)]
+        if owner.equations:
+            arguments.append(ex.Sequence(owner.equations, list))
+        values = (("initializer", _initializer(owner)), ("regularizer", _regularizer(owner)), ("fans", _fans(owner)))
+        keywords = [(name, value) for name, value in values if value is not None]
+        for name in ("trainable", "dtype"):
+            argument = f"{owner.weight.scope}{name}"
+            keywords += [(name, owner.layer.given[argument][0])] if argument in owner.layer.given else []
+        declared = "_".join(filter(None, (owner.layer.declared, *owner.weight.name.split("."))))
+        kind = self.kinds.of_weight(SHARED, declared, [owner])
+        return _beside_input(SHARED, arguments, keywords, kind, label, owner, variable, beside)
+
+    def couple(self, members: tuple[Structure, ...], variable: str, beside: str) -> Step:
+        """`coupled_weights = Coupled({"a.kernel": (8, 8), …}, {"b.kernel": [Tie(…)]}, name=…)(image)`"""
+        arguments: list[ex.Expression] = [
+            ex.Mapped(tuple((str(each.name), _shape(each.weight.shape)) for each in members)),
+            ex.Mapped(tuple((str(each.name), ex.Sequence(each.equations, list)) for each in members if each.equations)),
+        ]
+        keywords: list[tuple[str, ex.Expression]] = []
+        for name, argument in (("initializers", _initializer), ("regularizers", _regularizer), ("fans", _fans)):
+            given = [(str(each.name), value) for each in members if (value := argument(each)) is not None]
+            if given:
+                keywords.append((name, ex.Mapped(tuple(given))))
+        given_dtypes = [(each.layer.given, f"{each.weight.scope}dtype") for each in members]
+        dtypes = [given[argument][0] for given, argument in given_dtypes if argument in given]
+        keywords += [("dtype", dtype) for dtype in dtypes[:1]]
+        kind = self.kinds.of_weight(COUPLED, variable, members)
+        label = ex.Constant(variable)
+        return _beside_input(COUPLED, arguments, keywords, kind, label, members[0], variable, beside)
 
 
 def _differs(parameter: graph.Parameter) -> ex.Expression:
@@ -196,38 +233,6 @@ def of_graph(structure: Structure, variable: str) -> ex.Expression:
     return structure.view.of(ex.Variable(variable))
 
 
-def share(owner: Structure, variable: str, label: ex.Expression, beside: str) -> Step:
-    """`encode_kernel = Shared((784, code), name="encode_kernel")(image)`, beside an input."""
-    arguments: list[ex.Expression] = [_shape(owner.weight.shape)]
-    if owner.equations:
-        arguments.append(ex.Sequence(owner.equations, list))
-    values = (("initializer", _initializer(owner)), ("regularizer", _regularizer(owner)), ("fans", _fans(owner)))
-    keywords = [(name, value) for name, value in values if value is not None]
-    for name in ("trainable", "dtype"):
-        argument = f"{owner.weight.scope}{name}"
-        keywords += [(name, owner.layer.given[argument][0])] if argument in owner.layer.given else []
-    return _beside_input("Shared", arguments, [*keywords, ("name", label)], owner, variable, beside)
-
-
-def _couple(members: tuple[Structure, ...], variable: str, beside: str) -> Step:
-    """`coupled_weights = Coupled({"a.kernel": (8, 8), …}, {"b.kernel": [Tie(…)]}, name="coupled_weights")(image)`"""
-    arguments: list[ex.Expression] = [
-        ex.Mapped(tuple((str(each.name), _shape(each.weight.shape)) for each in members)),
-        ex.Mapped(tuple((str(each.name), ex.Sequence(each.equations, list)) for each in members if each.equations)),
-    ]
-    keywords: list[tuple[str, ex.Expression]] = []
-    for name, argument in (("initializers", _initializer), ("regularizers", _regularizer), ("fans", _fans)):
-        given = [(str(each.name), value) for each in members if (value := argument(each)) is not None]
-        if given:
-            keywords.append((name, ex.Mapped(tuple(given))))
-    given_dtypes = [(each.layer.given, f"{each.weight.scope}dtype") for each in members]
-    dtypes = [given[argument][0] for given, argument in given_dtypes if argument in given]
-    keywords += [("dtype", dtype) for dtype in dtypes[:1]]
-    return _beside_input(
-        "Coupled", arguments, [*keywords, ("name", ex.Constant(variable))], members[0], variable, beside
-    )
-
-
 def _initializer(structure: Structure) -> ex.Expression | None:
     """The initializer of a weight, if it is not what the runtime takes by itself."""
     argument, layer = structure.weight.initializer, structure.layer
@@ -252,13 +257,16 @@ def _fans(structure: Structure) -> ex.Expression | None:
 def _beside_input(
     name: str,
     arguments: list[ex.Expression],
-    keywords: list[tuple[str, ex.Expression]],
+    keywords: Sequence[tuple[str, ex.Expression]],
+    kind: str,
+    label: ex.Expression,
     owner: Structure,
     variable: str,
     beside: str,
 ) -> Step:
     """A layer that gives weights, called on an input for the sake of standing in the graph."""
-    layer = ex.Call(ex.Symbol(name), tuple(arguments), tuple(keywords))
+    named = [("kind", ex.Constant(kind))] if kind != name else []
+    layer = ex.Call(ex.Symbol(name), tuple(arguments), (*keywords, *named, ("name", label)))
     doc = owner.layer.doc if isinstance(owner.layer, graph.FreeWeight) and not owner.coupled else ""
     return Step((ex.Variable(variable),), ex.Call(layer, (ex.Variable(beside),)), owner.layer.span, doc)
 
@@ -274,8 +282,6 @@ def _moved_to_shared(structures: tuple[Structure, ...], shared: Container[graph.
 
 
 def key_of(structure: Structure) -> str:
-    """The weight's name as the runtime finds it by: "query/kernel", or "forward/kernel" in "forward_lstm/…/kernel"."""
-    *ways, name = structure.weight.name.split(".")
-    loose = "".join(f"{re.escape(way)}(_[^/]*)?/(.*/)?" for way in ways)
-    found = re.fullmatch(f"(.*/)?{loose}{name}", structure.weight.path)
-    return "/".join((*ways, name)) if found else structure.weight.path
+    """The way from a layer to its weight in attributes: "kernel", "cell/kernel", "forward_layer/cell/kernel"."""
+    name = structure.weight.name.split(".")[-1]
+    return f"{structure.weight.holder}/{name}" if structure.weight.holder else name

@@ -22,11 +22,11 @@ def multi_head_attention(layer: Layer, a: Values, call: Values) -> Inferred:
     value_dim = key_dim if a["value_dim"] is None else a["value_dim"]
     projected = as_tuple(a["output_shape"]) if a["output_shape"] else (query[-1],)
     weights = (
-        *_projection(a, "query", (query[-1],), (heads, key_dim)),
-        *_projection(a, "key", (key[-1],), (heads, key_dim)),
-        *(_projection(a, "gate", (query[-1],), (heads, value_dim)) if a["use_gate"] else ()),
-        *_projection(a, "value", (value[-1],), (heads, value_dim)),
-        *_projection(a, "attention_output", (heads, value_dim), projected),
+        *_projection(layer, a, "query", (query[-1],), (heads, key_dim)),
+        *_projection(layer, a, "key", (key[-1],), (heads, key_dim)),
+        *(_projection(layer, a, "gate", (query[-1],), (heads, value_dim)) if a["use_gate"] else ()),
+        *_projection(layer, a, "value", (value[-1],), (heads, value_dim)),
+        *_projection(layer, a, "attention_output", (heads, value_dim), projected),
     )
     dtype = compute_dtype(a)
     output = TensorSpec((*query[:-1], *projected), dtype)
@@ -53,11 +53,17 @@ def _check(layer: Layer, a: Values, query: Shape, value: Shape, key: Shape) -> N
             need_axis(axis, len(value), "attention_axes")
 
 
-def _projection(a: Values, name: str, bound: tuple[Size, ...], free: tuple[Size, ...]) -> tuple[Weight, ...]:
+def _projection(
+    layer: Layer, a: Values, name: str, bound: tuple[Size, ...], free: tuple[Size, ...]
+) -> tuple[Weight, ...]:
     needs = "the last axis of each input"
     fans = tuple(range(len(bound))), tuple(range(len(bound), len(bound) + len(free)))
-    kernel = weight(a, f"{name}.kernel", (*bound, *free), "kernel", needs=needs).replace(fans=fans)
-    return (kernel, weight(a, f"{name}.bias", free, "bias", needs=needs)) if a["use_bias"] else (kernel,)
+    holder = f"{name.removeprefix('attention_')}_dense"
+    if layer.name != "MultiHeadAttention" or name == "gate":
+        holder = f"_{holder}"  # Keras has no other name for it
+    kernel = weight(a, f"{name}.kernel", (*bound, *free), "kernel", holder=holder, needs=needs).replace(fans=fans)
+    bias = (weight(a, f"{name}.bias", free, "bias", holder=holder, needs=needs),) if a["use_bias"] else ()
+    return (kernel, *bias)
 
 
 def grouped_query_attention(layer: Layer, a: Values, call: Values) -> Inferred:
@@ -83,11 +89,11 @@ def grouped_query_attention(layer: Layer, a: Values, call: Values) -> Inferred:
         culprit = "`dropout`" if a["dropout"] > 0 else "`return_attention_scores`"
         raise CatalogError(f"`flash_attention` cannot be combined with {culprit}", "flash_attention")
     weights = (
-        *_projection(a, "query", (query[-1],), (heads, dim)),
-        *_projection(a, "key", (key[-1],), (groups, dim)),
-        *(_projection(a, "gate", (query[-1],), (heads, dim)) if a["use_gate"] else ()),
-        *_projection(a, "value", (value[-1],), (groups, dim)),
-        *_projection(a, "attention_output", (heads, dim), (query[-1],)),
+        *_projection(layer, a, "query", (query[-1],), (heads, dim)),
+        *_projection(layer, a, "key", (key[-1],), (groups, dim)),
+        *(_projection(layer, a, "gate", (query[-1],), (heads, dim)) if a["use_gate"] else ()),
+        *_projection(layer, a, "value", (value[-1],), (groups, dim)),
+        *_projection(layer, a, "attention_output", (heads, dim), (query[-1],)),
     )
     dtype = compute_dtype(a)
     if not call["return_attention_scores"]:

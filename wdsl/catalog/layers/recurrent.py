@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from wdsl.catalog.argument_types import show_shape
 from wdsl.catalog.dtypes import compute_dtype, is_float
-from wdsl.catalog.inner import infer_inner, inner_name
+from wdsl.catalog.inner import infer_inner, inner_name, inside
 from wdsl.catalog.model import CatalogError, Inferred, Inner, Layer, LayerRule, Shape, TensorSpec, Values, Weight
 from wdsl.catalog.shapes import (
     channels_first,
@@ -27,16 +27,16 @@ Sizes: TypeAlias = "int | tuple[Sizes, ...]"
 # --- cells ----------------------------------------------------------------------------------------
 
 
-def _weights(layer: Layer, a: Values, features: int | None, below: str = "") -> tuple[Weight, ...]:
+def _weights(layer: Layer, a: Values, features: int | None, below: str = "", holder: str = "") -> tuple[Weight, ...]:
     """The weights of a cell, with the gates side by side in them."""
     units, gates = a["units"], layer.family["gates"]
     wide = units if gates == 1 else units * gates
     # A GRU that resets after its product has a bias for each of the two kernels.
     bias = (2, wide) if a.get("reset_after") else (wide,)
     return (
-        weight(a, "kernel", (features, wide), "kernel", path=f"{below}kernel"),
-        weight(a, "recurrent_kernel", (units, wide), "recurrent", path=f"{below}recurrent_kernel"),
-        *((weight(a, "bias", bias, "bias", path=f"{below}bias"),) if a["use_bias"] else ()),
+        weight(a, "kernel", (features, wide), "kernel", path=f"{below}kernel", holder=holder),
+        weight(a, "recurrent_kernel", (units, wide), "recurrent", path=f"{below}recurrent_kernel", holder=holder),
+        *((weight(a, "bias", bias, "bias", path=f"{below}bias", holder=holder),) if a["use_bias"] else ()),
     )
 
 
@@ -158,7 +158,7 @@ def recurrent(layer: Layer, a: Values, call: Values) -> Inferred:
     """
     x: TensorSpec = call["sequences"]
     need_rank(x.shape, 3, layer.name, "batch, steps, features")
-    weights = _weights(layer, a, x.shape[2], f"{layer.family['cell']}/")
+    weights = _weights(layer, a, x.shape[2], f"{layer.family['cell']}/", "cell")
     sizes = _sizes(layer, a)
     if call["initial_state"] is not None:
         _check_states(layer, sizes, call["initial_state"], "initial_state")
@@ -174,7 +174,12 @@ def rnn(layer: Layer, a: Values, call: Values) -> Inferred:
         inferred = _step(layer, "cell", a["cell"], step, [cell, stacked_cells])
     else:
         inferred = _steps(layer, "cell", a["cell"], step)
-        below = (each.replace(path=f"stacked_rnn_cells/{each.path}") for each in inferred.weights)
+        below = (
+            each.replace(
+                path=f"stacked_rnn_cells/{each.path}", holder=inside("cell/cells", each.holder.split("/", 1)[1])
+            )
+            for each in inferred.weights
+        )
         inferred = inferred.replace(weights=tuple(below))
     sizes = _sizes(layer, a)
     if call["initial_state"] is not None:
@@ -205,11 +210,20 @@ def convolutional_lstm(layer: Layer, a: Values, call: Values) -> Inferred:
     if padding == "valid":
         need_positive(sizes, x.shape, layer.name, window_phrase(window, dilation), "kernel_size")
     weights = (
-        weight(a, "kernel", (*window, channels, filters * 4), "kernel", path="conv_lstm_cell/kernel"),
+        weight(a, "kernel", (*window, channels, filters * 4), "kernel", path="conv_lstm_cell/kernel", holder="cell"),
         weight(
-            a, "recurrent_kernel", (*window, filters, filters * 4), "recurrent", path="conv_lstm_cell/recurrent_kernel"
+            a,
+            "recurrent_kernel",
+            (*window, filters, filters * 4),
+            "recurrent",
+            path="conv_lstm_cell/recurrent_kernel",
+            holder="cell",
         ),
-        *((weight(a, "bias", (filters * 4,), "bias", path="conv_lstm_cell/bias"),) if a["use_bias"] else ()),
+        *(
+            (weight(a, "bias", (filters * 4,), "bias", path="conv_lstm_cell/bias", holder="cell"),)
+            if a["use_bias"]
+            else ()
+        ),
     )
     image = (filters, *sizes) if first else (*sizes, filters)
     if (given := call["initial_state"]) is not None:
@@ -287,7 +301,12 @@ def _need_recurrent(layer: Layer, argument: str, inner: Inner, initial_state: An
 
 def _one_way(weights: Sequence[Weight], name: str, path: str) -> tuple[Weight, ...]:
     return tuple(
-        each.replace(name=f"{name}.{each.name}", path=f"{path}/{each.path.partition('/')[2]}") for each in weights
+        each.replace(
+            name=f"{name}.{each.name}",
+            path=f"{path}/{each.path.partition('/')[2]}",
+            holder=f"{name}_layer/{each.holder.partition('/')[2]}",
+        )
+        for each in weights
     )
 
 

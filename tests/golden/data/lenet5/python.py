@@ -38,7 +38,6 @@ import functools
 import inspect
 import math
 import operator
-import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -74,6 +73,7 @@ def LeNet5(classes: int = 10) -> keras.Model:
                 )
             ]
         },
+        kind="C3",
         name="c3",
     )  # line 9
     s4 = layers.AveragePooling2D(2, name="s4")  # line 16
@@ -779,20 +779,32 @@ class Weight(np.lib.mixins.NDArrayOperatorsMixin):
         return getattr(ops, ufunc.__name__)(*tensors)
 
 
-def named(layer: Any, path: str) -> list[Any]:
-    """The variables of a layer, and of layers inside it, that a path may mean."""
-    part, below = layer, path
-    way, _, rest = path.partition("/")
-    for holder in layer._flatten_layers():  # cells that were loaded forget the way
-        if rest and isinstance(getattr(holder, f"{way}_layer", None), keras.Layer):
-            part, below = getattr(holder, f"{way}_layer"), rest
-    found = [v for v in part.weights if f"/{v.path}".endswith(f"/{below}")]
-    if not found:  # "forward/kernel" is short for "forward_lstm_2/lstm_cell/kernel"
-        *ways, name = below.split("/")
-        loose = "".join(f"{re.escape(way)}(_[^/]*)?/(.*/)?" for way in ways)
-        pattern = re.compile(f"(.*/)?{loose}{name}")
-        found = [v for v in part.weights if pattern.fullmatch(v.path)]
-    return found
+def follow(layer: Any, path: str) -> tuple[Any, str]:
+    """The layer that has a weight, and the weight's name, by the way there.
+
+    "kernel" is the layer's own; "cell/kernel" that of its attribute `cell`.
+    """
+    *steps, name = path.split("/")
+    for step in steps:
+        layer = layer[int(step)] if step.isdigit() else getattr(layer, step)
+    return layer, name
+
+
+def variable_at(layer: Any, path: str) -> tuple[Any, Any]:
+    """The layer that has a weight, and the weight. Raises ValueError if none has."""
+    try:
+        owner, name = follow(layer, path)
+        own = [*owner._trainable_variables, *owner._non_trainable_variables]
+    except (AttributeError, IndexError, TypeError):
+        own = []
+    found = [variable for variable in own if variable.name == name]
+    if len(found) != 1:
+        there = ", ".join(v.path.removeprefix(f"{layer.path}/") for v in layer.weights)
+        raise ValueError(
+            f"{len(found) or 'No'} weights of layer {layer.name!r} are {path!r}; "
+            f"its weights are {there or 'none'}."
+        )
+    return owner, found[0]
 
 
 def take_out(layer: Any, path: str) -> tuple[Any, Any, Weight]:
@@ -800,20 +812,13 @@ def take_out(layer: Any, path: str) -> tuple[Any, Any, Weight]:
 
     Returns the layer that the variable belonged to, the variable, and the weight.
     """
-    found = named(layer, path)
+    owner, variable = variable_at(layer, path)
     holders = [
         (holder, name)
         for holder in layer._flatten_layers()
         for name, value in vars(holder).items()
-        if found and value is found[0]
+        if value is variable
     ]
-    if len(found) != 1 or not holders:
-        there = ", ".join(v.path.removeprefix(f"{layer.path}/") for v in layer.weights)
-        raise ValueError(
-            f"{len(found) or 'No'} weights of layer {layer.name!r} are {path!r}; "
-            f"its weights are {there or 'none'}."
-        )
-    variable, owner = found[0], holders[0][0]
     dtype = owner.compute_dtype if owner.autocast else owner.variable_dtype
     weight = Weight(
         path, tuple(variable.shape), dtype if variable._autocast else variable.dtype
@@ -898,15 +903,19 @@ class Structured(layers.Wrapper):
     Args:
         layer: The layer.
         structures: For each structured weight its equations. Weights are named by
-            the end of their Keras path, "kernel" or "query/kernel", or by enough of
-            it: "forward/kernel" is in "forward_lstm/lstm_cell/kernel".
+            the way to them in attributes: "kernel", "cell/kernel".
+        kind: What the layer is called where it is saved, as a class would be.
 
     Call arguments are the layer's own and `tied`: a tensor for each weight that is
     `Tied()`, by the same name. What regularizes it is the layer that it comes from.
     """
 
     def __init__(
-        self, layer: Any, structures: Mapping[str, Sequence[Any]], **kwargs: Any
+        self,
+        layer: Any,
+        structures: Mapping[str, Sequence[Any]],
+        kind: str = "Structured",
+        **kwargs: Any,
     ) -> None:
         # Keras learns from the signature of `call` what to pass and to build with.
         call: Any = functools.partial(self._call)
@@ -920,6 +929,7 @@ class Structured(layers.Wrapper):
         }
         super().__init__(layer, **(defaults | kwargs))
         self.supports_masking = layer.supports_masking
+        self.kind = kind
         self.structures = {
             path: terms(equations) for path, equations in structures.items()
         }
@@ -1048,6 +1058,7 @@ class Structured(layers.Wrapper):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config["layer"].pop("build_config", None)
+        config["kind"] = self.kind
         config["structures"] = {
             path: [to_config(equation) for equation in equations]
             for path, equations in self.structures.items()

@@ -51,7 +51,6 @@ import functools
 import inspect
 import math
 import operator
-import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -96,6 +95,7 @@ def Tagger(
         (units, 4 * units),
         [Zero(Where(lambda i, j: j % units != i))],
         initializer="orthogonal",
+        kind="ReadForwardRecurrentKernel",
         name="read_forward_recurrent_kernel",
     )(words)  # line 18
     read_forward_bias = Shared(
@@ -109,29 +109,31 @@ def Tagger(
     )(words)  # line 28
 
     embed = layers.Embedding(vocabulary, width, mask_zero=True, name="embed")  # line 17
-    read = Structured(
+    read = Wrapped(
         layers.Bidirectional(
             layers.LSTM(units, return_sequences=True, unit_forget_bias=False),
             merge_mode="sum",
         ),
         {
-            "forward/kernel": [Tied()],
-            "forward/recurrent_kernel": [Tied()],
-            "forward/bias": [Tied()],
-            "backward/kernel": [Tied()],
-            "backward/recurrent_kernel": [Tied()],
-            "backward/bias": [Tied()],
+            "forward_layer/cell/kernel": [Tied()],
+            "forward_layer/cell/recurrent_kernel": [Tied()],
+            "forward_layer/cell/bias": [Tied()],
+            "backward_layer/cell/kernel": [Tied()],
+            "backward_layer/cell/recurrent_kernel": [Tied()],
+            "backward_layer/cell/bias": [Tied()],
         },
+        kind="Given",
         name="read",
     )  # line 18
-    relate = Structured(
+    relate = Wrapped(
         layers.MultiHeadAttention(heads, units // heads, dropout=dropout),
         {
-            "query/kernel": [Tied()],
-            "query/bias": [Tied()],
-            "key/kernel": [Tied()],
-            "key/bias": [Tied()],
+            "query_dense/kernel": [Tied()],
+            "query_dense/bias": [Tied()],
+            "key_dense/kernel": [Tied()],
+            "key_dense/bias": [Tied()],
         },
+        kind="Given",
         name="relate",
     )  # line 28
     tag = layers.TimeDistributed(
@@ -141,12 +143,12 @@ def Tagger(
     h = read(
         layers.SpatialDropout1D(dropout)(embed(words)),
         tied={
-            "forward/kernel": read_forward_kernel,
-            "forward/recurrent_kernel": read_forward_recurrent_kernel,
-            "forward/bias": read_forward_bias,
-            "backward/kernel": read_forward_kernel,
-            "backward/recurrent_kernel": read_forward_recurrent_kernel,
-            "backward/bias": read_forward_bias,
+            "forward_layer/cell/kernel": read_forward_kernel,
+            "forward_layer/cell/recurrent_kernel": read_forward_recurrent_kernel,
+            "forward_layer/cell/bias": read_forward_bias,
+            "backward_layer/cell/kernel": read_forward_kernel,
+            "backward_layer/cell/recurrent_kernel": read_forward_recurrent_kernel,
+            "backward_layer/cell/bias": read_forward_bias,
         },
     )  # line 35
     h = layers.LayerNormalization()(
@@ -155,10 +157,10 @@ def Tagger(
             h,
             h,
             tied={
-                "query/kernel": relate_key_kernel,
-                "query/bias": relate_key_bias,
-                "key/kernel": relate_key_kernel,
-                "key/bias": relate_key_bias,
+                "query_dense/kernel": relate_key_kernel,
+                "query_dense/bias": relate_key_bias,
+                "key_dense/kernel": relate_key_kernel,
+                "key_dense/bias": relate_key_bias,
             },
         )
     )  # line 36
@@ -876,20 +878,32 @@ class Weight(np.lib.mixins.NDArrayOperatorsMixin):
         return getattr(ops, ufunc.__name__)(*tensors)
 
 
-def named(layer: Any, path: str) -> list[Any]:
-    """The variables of a layer, and of layers inside it, that a path may mean."""
-    part, below = layer, path
-    way, _, rest = path.partition("/")
-    for holder in layer._flatten_layers():  # cells that were loaded forget the way
-        if rest and isinstance(getattr(holder, f"{way}_layer", None), keras.Layer):
-            part, below = getattr(holder, f"{way}_layer"), rest
-    found = [v for v in part.weights if f"/{v.path}".endswith(f"/{below}")]
-    if not found:  # "forward/kernel" is short for "forward_lstm_2/lstm_cell/kernel"
-        *ways, name = below.split("/")
-        loose = "".join(f"{re.escape(way)}(_[^/]*)?/(.*/)?" for way in ways)
-        pattern = re.compile(f"(.*/)?{loose}{name}")
-        found = [v for v in part.weights if pattern.fullmatch(v.path)]
-    return found
+def follow(layer: Any, path: str) -> tuple[Any, str]:
+    """The layer that has a weight, and the weight's name, by the way there.
+
+    "kernel" is the layer's own; "cell/kernel" that of its attribute `cell`.
+    """
+    *steps, name = path.split("/")
+    for step in steps:
+        layer = layer[int(step)] if step.isdigit() else getattr(layer, step)
+    return layer, name
+
+
+def variable_at(layer: Any, path: str) -> tuple[Any, Any]:
+    """The layer that has a weight, and the weight. Raises ValueError if none has."""
+    try:
+        owner, name = follow(layer, path)
+        own = [*owner._trainable_variables, *owner._non_trainable_variables]
+    except (AttributeError, IndexError, TypeError):
+        own = []
+    found = [variable for variable in own if variable.name == name]
+    if len(found) != 1:
+        there = ", ".join(v.path.removeprefix(f"{layer.path}/") for v in layer.weights)
+        raise ValueError(
+            f"{len(found) or 'No'} weights of layer {layer.name!r} are {path!r}; "
+            f"its weights are {there or 'none'}."
+        )
+    return owner, found[0]
 
 
 def take_out(layer: Any, path: str) -> tuple[Any, Any, Weight]:
@@ -897,20 +911,13 @@ def take_out(layer: Any, path: str) -> tuple[Any, Any, Weight]:
 
     Returns the layer that the variable belonged to, the variable, and the weight.
     """
-    found = named(layer, path)
+    owner, variable = variable_at(layer, path)
     holders = [
         (holder, name)
         for holder in layer._flatten_layers()
         for name, value in vars(holder).items()
-        if found and value is found[0]
+        if value is variable
     ]
-    if len(found) != 1 or not holders:
-        there = ", ".join(v.path.removeprefix(f"{layer.path}/") for v in layer.weights)
-        raise ValueError(
-            f"{len(found) or 'No'} weights of layer {layer.name!r} are {path!r}; "
-            f"its weights are {there or 'none'}."
-        )
-    variable, owner = found[0], holders[0][0]
     dtype = owner.compute_dtype if owner.autocast else owner.variable_dtype
     weight = Weight(
         path, tuple(variable.shape), dtype if variable._autocast else variable.dtype
@@ -995,15 +1002,19 @@ class Structured(layers.Wrapper):
     Args:
         layer: The layer.
         structures: For each structured weight its equations. Weights are named by
-            the end of their Keras path, "kernel" or "query/kernel", or by enough of
-            it: "forward/kernel" is in "forward_lstm/lstm_cell/kernel".
+            the way to them in attributes: "kernel", "cell/kernel".
+        kind: What the layer is called where it is saved, as a class would be.
 
     Call arguments are the layer's own and `tied`: a tensor for each weight that is
     `Tied()`, by the same name. What regularizes it is the layer that it comes from.
     """
 
     def __init__(
-        self, layer: Any, structures: Mapping[str, Sequence[Any]], **kwargs: Any
+        self,
+        layer: Any,
+        structures: Mapping[str, Sequence[Any]],
+        kind: str = "Structured",
+        **kwargs: Any,
     ) -> None:
         # Keras learns from the signature of `call` what to pass and to build with.
         call: Any = functools.partial(self._call)
@@ -1017,6 +1028,7 @@ class Structured(layers.Wrapper):
         }
         super().__init__(layer, **(defaults | kwargs))
         self.supports_masking = layer.supports_masking
+        self.kind = kind
         self.structures = {
             path: terms(equations) for path, equations in structures.items()
         }
@@ -1145,11 +1157,18 @@ class Structured(layers.Wrapper):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config["layer"].pop("build_config", None)
+        config["kind"] = self.kind
         config["structures"] = {
             path: [to_config(equation) for equation in equations]
             for path, equations in self.structures.items()
         }
         return config
+
+
+@register_terms
+@keras.saving.register_keras_serializable("wdsl")
+class Wrapped(Structured):
+    """Any Keras layer, with structure in weights of layers inside it."""
 
 
 @register_terms
@@ -1166,6 +1185,7 @@ class Shared(keras.Layer):
         initializer, regularizer: As for a weight of a layer; they see the weight.
         fans: Which axes are inputs and which are outputs, if the initializer would
             take others for them.
+        kind: What the layer is called where it is saved, as a class would be.
     """
 
     def __init__(
@@ -1175,9 +1195,11 @@ class Shared(keras.Layer):
         initializer: Any = "glorot_uniform",
         regularizer: Any = None,
         fans: Any = None,
+        kind: str = "Shared",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.kind = kind
         self.shape = tuple(shape)
         self.equations = terms(equations)
         self.initializer = with_fans(keras.initializers.get(initializer), fans)
@@ -1205,6 +1227,7 @@ class Shared(keras.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
+            "kind": self.kind,
             "shape": self.shape,
             "equations": [to_config(equation) for equation in self.equations],
             "initializer": keras.initializers.serialize(self.initializer),
