@@ -9,20 +9,9 @@ from wdsl.catalog.functions import FUNCTIONS, OPERATORS, operate
 from wdsl.catalog.functions.refused import REFUSED as REFUSED_FUNCTIONS
 from wdsl.catalog.layers import ALIASES, LAYERS
 from wdsl.catalog.layers.refused import REFUSED
-from wdsl.catalog.model import (
-    REQUIRED,
-    Argument,
-    CatalogError,
-    Class,
-    Constructed,
-    Function,
-    Inferred,
-    Inner,
-    Layer,
-    TensorSpec,
-    Weight,
-)
+from wdsl.catalog.model import REQUIRED, Argument, CatalogError, Constructed, Inferred, TensorSpec, Weight
 from wdsl.catalog.registries import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
+from wdsl.catalog.rows import Class, Function, Inner, Layer
 
 __all__ = [
     "ACTIVATIONS",

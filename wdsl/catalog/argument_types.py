@@ -32,8 +32,9 @@ from collections.abc import Mapping
 from functools import cache
 
 from wdsl.catalog.dtypes import DTYPES, POLICIES
-from wdsl.catalog.model import Argument, Class, Constructed, Inner, TensorSpec
+from wdsl.catalog.model import Argument, Constructed, TensorSpec
 from wdsl.catalog.registries import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
+from wdsl.catalog.rows import Class, Inner
 from wdsl.catalog.signatures import split
 
 _ALIASES = {

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from wdsl.catalog.model import CatalogError, Inferred, Inner, Layer, TensorSpec
+from wdsl.catalog.model import CatalogError, Inferred, TensorSpec
 from wdsl.catalog.names import keras_name
+from wdsl.catalog.rows import Inner, Layer
 
 
 def inner_name(inner: Inner) -> str:

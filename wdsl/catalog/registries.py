@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from wdsl.catalog.model import Class, Kind
+from wdsl.catalog.model import Kind
+from wdsl.catalog.rows import Class
 
 _NAMES = """
 celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu linear

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from wdsl.catalog.model import Layer as CatalogLayer
 from wdsl.catalog.model import TensorSpec, Weight
+from wdsl.catalog.rows import Layer as CatalogLayer
 from wdsl.core.expressions import (
     Attribute,
     Call,

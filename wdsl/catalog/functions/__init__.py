@@ -17,7 +17,8 @@ from wdsl.catalog.functions import (
     signals,
     windows,
 )
-from wdsl.catalog.model import Function, TensorSpec
+from wdsl.catalog.model import TensorSpec
+from wdsl.catalog.rows import Function
 
 FAMILIES = (activations, elementwise, reduction, arrangement, indexing, algebra, images, windows, signals, creation)
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from wdsl.catalog.argument_types import show_shape
 from wdsl.catalog.functions.rules import DtypeRule, X, along, entrywise, floating, put, same
-from wdsl.catalog.model import CatalogError, Function, TensorSpec, Values
+from wdsl.catalog.model import CatalogError, TensorSpec, Values
+from wdsl.catalog.rows import Function
 from wdsl.catalog.shapes import need_axis
 
 

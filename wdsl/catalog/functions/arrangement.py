@@ -8,7 +8,8 @@ from itertools import pairwise
 from wdsl.catalog.argument_types import show, show_shape
 from wdsl.catalog.dtypes import promote
 from wdsl.catalog.functions.rules import X, agree, alike, along, enlarged, need_rank, put, row, rows, total
-from wdsl.catalog.model import CatalogError, Function, Shape, TensorSpec, Values
+from wdsl.catalog.model import CatalogError, Shape, TensorSpec, Values
+from wdsl.catalog.rows import Function
 from wdsl.catalog.shapes import Size, as_tuple, broadcast, need_axes, need_axis, reshaped, times
 
 # --- together -------------------------------------------------------------------------------------

@@ -21,7 +21,8 @@ from wdsl.catalog.functions.rules import (
     shape_of,
     wide,
 )
-from wdsl.catalog.model import CatalogError, Function, TensorSpec, Values
+from wdsl.catalog.model import CatalogError, TensorSpec, Values
+from wdsl.catalog.rows import Function
 from wdsl.catalog.shapes import broadcast
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from wdsl.catalog.argument_types import show_shape
 from wdsl.catalog.dtypes import is_float
 from wdsl.catalog.functions.rules import agree
-from wdsl.catalog.model import CatalogError, Function, FunctionRule, Shape, TensorSpec, Values
+from wdsl.catalog.model import CatalogError, Shape, TensorSpec, Values
+from wdsl.catalog.rows import Function, FunctionRule
 from wdsl.catalog.shapes import Size, channels_first, each, need_positive, product, window_length, window_phrase
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from wdsl.catalog.argument_types import show, show_shape
 from wdsl.catalog.functions.rules import X, always, flat_along, need_rank, put, row, rows
-from wdsl.catalog.model import CatalogError, Function, Shape, TensorSpec, Values
+from wdsl.catalog.model import CatalogError, Shape, TensorSpec, Values
+from wdsl.catalog.rows import Function
 from wdsl.catalog.shapes import as_tuple, broadcast, need_axis, times
 
 

@@ -19,7 +19,8 @@ from wdsl.catalog.functions.rules import (
     row,
     rows,
 )
-from wdsl.catalog.model import CatalogError, Function, TensorSpec, Values
+from wdsl.catalog.model import CatalogError, TensorSpec, Values
+from wdsl.catalog.rows import Function
 from wdsl.catalog.shapes import as_tuple, need_axis
 
 

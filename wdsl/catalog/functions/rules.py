@@ -7,7 +7,8 @@ from typing import Any
 
 from wdsl.catalog.argument_types import show_shape
 from wdsl.catalog.dtypes import is_float, promote
-from wdsl.catalog.model import CatalogError, Function, FunctionRule, Shape, TensorSpec, Values
+from wdsl.catalog.model import CatalogError, Shape, TensorSpec, Values
+from wdsl.catalog.rows import Function, FunctionRule
 from wdsl.catalog.shapes import Size, broadcast, need_axes, need_axis, times
 
 DtypeRule = Callable[[str], str]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from wdsl.catalog.argument_types import show_shape
 from wdsl.catalog.functions.rules import X, need_rank, row, rows
-from wdsl.catalog.model import CatalogError, Function, TensorSpec, Values
+from wdsl.catalog.model import CatalogError, TensorSpec, Values
+from wdsl.catalog.rows import Function
 from wdsl.catalog.shapes import Size
 
 

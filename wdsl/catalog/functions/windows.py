@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from wdsl.catalog.argument_types import show_shape
 from wdsl.catalog.functions.rules import row
-from wdsl.catalog.model import CatalogError, Function, Shape, TensorSpec, Values
+from wdsl.catalog.model import CatalogError, Shape, TensorSpec, Values
+from wdsl.catalog.rows import Function
 from wdsl.catalog.shapes import (
     Size,
     channels_first,

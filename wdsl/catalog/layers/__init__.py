@@ -18,7 +18,7 @@ from wdsl.catalog.layers import (
     reshaping,
     wrappers,
 )
-from wdsl.catalog.model import Layer
+from wdsl.catalog.rows import Layer
 
 FAMILIES = (
     core,

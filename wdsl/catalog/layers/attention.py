@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from wdsl.catalog.argument_types import show_shape
 from wdsl.catalog.dtypes import compute_dtype
-from wdsl.catalog.model import CatalogError, Inferred, Layer, Shape, TensorSpec, Values, Weight
+from wdsl.catalog.model import CatalogError, Inferred, Shape, TensorSpec, Values, Weight
+from wdsl.catalog.rows import Layer
 from wdsl.catalog.shapes import Size, as_tuple, need_axis, need_rank_from, weight
 
 

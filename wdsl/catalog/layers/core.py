@@ -6,7 +6,8 @@ from typing import Any
 
 from wdsl.catalog.dtypes import compute_dtype
 from wdsl.catalog.einsum import dense_shapes
-from wdsl.catalog.model import CatalogError, Inferred, Layer, TensorSpec, Values, Weight
+from wdsl.catalog.model import CatalogError, Inferred, TensorSpec, Values, Weight
+from wdsl.catalog.rows import Layer
 from wdsl.catalog.shapes import as_tuple, need_rank, need_rank_from, weight
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from wdsl.catalog.argument_types import show, show_shape
 from wdsl.catalog.dtypes import compute_dtype
-from wdsl.catalog.model import CatalogError, Inferred, Layer, LayerRule, TensorSpec, Values
+from wdsl.catalog.model import CatalogError, Inferred, TensorSpec, Values
+from wdsl.catalog.rows import Layer, LayerRule
 from wdsl.catalog.shapes import channels_first, each, image_axes, need_rank
 
 

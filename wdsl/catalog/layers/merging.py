@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from wdsl.catalog.argument_types import show_shape
 from wdsl.catalog.dtypes import compute_dtype
-from wdsl.catalog.model import CatalogError, Inferred, Layer, Shape, TensorSpec, Values
+from wdsl.catalog.model import CatalogError, Inferred, Shape, TensorSpec, Values
+from wdsl.catalog.rows import Layer
 from wdsl.catalog.shapes import Size, need_axis
 
 

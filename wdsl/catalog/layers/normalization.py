@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from wdsl.catalog.dtypes import compute_dtype
-from wdsl.catalog.model import CatalogError, Inferred, Layer, Shape, TensorSpec, Values, Weight
+from wdsl.catalog.model import CatalogError, Inferred, Shape, TensorSpec, Values, Weight
+from wdsl.catalog.rows import Layer
 from wdsl.catalog.shapes import as_tuple, need_axis, weight
 
 _NEEDS = "each axis that `axis` names"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from wdsl.catalog.dtypes import compute_dtype
-from wdsl.catalog.model import Inferred, Layer, TensorSpec, Values
+from wdsl.catalog.model import Inferred, TensorSpec, Values
+from wdsl.catalog.rows import Layer
 from wdsl.catalog.shapes import channels_first, each, image_axes, need_positive, need_rank, window_length, window_phrase
 
 

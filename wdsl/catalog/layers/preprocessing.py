@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from wdsl.catalog.argument_types import is_number, show, show_shape
 from wdsl.catalog.dtypes import INTS, compute_dtype, variable_dtype
-from wdsl.catalog.model import CatalogError, Inferred, Layer, Shape, TensorSpec, Values
+from wdsl.catalog.model import CatalogError, Inferred, Shape, TensorSpec, Values
+from wdsl.catalog.rows import Layer
 from wdsl.catalog.shapes import (
     as_tuple,
     channels_first,

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 from wdsl.catalog.argument_types import show_shape
 from wdsl.catalog.dtypes import compute_dtype, is_float
 from wdsl.catalog.inner import infer_inner, inner_name, inside
-from wdsl.catalog.model import CatalogError, Inferred, Inner, Layer, LayerRule, Shape, TensorSpec, Values, Weight
+from wdsl.catalog.model import CatalogError, Inferred, Shape, TensorSpec, Values, Weight
+from wdsl.catalog.rows import Inner, Layer, LayerRule
 from wdsl.catalog.shapes import (
     channels_first,
     each,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from wdsl.catalog.argument_types import show_shape
 from wdsl.catalog.dtypes import compute_dtype
 from wdsl.catalog.inner import infer_inner
-from wdsl.catalog.model import CatalogError, Inferred, Inner, Layer, TensorSpec, Values, Weight
+from wdsl.catalog.model import CatalogError, Inferred, TensorSpec, Values, Weight
+from wdsl.catalog.rows import Inner, Layer
 from wdsl.catalog.shapes import need_rank_from
 
 
