@@ -37,8 +37,8 @@ from click.testing import CliRunner
 
 import wdsl
 from wdsl import catalog
+from wdsl.annotations.equations import MAX_ENTRIES
 from wdsl.network.elaborate import MAX_LAYERS
-from wdsl.network.graph import MAX_ENTRIES
 from wdsl.syntax.lexer import MAX_BODIES, MAX_NESTING, MAX_TOKENS
 from wdsl.text.diagnostics import CODES, Diagnostic
 from wdsl.text.files import MAX_BYTES

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from wdsl.network import graph
     from wdsl.plan.plan import Plan
     from wdsl.syntax import nodes
-    from wdsl.weights.solve import Structure, Structures
+    from wdsl.weights.structures import Structure, Structures
 
 __version__ = "0.1.0"
 __all__ = [

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from wdsl.annotations.equations import WeightName
 from wdsl.catalog import Weight
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record
 from wdsl.link.constants import MAX_INTEGER, type_name
-from wdsl.network.graph import WeightName
 from wdsl.syntax import nodes
 from wdsl.text.source import Span
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from wdsl import catalog
+from wdsl.annotations.equations import TRANSPOSED, Equation, Tie, View, WeightName, tie_of
 from wdsl.annotations.predicates import Predicate, axes_in_words
 from wdsl.annotations.references import read_reference
 from wdsl.annotations.tables import read_mask
@@ -16,7 +17,6 @@ from wdsl.core import expressions as ex
 from wdsl.core.record import Record
 from wdsl.link.constants import Value, type_name
 from wdsl.link.externs import unknown_weights
-from wdsl.network.graph import TRANSPOSED, Equation, Tie, View, WeightName, tie_of
 from wdsl.syntax import nodes
 from wdsl.syntax.printer import print_annotation, print_expression
 from wdsl.text.diagnostics import Diagnostic, Fix, Label, by, has_errors, listed, nearest, respelled

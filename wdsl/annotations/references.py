@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
+from wdsl.annotations.equations import View, WeightName
 from wdsl.catalog import Weight, show
 from wdsl.catalog.argument_types import is_number
 from wdsl.core import expressions as ex
@@ -13,7 +14,6 @@ from wdsl.core.record import Record
 from wdsl.core.sizes import expression_of
 from wdsl.link.constants import Value
 from wdsl.link.externs import unknown_weights
-from wdsl.network.graph import View, WeightName
 from wdsl.network.objects import BlockObject, Broken, FreeWeightObject, LayerObject, Result, kind_of
 from wdsl.syntax import nodes
 from wdsl.syntax.printer import print_expression

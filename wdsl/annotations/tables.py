@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from wdsl.annotations.equations import MAX_ENTRIES, WeightName
 from wdsl.catalog import Weight
 from wdsl.core import expressions as ex
-from wdsl.network.graph import MAX_ENTRIES, WeightName
 from wdsl.syntax import nodes
 from wdsl.text.diagnostics import Diagnostic, by
 from wdsl.text.source import Span

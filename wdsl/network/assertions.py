@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from wdsl import catalog
+from wdsl.annotations.equations import WeightName
 from wdsl.annotations.references import Reference
 from wdsl.core import expressions as ex
 from wdsl.link import constants
 from wdsl.link.constants import Value
-from wdsl.network.graph import UNKNOWN_SIZE, Assertion, Claim, Comparison, WeightName
+from wdsl.network.graph import UNKNOWN_SIZE, Assertion, Claim, Comparison
 from wdsl.network.objects import Broken, FreeWeightObject, Group, LayerObject, Result, Tensor, Tensors, kind_of
 from wdsl.syntax import nodes
 from wdsl.syntax.printer import print_expression

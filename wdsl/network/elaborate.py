@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapp
 from typing import Any, TypeVar
 
 from wdsl import catalog
+from wdsl.annotations.equations import Tie
 from wdsl.annotations.reader import FREE_WEIGHT, AnnotatedLayer, Reader, read_annotations, unknown_annotation
 from wdsl.annotations.references import Reference, read_weight
 from wdsl.catalog import CatalogError, Constructed, TensorSpec
@@ -1453,7 +1454,7 @@ class Elaborator:
                         hint="choose another name",
                     )
 
-    def needed(self, ties: Sequence[graph.Tie]) -> tuple[graph.Step, ...]:
+    def needed(self, ties: Sequence[Tie]) -> tuple[graph.Step, ...]:
         """The steps that lead to an output; a warning for each layer, weight and input that does not."""
         wanted = {output.variable for output in self.outputs}
         kept: list[graph.Step] = []

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar
 
+from wdsl.annotations.equations import Equation, Tie
 from wdsl.annotations.reader import read_annotations
 from wdsl.catalog import TensorSpec
 from wdsl.catalog.names import keras_name
@@ -127,8 +128,8 @@ class Outline(Record):
     body: tuple[Statement, ...]
     instances: tuple[Instance, ...]
     layers: Mapping[str, graph.Layer]
-    equations: tuple[graph.Equation, ...]
-    ties: tuple[graph.Tie, ...]
+    equations: tuple[Equation, ...]
+    ties: tuple[Tie, ...]
 
 
 class _NotWritable(Exception):

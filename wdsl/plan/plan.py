@@ -15,7 +15,7 @@ from wdsl.network import graph
 from wdsl.plan.statements import Body, Function, expressions, mapped
 from wdsl.plan.steps import Planner, unique
 from wdsl.weights.products import products
-from wdsl.weights.solve import Structures
+from wdsl.weights.structures import Structures
 
 if TYPE_CHECKING:
     from wdsl.network.outline import Outline

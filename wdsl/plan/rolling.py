@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from wdsl.annotations.equations import WHOLE, Equation, Tie, View, WeightName
 from wdsl.core import expressions as ex
 from wdsl.core.sizes import Dim, expression_of
 from wdsl.link.constants import written
@@ -27,7 +28,6 @@ from wdsl.plan.statements import (
     without_unused,
 )
 from wdsl.plan.steps import Planner, bind, built_again, input_of, key_of, of_graph, unique
-from wdsl.weights.solve import for_runtime
 
 
 class NotAlike(Exception):
@@ -57,7 +57,7 @@ class _Roller:
         self.done: dict[str, Function] = {}
         # For each use of a block, the name of the function that it became.
         self.names: dict[str, str] = {}
-        self.said: dict[graph.WeightName, list[graph.Equation | graph.Tie]] = {}
+        self.said: dict[WeightName, list[Equation | Tie]] = {}
         for equation in found.equations:
             self.said.setdefault(equation.weight, []).append(equation)
         for tie in found.ties:
@@ -65,7 +65,7 @@ class _Roller:
         self.outline = found
         # What is given to layers in blocks that share weights with others there, and the weights that they share.
         self.tied: dict[str, ex.Mapped] = {}
-        self.tied_inside: set[graph.WeightName] = set()
+        self.tied_inside: set[WeightName] = set()
         self.in_blocks = {each.name for one in found.instances for each in _made((*(one.made or ()), *one.body))}
         # Layers in loops that others are tied to, or that are tied to layers in loops: what the next pass has to do
         # with them cannot be known.
@@ -162,7 +162,7 @@ class _Roller:
             if instance.made is not None:
                 weight = weight.replace(shape=_known_before(weight.shape, members[0].weight.shape, instance.inputs))
             said = (each for member in members for each in self.said.get(member.name, ()))
-            equations = tuple(dict.fromkeys(for_runtime(each) for each in said if isinstance(each, graph.Equation)))
+            equations = tuple(dict.fromkeys(each.for_runtime for each in said if isinstance(each, Equation)))
             if len(equations) != len(members[0].equations):
                 raise NotAlike
             ending = owner.weight.replace(".", "_")
@@ -276,14 +276,14 @@ class _Roller:
         layer = self.layers.get(made.name)
         if layer is None:  # no output needs it, or it is in a branch that was not taken
             return construct.replace(keywords=(*construct.keywords, ("name", made.label)))
-        equations: dict[graph.WeightName, tuple[ex.Expression, ...]] = {}
+        equations: dict[WeightName, tuple[ex.Expression, ...]] = {}
         for structure in self.planner.structures.of(layer.name):
             if structure.owner in self.planner.shared:
                 continue
             said = self.said.get(structure.name, [])
             if structure.coupled:
                 said = sorted(said, key=lambda each: each.span.start)
-            own = tuple(dict.fromkeys(map(for_runtime, said)))
+            own = tuple(dict.fromkeys(each.for_runtime for each in said))
             if structure.coupled and not structure.weight.trainable:
                 own = (*own, ex.Call(ex.Symbol("Frozen")))
             if len(own) != len(structure.equations):
@@ -315,10 +315,10 @@ class _Roller:
         return self.tied.get(layer) if layer in self.in_blocks else self.planner.tied.get(layer)
 
 
-def _is_plain(view: graph.View) -> bool:
+def _is_plain(view: View) -> bool:
     """Whether a view is the same wherever it is written: no parameters are in it."""
     parts = [*ex.walk(view.expression), *(ex.walk(view.factor) if view.factor else ())]
-    return all(each == graph.WHOLE for each in parts if isinstance(each, ex.Variable))
+    return all(each == WHOLE for each in parts if isinstance(each, ex.Variable))
 
 
 def _known_before(local: Sequence[int], found: Sequence[int], inputs: Sequence[str]) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 
+from wdsl.annotations.equations import WeightName
 from wdsl.core import expressions as ex
 from wdsl.core.sizes import expression_of
 from wdsl.link.constants import written
@@ -11,7 +12,7 @@ from wdsl.network import graph
 from wdsl.plan.kinds import COUPLED, SHARED, Kinds, form_of
 from wdsl.plan.statements import Body, Refuse, Statement, Step
 from wdsl.text.source import Span
-from wdsl.weights.solve import Structure, Structures
+from wdsl.weights.structures import Structure, Structures
 
 
 class Planner:
@@ -28,7 +29,7 @@ class Planner:
         }
         taken = {name for step in network.steps if not isinstance(step, graph.FreeWeight) for name in _names(step)}
         taken |= {each.name for each in network.parameters}
-        variables: dict[graph.WeightName, str] = {}
+        variables: dict[WeightName, str] = {}
         for name, owner in self.shared.items():
             wanted = "coupled_weights" if owner.coupled else str(name).replace(".", "_")
             variables[name] = unique(wanted, taken)
@@ -48,7 +49,7 @@ class Planner:
         self.kinds = Kinds({network.name, *blocks, *taken, *(each.declared for each in network.layers)})
 
     def with_shared(
-        self, groups: Iterable[tuple[object, Sequence[Statement]]], elsewhere: Container[graph.WeightName] = ()
+        self, groups: Iterable[tuple[object, Sequence[Statement]]], elsewhere: Container[WeightName] = ()
     ) -> Body:
         """The statements for the steps of the network, the shared weights among them but for those made elsewhere."""
         body: list[Statement] = []
@@ -111,7 +112,7 @@ class Planner:
         layer: graph.Layer,
         construct: ex.Expression,
         label: ex.Expression,
-        equations: Mapping[graph.WeightName, tuple[ex.Expression, ...]],
+        equations: Mapping[WeightName, tuple[ex.Expression, ...]],
     ) -> ex.Expression:
         """The layer, in `Structured(…)` if a weight of it has structure."""
         assert isinstance(construct, ex.Call)
@@ -271,7 +272,7 @@ def _beside_input(
     return Step((ex.Variable(variable),), ex.Call(layer, (ex.Variable(beside),)), owner.layer.span, doc)
 
 
-def _moved_to_shared(structures: tuple[Structure, ...], shared: Container[graph.WeightName]) -> set[str | None]:
+def _moved_to_shared(structures: tuple[Structure, ...], shared: Container[WeightName]) -> set[str | None]:
     """The initializers and regularizers that are about shared weights alone: `Shared` has them."""
 
     def arguments(structure: Structure) -> set[str | None]:

@@ -15,7 +15,7 @@ import numpy as np
 import wdsl
 from wdsl.text.diagnostics import by
 from wdsl.weights.entries import index_maps
-from wdsl.weights.solve import Structure
+from wdsl.weights.structures import Structure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

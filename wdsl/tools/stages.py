@@ -14,7 +14,7 @@ from wdsl.plan.printing import shown
 from wdsl.plan.statements import Body, For, If, Refuse, Step
 from wdsl.text.diagnostics import by
 from wdsl.text.source import Source
-from wdsl.weights.solve import Structures
+from wdsl.weights.structures import Structures
 
 
 def tokens(source: Source) -> str:

@@ -8,8 +8,8 @@ import textwrap
 from collections.abc import Iterator
 
 import wdsl
+from wdsl.annotations.equations import WeightName
 from wdsl.catalog import show_shape
-from wdsl.network.graph import WeightName
 from wdsl.text.diagnostics import by, listed
 from wdsl.weights.products import product
 

@@ -12,7 +12,7 @@ from wdsl.link.constants import ConstantError, Value
 from wdsl.network.graph import UNKNOWN_SIZE, Assertion, Comparison, Network
 from wdsl.text.diagnostics import Diagnostic, Label
 from wdsl.text.source import Span
-from wdsl.weights.solve import Structures
+from wdsl.weights.structures import Structures
 
 
 def check_assertions(network: Network, structures: Structures) -> tuple[Diagnostic, ...]:

@@ -5,24 +5,20 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from wdsl import structure
-from wdsl.annotations.reader import MECHANISMS
+from wdsl.annotations.equations import MAX_ENTRIES, MECHANISMS, WHOLE, Equation, Tie, View, WeightName
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record
-from wdsl.network.graph import MAX_ENTRIES, WHOLE, Equation, Tie, View, WeightName
 from wdsl.text.diagnostics import Diagnostic, Label
 from wdsl.text.source import Span
-
-if TYPE_CHECKING:
-    from wdsl.weights.solve import Structure
+from wdsl.weights.reports import adds_nothing, names_no_entry
+from wdsl.weights.structures import Structure
 
 Array: TypeAlias = np.ndarray[Any, Any]
-Stated: TypeAlias = Sequence[tuple[Equation | Tie, ex.Expression]]
-"""What the file says, with the expressions for the runtime that say it."""
 ZERO, FREE, CONSTANT = range(3)
 MAX_COMPARED = 2**26
 """So many entries, times the square of how many equations, are looked at to warn of those that add nothing."""
@@ -111,7 +107,7 @@ class _Refused(Exception):
 
 
 def solve_entries(
-    stated: Stated,
+    stated: Sequence[Equation],
     views: Mapping[WeightName, View] | None,
     ties: Sequence[Tie],
     shapes: Mapping[WeightName, tuple[int, ...]],
@@ -138,7 +134,7 @@ def solve_entries(
 
 
 def seen_in_owner(
-    stated: Stated, views: Mapping[WeightName, View], shape: tuple[int, ...], parameters: Mapping[str, Any]
+    stated: Sequence[Equation], views: Mapping[WeightName, View], shape: tuple[int, ...], parameters: Mapping[str, Any]
 ) -> System:
     """The system of weights that are views of their owner, which has this shape and all the equations."""
     size = math.prod(shape)
@@ -146,20 +142,21 @@ def seen_in_owner(
     def places(name: WeightName) -> structure.Indices:
         return see(views[name], np.arange(size, dtype=structure.index_type(size)).reshape(shape), parameters)
 
-    terms = tuple((origin, _term(origin, expression, parameters)) for origin, expression in stated)
+    terms = tuple((origin, _term(origin, parameters)) for origin in stated)
     return System(shape, tuple(views), places, tuple(views)[:1], terms)
 
 
 def coupled(
-    stated: Stated, ties: Sequence[Tie], shapes: Mapping[WeightName, tuple[int, ...]], parameters: Mapping[str, Any]
+    stated: Sequence[Equation],
+    ties: Sequence[Tie],
+    shapes: Mapping[WeightName, tuple[int, ...]],
+    parameters: Mapping[str, Any],
 ) -> System:
     """The system of weights in a row, as the runtime's `Coupled` solves it."""
     places, size = structure.side_by_side({str(name): shape for name, shape in shapes.items()})
-    terms = [
-        (origin, structure.within(_term(origin, expression, parameters), places, str(origin.weight)))
-        for origin, expression in [*stated, *((tie, tie.equation) for tie in ties)]
-    ]
-    return System((size,), tuple(shapes), lambda name: places[str(name)], tuple(shapes), tuple(terms))
+    origins: tuple[Equation | Tie, ...] = (*stated, *ties)
+    terms = tuple((each, structure.within(_term(each, parameters), places, str(each.weight))) for each in origins)
+    return System((size,), tuple(shapes), lambda name: places[str(name)], tuple(shapes), terms)
 
 
 def index_maps(
@@ -193,10 +190,10 @@ def _picked(solved: structure.IndexMap, pick: Callable[[Array], Array]) -> struc
     return structure.IndexMap(pick(solved.index), solved.size, scale, constant)
 
 
-def _term(origin: Equation | Tie, expression: ex.Expression, parameters: Mapping[str, Any]) -> structure.Equation:
+def _term(origin: Equation | Tie, parameters: Mapping[str, Any]) -> structure.Equation:
     try:
         with np.errstate(all="raise"):
-            return ex.evaluate(expression, parameters, library)  # type: ignore[no-any-return]
+            return ex.evaluate(origin.for_runtime, parameters, library)  # type: ignore[no-any-return]
     except (ArithmeticError, ValueError) as error:
         raise _not_computed(origin, error) from None
 
@@ -221,10 +218,6 @@ def _refuse_factors(system: System) -> None:
             raise _Refused(Diagnostic("E0702", what, origin.span, why))
 
 
-def _mechanism(origin: Equation | Tie) -> str:
-    return "parameter" if isinstance(origin, Tie) else origin.mechanism
-
-
 def _solve(system: System, ties: Sequence[Tie], frozen: Collection[WeightName]) -> Solution:
     shape, size = system.shape, math.prod(system.shape)
     claims: list[_Claim] = []
@@ -247,11 +240,7 @@ def _solve(system: System, ties: Sequence[Tie], frozen: Collection[WeightName]) 
     # The ties of views may have carried something all the same.
     carriers = [*merges, *(_Merges(tie, None, known) for tie in ties if len(system.owners) == 1)]
     _refuse_conflicts(system, claims, solved, carriers)
-    problems = [
-        Diagnostic("W0503", f"`{claim.equation.text}` names no entry", claim.equation.span)
-        for claim in claims
-        if not claim.mask.any()
-    ]
+    problems = [names_no_entry(claim.equation) for claim in claims if not claim.mask.any()]
     problems += _superfluous(claims, merges, solved)
     contradiction = _contradiction(merges, solved)
     first, state = solved[0], _state(solved, claims)
@@ -273,7 +262,7 @@ def _solve(system: System, ties: Sequence[Tie], frozen: Collection[WeightName]) 
             constant = "zero" if all(each.value == 0 for each in claims) else "constant"
             problems.append(_spread(name, unsaid, constant, places, source, first, carriers))
     free, nonzero = _free(system, first, state, frozen), _nonzero(system, state)
-    if any(_mechanism(origin) != "parameter" for origin, _ in system.terms):
+    if any(origin.mechanism != "parameter" for origin, _ in system.terms):
         del first, state, solved
         free = _free(system, *_without(MECHANISMS[1:], merges, claims, size), frozen)
         nonzero = _nonzero(system, _without(("initial",), merges, claims, size)[1])
@@ -298,8 +287,8 @@ def _without(
     left_out: Collection[str], merges: Sequence[_Merges], claims: Sequence[_Claim], size: int
 ) -> tuple[Array, Array]:
     """The first entry of each one's group, and the state, if equations by some mechanisms are left out."""
-    solved = _union(size, [each for each in merges if _mechanism(each.origin) not in left_out])
-    return solved[0], _state(solved, [each for each in claims if _mechanism(each.equation) not in left_out])
+    solved = _union(size, [each for each in merges if each.origin.mechanism not in left_out])
+    return solved[0], _state(solved, [each for each in claims if each.equation.mechanism not in left_out])
 
 
 def _free(system: System, first: Array, state: Array, frozen: Collection[WeightName]) -> dict[WeightName, int]:
@@ -432,8 +421,6 @@ def _touches(merges: _Merges, first: Array, entry: int) -> bool:
 
 def _superfluous(claims: Sequence[_Claim], merges: Sequence[_Merges], solved: structure.UnionFind) -> list[Diagnostic]:
     """A warning for each equation without which all would be the same; of two that say the same, for the later."""
-    from wdsl.weights.solve import adds_nothing, strength
-
     first, _, dead = solved
     found: list[Diagnostic] = []
     if first.size * (len(claims) + len(merges)) ** 2 > MAX_COMPARED:
@@ -446,13 +433,13 @@ def _superfluous(claims: Sequence[_Claim], merges: Sequence[_Merges], solved: st
     for claim in reversed(kept):
         # What another weight, or a mirrored entry, says of an entry is worth saying of this one too: see W0501.
         # What holds by weaker means does not make it hold.
-        least = strength(claim.equation)
+        least = claim.equation.strength
         beside = [
             one
             for one in kept
-            if one is not claim and one.equation.weight == claim.equation.weight and strength(one.equation) >= least
+            if one is not claim and one.equation.weight == claim.equation.weight and one.equation.strength >= least
         ]
-        by_dead = dead.any() and all(strength(each.origin) >= least for each in merges)
+        by_dead = dead.any() and all(each.origin.strength >= least for each in merges)
         if not beside and not by_dead:
             continue
         named = is_dead[first] if by_dead else np.zeros(first.size, bool)
@@ -475,13 +462,13 @@ def _superfluous(claims: Sequence[_Claim], merges: Sequence[_Merges], solved: st
     for number, each in reversed([*enumerate(left)]):
         if (touched[np.unpackbits(by[number], count=first.size).view(bool)] == 1).any():
             continue  # no other says anything of this entry
-        least = strength(each.origin)
-        rest = [one for one in left if one is not each and strength(one.origin) >= least]
+        least = each.origin.strength
+        rest = [one for one in left if one is not each and one.origin.strength >= least]
         groups, factor, dead_without = _union(first.size, rest)
         is_constant = np.zeros(first.size, bool)
         is_constant[groups[dead_without]] = True
         for claim in claims:
-            if strength(claim.equation) >= least:
+            if claim.equation.strength >= least:
                 is_constant[groups[claim.mask.ravel()]] = True
         if all(_holds(merge, groups, factor, is_constant) for merge in each.joined()):
             left.remove(each)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from wdsl.core import expressions as ex
 from wdsl.core.sizes import Dim
 from wdsl.network.graph import Layer, Network
-from wdsl.weights.solve import Structure, Structures
+from wdsl.weights.structures import Structure, Structures
 
 MOST, MOST_TO_NAME = 2**22, 2**24
 """Entries of a kernel above which none is solved to know for sure: in a build, and where it is asked for."""

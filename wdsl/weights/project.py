@@ -15,7 +15,7 @@ from wdsl.core.record import Record
 from wdsl.structure import IndexMap
 from wdsl.text.diagnostics import by, listed, nearest
 from wdsl.weights.entries import index_maps
-from wdsl.weights.solve import Structure, Structures
+from wdsl.weights.structures import Structure, Structures
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Masked: TypeAlias = np.ma.MaskedArray[Any, Any]

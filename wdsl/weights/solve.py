@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import cached_property
 from typing import Any, TypeAlias
 
-from wdsl.annotations.reader import MECHANISMS
+from wdsl.annotations.equations import MAX_ENTRIES, WHOLE, Equation, Tie, View, WeightName
 from wdsl.catalog.model import Weight
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record
-from wdsl.network.graph import MAX_ENTRIES, WHOLE, Equation, FreeWeight, Layer, Network, Tie, View, WeightName
+from wdsl.network.graph import FreeWeight, Layer, Network
 from wdsl.text.diagnostics import Diagnostic, Label, in_order
 from wdsl.text.source import Span
 from wdsl.weights.counts import Counts, closed_form, names_nothing
-
-Stated: TypeAlias = Sequence[tuple[Equation, ex.Expression]]
-"""Equations, with their expressions for the runtime."""
+from wdsl.weights.reports import adds_nothing, names_no_entry
+from wdsl.weights.structures import Structure, Structures
 
 Count: TypeAlias = Callable[[Sequence[ex.Expression], tuple[int, ...]], Counts | None]
 """Equations of a weight of some shape in closed form."""
@@ -27,67 +25,6 @@ MAX_STEPS = 2**32
 """So many entries are solved in a network, each counted for every word that its annotations consist of."""
 MOST_COMPARED = 100
 """So many annotations of one weight are each held against all others, to warn of those that add nothing."""
-
-
-class Structure(Record):
-    """A weight of a named layer, or of none, with what was found out about it.
-
-    `owner` is the weight whose free parameters it is computed from: itself, unless it is tied to another one.
-    `equations` are those of all the weights that share the owner's parameters, about the owner, and `free` counts the
-    owner's alone. If the weights are coupled, each has equations of its own, ties among them, and counts the parameters
-    that no coupled weight before it has.
-    """
-
-    name: WeightName
-    weight: Weight
-    layer: Layer | FreeWeight
-    owner: WeightName
-    view: View
-    coupled: bool
-    """Whether the weights that share parameters are more than views of one: they have parts in common."""
-    equations: tuple[ex.Expression, ...]
-    free: int
-    nonzero: int
-    trained: bool
-    """False for a weight that is frozen, or tied to one that is."""
-    text: str
-    """The annotations as the file writes them."""
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.weight.shape)
-
-
-class Structures(Record):
-    """The structure of every weight of a network's named layers, and how many parameters the network has."""
-
-    weights: tuple[Structure, ...]
-    parameters: int
-    """Free trainable parameters, those of unnamed layers with them."""
-    dense_parameters: int
-    """What the same layers would have without annotations, and without weights of no layer."""
-
-    def of(self, layer: str | None) -> tuple[Structure, ...]:
-        """The weights of a layer."""
-        return tuple(self._by_layer.get(layer, ()))
-
-    def sharing(self, owner: WeightName) -> tuple[Structure, ...]:
-        """The weights that are computed from the same parameters, the owner first."""
-        return tuple(self._by_owner.get(owner, ()))
-
-    @cached_property
-    def _by_layer(self) -> dict[str | None, list[Structure]]:
-        found: dict[str | None, list[Structure]] = {}
-        for each in self.weights:
-            found.setdefault(each.name.layer, []).append(each)
-        return found
-
-    @cached_property
-    def _by_owner(self) -> dict[WeightName, list[Structure]]:
-        found: dict[WeightName, list[Structure]] = {}
-        for each in sorted(self.weights, key=lambda each: each.name != each.owner):
-            found.setdefault(each.owner, []).append(each)
-        return found
 
 
 def solve(network: Network) -> tuple[Structures, tuple[Diagnostic, ...]]:
@@ -221,7 +158,7 @@ class _ByEntries:
 
     def solve(
         self,
-        stated: Stated,
+        stated: Sequence[Equation],
         views: Mapping[WeightName, View] | None,
         ties: Sequence[Tie],
         shapes: Mapping[WeightName, tuple[int, ...]],
@@ -231,14 +168,15 @@ class _ByEntries:
         """What is free of each owner and not zero of each weight, and what is wrong: see `solve_entries`."""
         owner = next(iter(shapes))
         # In a block or a loop, an annotation says the same of many weights, and one report is enough.
-        alike = (shapes[owner], *((each.span, each.mechanism, expression) for each, expression in stated))
+        alike = (shapes[owner], *((each.span, each.for_runtime) for each in stated))
         if len(shapes) == 1 and alike in self._alone:
             free, nonzero = self._alone[alike]
             return {owner: free}, {owner: nonzero}, ()
         size = math.prod(shapes[owner]) if views else sum(map(math.prod, shapes.values()))
-        words = sum(1 for each in (*(one for _, one in stated), *(tie.equation for tie in ties)) for _ in ex.walk(each))
+        said = (*(each.expression for each in stated), *(tie.for_runtime for tie in ties))
+        words = sum(1 for each in said for _ in ex.walk(each))
         subject = f"`{owner}` has" if len(shapes) == 1 else f"`{owner}` and what it is tied to have"
-        where = stated[0][0].span if stated else ties[0].span
+        where = stated[0].span if stated else ties[0].span
         why = f"no formula counts them, and entry by entry goes up to {MAX_ENTRIES:,}"
         if size > MAX_ENTRIES:
             what = f"{subject} {size:,} entries, too many to solve these annotations"
@@ -267,7 +205,7 @@ def _solve(
 ) -> list[Structure]:
     owner = component.owner
     shapes = {name: weights[name][0].shape for name in component.members}
-    stated = [(each, each.expression) for name in component.members for each in own[name]]
+    stated = [each for name in component.members for each in own[name]]
     views = _views(component, own)
     frozen = {name for name in component.members if any(each.kind == "frozen" for each in own[name])}
     if views and frozen:
@@ -283,9 +221,9 @@ def _solve(
     if counts:
         free, nonzero = {owner: counts.free}, {owner: counts.nonzero}
         found = [
-            Diagnostic("W0503", f"`{each.text}` names no entry", each.span)
-            for each, expression in stated
-            if each.kind in ("zero", "fixed") and names_nothing(expression, shapes[owner], parameters)
+            names_no_entry(each)
+            for each in stated
+            if each.kind in ("zero", "fixed") and names_nothing(each.expression, shapes[owner], parameters)
         ]
         found += _superfluous(stated, shapes[owner], count)
     else:
@@ -293,18 +231,18 @@ def _solve(
     said = {(each.code, each.span) for each in problems}
     problems += (each for each in found if (each.code, each.span) not in said)
     if stated and nonzero and not any(nonzero.values()):
-        where = stated[0][0].span
+        where = stated[0].span
         problems.append(Diagnostic("W0502", f"`{owner}` has nothing left to train", where, "every entry is zero"))
     if owner not in frozen and weights[owner][0].trainable:
         problems += _broken_by_training(stated)
     annotated: dict[WeightName, list[Equation | Tie]] = {name: [*equations] for name, equations in own.items()}
     for tie in component.ties:
         annotated[tie.weight].append(tie)
-    about_owner = tuple(dict.fromkeys(for_runtime(each) for each, _ in stated))
+    about_owner = tuple(dict.fromkeys(each.for_runtime for each in stated))
     structures = []
     for name in component.members:
         in_order_of_file = sorted(annotated[name], key=lambda each: each.span.start)
-        equations = about_owner if views else tuple(dict.fromkeys(map(for_runtime, in_order_of_file)))
+        equations = about_owner if views else tuple(dict.fromkeys(each.for_runtime for each in in_order_of_file))
         if views is None and not weights[name][0].trainable:
             equations = (*equations, ex.Call(ex.Symbol("Frozen")))
         structures.append(
@@ -325,14 +263,14 @@ def _solve(
     return structures
 
 
-def _closed_form(stated: Stated, shape: tuple[int, ...], members: int, count: Count) -> Counts | None:
+def _closed_form(stated: Sequence[Equation], shape: tuple[int, ...], members: int, count: Count) -> Counts | None:
     """The counts of a component whose equations are the owner's, or None if it takes a look at the entries."""
-    whole = [expression for _, expression in stated]
-    kept = [expression for each, expression in stated if each.mechanism != "initial"]
-    stored = [expression for each, expression in stated if each.mechanism == "parameter"]
+    whole = [each.expression for each in stated]
+    kept = [each.expression for each in stated if each.mechanism != "initial"]
+    stored = [each.expression for each in stated if each.mechanism == "parameter"]
     # What is constant in one member may be so unsaid in another. And what an `equal` leaves out may be stored.
-    constants = any(each.kind in ("zero", "fixed", "skew", "tie") for each, _ in stated)
-    rest_is_equal = any(each.kind == "equal" for each, _ in stated) and len(stored) < len(whole)
+    constants = any(each.kind in ("zero", "fixed", "skew", "tie") for each in stated)
+    rest_is_equal = any(each.kind == "equal" for each in stated) and len(stored) < len(whole)
     if constants and (members > 1 or rest_is_equal):
         return None
     of_whole = count(whole, shape)
@@ -342,16 +280,7 @@ def _closed_form(stated: Stated, shape: tuple[int, ...], members: int, count: Co
     return None
 
 
-def for_runtime(each: Equation | Tie) -> ex.Expression:
-    """The equation for the runtime, with its mechanism if it has one of its own."""
-    if isinstance(each, Tie):
-        return each.equation
-    if each.mechanism == "parameter":
-        return each.expression
-    return ex.Call(ex.Symbol("Via"), (ex.Constant(each.mechanism), each.expression))
-
-
-def _broken_by_training(stated: Stated) -> list[Diagnostic]:
+def _broken_by_training(stated: Sequence[Equation]) -> list[Diagnostic]:
     return [
         Diagnostic(
             "W0504",
@@ -360,7 +289,7 @@ def _broken_by_training(stated: Stated) -> list[Diagnostic]:
             "it holds at the start alone",
             hint="leave `via initial` out to keep it",
         )
-        for each, _ in stated
+        for each in stated
         if each.mechanism == "initial" and each.kind in ("symmetric", "skew", "equal")
     ]
 
@@ -372,38 +301,29 @@ def _said_twice(component: _Component, own: Mapping[WeightName, list[Equation]])
     for name in component.members:
         said: list[Equation | Tie] = [*own[name], *(tie for tie in component.ties if tie.weight == name)]
         for each in sorted(said, key=lambda each: each.span.start):
-            first = seen.setdefault((name, for_runtime(each)), each.span)
+            first = seen.setdefault((name, each.for_runtime), each.span)
             if first != each.span:
                 labels = (Label(first, "it stands here already"),)
                 found.append(Diagnostic("W0505", f"`{each.text}` adds nothing", each.span, labels=labels))
     return found
 
 
-def _superfluous(stated: Stated, shape: tuple[int, ...], count: Count) -> list[Diagnostic]:
+def _superfluous(stated: Sequence[Equation], shape: tuple[int, ...], count: Count) -> list[Diagnostic]:
     """A warning for each equation without which as much is free, and not zero: then all is as it was."""
     if len(stated) > MOST_COMPARED:
         return []
-    left = sorted(stated, key=lambda each: each[0].span.start)
+    left = sorted(stated, key=lambda each: each.span.start)
     found = []
     for one in [*reversed(left)]:
         # What holds by weaker means does not make it hold.
-        rest = [each for each in left if each is not one and strength(each[0]) >= strength(one[0])]
-        counts = [count([expression for _, expression in some], shape) for some in ([*rest, one], rest)]
+        rest = [each for each in left if each is not one and each.strength >= one.strength]
+        counts = [count([each.expression for each in some], shape) for some in ([*rest, one], rest)]
         # What an `equal` leaves out to the one side is one number more, or what is fixed: as many are free.
-        leaves_out = one[0].kind == "fixed" and any(each.kind == "equal" for each, _ in rest)
-        if rest and one[0].kind != "frozen" and not leaves_out and counts[0] == counts[1] is not None:
+        leaves_out = one.kind == "fixed" and any(each.kind == "equal" for each in rest)
+        if rest and one.kind != "frozen" and not leaves_out and counts[0] == counts[1] is not None:
             left.remove(one)
-            found.append(adds_nothing(one[0]))
+            found.append(adds_nothing(one))
     return found
-
-
-def strength(equation: Equation | Tie) -> int:
-    """How strong the mechanism is that makes an equation hold."""
-    return 0 if isinstance(equation, Tie) else -MECHANISMS.index(equation.mechanism)
-
-
-def adds_nothing(equation: Equation | Tie) -> Diagnostic:
-    return Diagnostic("W0505", f"`{equation.text}` adds nothing", equation.span, "all that it says is so without it")
 
 
 def _half_frozen(
