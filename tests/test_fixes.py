@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wdsl
+from wdsl.text import rendering
 from wdsl.text.diagnostics import Diagnostic, Fix, has_errors, respelled
 from wdsl.text.source import Source, Span
-from wdsl.tools import cli, fixes, reports
+from wdsl.tools import cli, fixes
 
 Run = Callable[..., Result]
 
@@ -214,7 +215,7 @@ def test_what_is_left_has_no_more_errors(case: Path, monkeypatch: pytest.MonkeyP
         return wdsl.checks(text, "net.wnet", max_layers=2_000)
 
     mended = fixes.mend(text, check)
-    assert reports.text(mended.diagnostics) == reports.text(check(mended.text))
+    assert rendering.text(mended.diagnostics) == rendering.text(check(mended.text))
     assert errors(mended.diagnostics) <= errors(check(text))
     assert fixes.mend(mended.text, check).text == mended.text
     assert (mended.text == text) == (mended.applied == 0)

@@ -20,7 +20,7 @@ MAY_NOT = {
     "wdsl/catalog/tree.py": ("text", *ORDER[3:], "runtime"),
     "wdsl/syntax/tree.py": ("catalog", *ORDER[4:], "runtime"),
     "wdsl/link/imports.py": (*ORDER[5:], "runtime"),
-    "wdsl/annotations/reader.py": ("network.elaborate", "network.blocks", *ORDER[7:], "runtime"),
+    "wdsl/annotations/reader.py": (*ORDER[6:], "runtime"),
     "wdsl/network/shapes.py": (*ORDER[7:], "runtime"),
     "wdsl/weights/solve.py": ("syntax", *ORDER[9:], "runtime"),
     "wdsl/plan/plan.py": ("syntax", *ORDER[10:], "runtime"),
@@ -105,6 +105,49 @@ def test_a_file_at_the_top_imports_only_earlier_stages(path: Path) -> None:
     assert rooms <= AT_THE_TOP[path.name]
 
 
+def imports_of_the_package() -> dict[str, set[str]]:
+    """For each module of wdsl the modules of wdsl that it imports, anywhere in it and for types alone too."""
+    files = {path.relative_to(ROOT).with_suffix(""): path for path in (ROOT / "wdsl").rglob("*.py")}
+    modules = {".".join(file.parts).removesuffix(".__init__"): path for file, path in files.items()}
+    found = {}
+    for name, path in modules.items():
+        # `from wdsl.network import graph` imports wdsl.network.graph, `from wdsl.network.graph import Layer` too.
+        pairs = ((each, each.rpartition(".")[0]) for each in imported(path))
+        found[name] = {next((one for one in pair if one in modules), "") for pair in pairs} - {"", name}
+    return found
+
+
+def in_circles(imports: dict[str, set[str]]) -> set[str]:
+    """The modules that import, by way of others, themselves."""
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        queue = [start]
+        while queue:
+            new = imports[queue.pop()] - seen
+            seen |= new
+            queue += new
+        return seen
+
+    return {each for each in imports if each in reached(each)}
+
+
+def test_no_imports_go_in_circles() -> None:
+    """Not those in functions either, nor those under TYPE_CHECKING: each file can be read after those it imports."""
+    imports = imports_of_the_package()
+    assert len(imports) > 100
+    assert "wdsl.core.record" in imports["wdsl.network.graph"]
+    assert in_circles(imports) == set()
+
+
+def test_a_circle_would_be_seen() -> None:
+    imports = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"c"}}
+    assert in_circles(imports) == {"b", "c"}
+    own = imports_of_the_package()
+    own["wdsl.core.record"].add("wdsl.plan.plan")
+    assert {"wdsl.core.record", "wdsl.plan.plan", "wdsl.network.graph"} <= in_circles(own)
+
+
 def test_only_the_one_place_is_exempt() -> None:
     unforeseen = []
     for path in (ROOT / "wdsl").rglob("*.py"):
@@ -119,6 +162,6 @@ def test_only_the_one_place_is_exempt() -> None:
 
 
 def test_the_package_starts_without_what_it_may_not_need() -> None:
-    code = "import sys, wdsl, wdsl.tools.reports; print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    code = "import sys, wdsl, wdsl.text.rendering; print(*sorted({m.split('.')[0] for m in sys.modules}))"
     ran = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, cwd=ROOT, check=True)
     assert not {"keras", "tensorflow", "jinja2", "click", "rich", "numpy", "json"} & set(ran.stdout.split())

@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wdsl
-from wdsl.tools import cli, reports
+from wdsl.text import rendering
+from wdsl.tools import cli
 
 NET = "network Net {{\n    input x: [8]\n    output y = x -> Dense({})\n}}\n"
 
@@ -225,7 +226,7 @@ def test_a_long_chain(write: Callable[..., Path], closed: bool) -> None:
     (problem,) = wdsl.check(path)
     assert problem.code == "E0607"
     assert "1001 files" in problem.message
-    assert len(reports.text([problem])) < 5000
+    assert len(rendering.text([problem])) < 5000
 
 
 @pytest.mark.parametrize(
@@ -260,7 +261,7 @@ def test_nothing_outside_the_root_is_read(write: Callable[..., Path], tmp_path: 
     )
     (problem,) = wdsl.check(path)
     assert problem.code == "E0603"
-    assert "secret = " not in reports.text([problem])
+    assert "secret = " not in rendering.text([problem])
     assert Path(problem.span.source.name).name == "lib.wnet"
 
 
@@ -358,7 +359,7 @@ def test_whatever_is_declared(
     use = NET.replace("Dense({})", f"Gate(units={value}) -> lib.Gate({value}) -> Dense(width)").format()
     (folder / "net.wnet").write_text("\n".join([*own, use]))
     found = wdsl.check(folder / "net.wnet")
-    reports.text(found)
+    rendering.text(found)
     assert found
     assert len(set(found)) == len(found)
 

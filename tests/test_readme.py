@@ -7,6 +7,7 @@ What a fenced block says after its three backticks tells what happens to it:
     wnet wrong FILE  has something wrong with it; a console block below shows what is said of it
     python           is run; all of a document's blocks share their names
     text             is what the python block above it printed
+    python in FILE   stands so in that file of this repository, indented or not
     python of SPEC   is the functions of the network and its blocks in the module that `wdsl build SPEC` writes
     console          `$ wdsl …` and what it prints; a line `…` stands for any number of lines
     wnet CODE        has that code and no other; also `console CODE`, of a command
@@ -42,9 +43,9 @@ from wdsl.network.elaborate import MAX_LAYERS
 from wdsl.syntax.lexer import MAX_BODIES, MAX_NESTING, MAX_TOKENS
 from wdsl.text.diagnostics import CODES, Diagnostic
 from wdsl.text.files import MAX_BYTES
+from wdsl.text.rendering import text as report
 from wdsl.tools import explain, reports
 from wdsl.tools.cli import main
-from wdsl.tools.reports import text as report
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -99,6 +100,13 @@ class Document:
                 self.printed = out.getvalue()
             case ["text"]:
                 return self.printed
+            case ["python", "in", file]:
+                lines, shown = (
+                    [line.strip() for line in text.splitlines()]
+                    for text in ((ROOT / file).read_text(encoding="utf-8"), block)
+                )
+                found = (lines[start : start + len(shown)] == shown for start in range(len(lines)))
+                assert any(found), f"this does not stand in {file}"
             case ["python", "of", spec]:
                 return functions(wdsl.load(spec))
             case ["console", *about]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import wdsl
+from wdsl.text import rendering
 from wdsl.text.diagnostics import CODES, Diagnostic, Fix, Label
 from wdsl.text.source import Source, Span
 from wdsl.tools import reports
@@ -57,7 +58,7 @@ def line(text: str) -> Source:
 
 def check(diagnostics: Diagnostic | list[Diagnostic], expected: str) -> None:
     given = diagnostics if isinstance(diagnostics, list) else [diagnostics]
-    assert reports.text(given) == dedent(expected).strip("\n")
+    assert rendering.text(given) == dedent(expected).strip("\n")
 
 
 def tie() -> Diagnostic:
@@ -123,7 +124,7 @@ def test_several_are_counted_at_the_end() -> None:
 
 
 def test_nothing_to_report_is_no_text() -> None:
-    assert reports.text([]) == ""
+    assert rendering.text([]) == ""
 
 
 def test_several_labels_on_one_line_hang_below_it() -> None:
@@ -262,12 +263,12 @@ def test_a_file_without_text_is_only_named() -> None:
     ],
 )
 def test_marks_stand_under_what_they_mark(text: str, shown: str, marks: str) -> None:
-    rows = reports.text([error("X", source=line(text))]).split("\n")
+    rows = rendering.text([error("X", source=line(text))]).split("\n")
     assert rows[-2:] == [f"1 │ {shown}", f"  │ {marks}"]
 
 
 def test_wide_characters_have_wide_marks() -> None:
-    rows = reports.text([error("画像", source=line("x = 画像"))]).split("\n")
+    rows = rendering.text([error("画像", source=line("x = 画像"))]).split("\n")
     assert rows[-1] == "  │     ^^^^ here"
 
 
@@ -282,7 +283,7 @@ def test_nothing_from_a_file_drives_the_terminal() -> None:
         hint="\x1b[2J",
         fix=Fix(at("Dense", source), "\x1b[2J"),
     )
-    assert all(char.isprintable() or char == "\n" for char in reports.text([nasty]))
+    assert all(char.isprintable() or char == "\n" for char in rendering.text([nasty]))
 
 
 def test_a_long_line_is_cut_around_the_marks() -> None:
@@ -302,14 +303,14 @@ def test_a_long_line_is_cut_around_the_marks() -> None:
 
 
 def test_a_long_span_is_cut() -> None:
-    marks = reports.text([error("abc" * 100, source=line("abc" * 100))]).split("\n")[-1]
+    marks = rendering.text([error("abc" * 100, source=line("abc" * 100))]).split("\n")[-1]
     assert marks == "  │ " + "^" * 121 + " here"
 
 
 def test_a_very_long_line_takes_no_time() -> None:
     source = line("a + " * 500_000 + "X")
     begin = process_time()
-    assert "X" in reports.text([error("X", source=source)] * 50)
+    assert "X" in rendering.text([error("X", source=source)] * 50)
     assert process_time() - begin < 5
 
 
@@ -330,26 +331,26 @@ def test_a_very_long_line_takes_no_time() -> None:
     ids=["in what the report is about", "elsewhere", "a removal", "of several lines"],
 )
 def test_a_fix_shows_what_it_leaves(fix: Fix, said: str) -> None:
-    report = reports.text([error("tie(encode.kernel)", fix=fix)])
+    report = rendering.text([error("tie(encode.kernel)", fix=fix)])
     assert report.split("= fix: ")[1] == said
 
 
 def test_a_hint_may_have_several_lines() -> None:
-    report = reports.text([error("mix", hint="one\ntwo")])
+    report = rendering.text([error("mix", hint="one\ntwo")])
     assert report.split("\n")[-2:] == ["  = hint: one", "          two"]
 
 
 def test_colour() -> None:
     red, yellow, blue, end = "\x1b[1;31m", "\x1b[33m", "\x1b[34m", "\x1b[0m"
-    report = reports.text([tie(), unused()], colour=True)
+    report = rendering.text([tie(), unused()], colour=True)
     assert f"{red}error[E0504]{end}" in report
     assert f"{red}{'^' * 18}{end}" in report
     assert f"{blue}---------{end}" in report
     assert f"{yellow}warning[W0201]{end}" in report
     assert f"{yellow}^^^{end}" in report
-    for style in (*reports.STYLES.values(), end):
+    for style in (*rendering.STYLES.values(), end):
         report = report.replace(style, "")
-    assert report == reports.text([tie(), unused()])
+    assert report == rendering.text([tie(), unused()])
 
 
 def test_json() -> None:
@@ -377,7 +378,7 @@ def test_json() -> None:
 def test_how_a_tensor_came_to_its_shape_is_in_each_format() -> None:
     text = "network Net {\n    input x: [8, 8]\n    output y = x -> Flatten() -> LSTM(4)\n}\n"
     found = wdsl.checks(text, "net.wnet")
-    for shown in reports.text(found), reports.json(found), reports.sarif(found):
+    for shown in rendering.text(found), reports.json(found), reports.sarif(found):
         assert "x [8, 8] -> Flatten [64]" in shown
 
 

@@ -65,9 +65,9 @@ class WdslError(Exception):
         self.diagnostics = diagnostics
 
     def __str__(self) -> str:
-        from wdsl.tools import reports  # noqa: TID251
+        from wdsl.text import rendering
 
-        return "\n" + reports.text(self.diagnostics)
+        return "\n" + rendering.text(self.diagnostics)
 
 
 class Net(Record):

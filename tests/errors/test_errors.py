@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import wdsl
+from wdsl.text import rendering
 from wdsl.text.diagnostics import CODES
-from wdsl.tools import reports
 
 CASES = sorted(Path(__file__).parent.glob("*.txt"))
 RULE = "─" * 80
@@ -27,7 +27,7 @@ def report(text: str) -> str:
         diagnostics = wdsl.loads(text, filename="net.wnet").diagnostics
     except wdsl.WdslError as error:
         diagnostics = error.diagnostics
-    return reports.text(diagnostics)
+    return rendering.text(diagnostics)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)

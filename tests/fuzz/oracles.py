@@ -25,6 +25,7 @@ import wdsl
 from wdsl.backends.definitions import SOURCES
 from wdsl.syntax import nodes
 from wdsl.syntax.parser import parse
+from wdsl.text import rendering
 from wdsl.text.diagnostics import Diagnostic, has_errors
 from wdsl.text.source import Source
 from wdsl.tools import fixes, reports
@@ -205,19 +206,19 @@ def _refused(error: wdsl.WdslError) -> None:
 
 
 def _shows(char: str) -> bool:
-    return char.isprintable() or category(char) == "Zs" or char in reports.JOINERS
+    return char.isprintable() or category(char) == "Zs" or char in rendering.JOINERS
 
 
 def _reported(diagnostics: tuple[Diagnostic, ...], text: str) -> None:
     """Every report is about a place, and can be shown in every form."""
-    said = reports.text(diagnostics)
+    said = rendering.text(diagnostics)
     for line in said.split("\n"):
         assert all(_shows(each) for each in line), f"a terminal would obey {line!r}"
     data = json.loads(reports.json(diagnostics))
     assert len(data) == len(diagnostics)
     found = json.loads(reports.sarif(diagnostics))["runs"][0]["results"]
     assert len(found) == len(diagnostics)
-    for shown in (said, reports.text(diagnostics, colour=True), str(data)):
+    for shown in (said, rendering.text(diagnostics, colour=True), str(data)):
         # A text that names it itself does not give it away.
         assert SECRET not in shown or SECRET in text
         shown.encode("utf-8", "strict" if text.isprintable() else "surrogatepass")

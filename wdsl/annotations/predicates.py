@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
-from wdsl.annotations.equations import WeightName
-from wdsl.catalog import Weight
+from wdsl.annotations.subject import Subject
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record
 from wdsl.link.constants import MAX_INTEGER, type_name
 from wdsl.syntax import nodes
 from wdsl.text.source import Span
-
-if TYPE_CHECKING:
-    from wdsl.annotations.reader import Reader
 
 INDICES = "ijklm"
 """The names of the indices on axes 0 to 4."""
@@ -31,10 +26,10 @@ class Term(Record):
 class Predicate:
     """`where …` and `by …`: an expression in the indices of an entry."""
 
-    def __init__(self, reader: Reader, weight: Weight, name: WeightName):
-        self.reader = reader
-        self.shape = weight.shape
-        self.name = name
+    def __init__(self, subject: Subject):
+        self.subject = subject
+        self.shape = subject.shape
+        self.name = subject.name
         self.used: set[str] = set()
 
     def read(self, node: nodes.Expression) -> ex.Expression | None:
@@ -58,7 +53,7 @@ class Predicate:
         return ex.Call(ex.Symbol(symbol), (ex.Lambda(parameters, found.expression),))
 
     def error(self, message: str, span: Span, label: str = "") -> None:
-        self.reader.error("E0511", message, span, label)
+        self.subject.error("E0511", message, span, label)
 
     def term(self, node: nodes.Expression) -> Term | None:
         """The part of a predicate that a node is; None after a report."""
@@ -72,16 +67,16 @@ class Predicate:
             case nodes.Name(id_):
                 axis = INDICES.index(id_)
                 if axis >= rank:
-                    self.error(f"`{self.name}` has {axes_in_words(rank)}, so there is no `{id_}`", node.span)
+                    self.error(f"`{self.name}` has {self.subject.axes}, so there is no `{id_}`", node.span)
                     return None
                 self.used.add(id_)
                 return Term(ex.Variable(_argument(id_)), False, self.shape[axis])
             case nodes.Subscript(nodes.Name("shape"), (index,)):
-                whole = self.reader.whole(index)
+                whole = self.subject.whole(index)
                 if whole is None:
                     return None
                 if not -rank <= whole.value < rank:
-                    self.error(f"`{self.name}` has {axes_in_words(rank)}", index.span)
+                    self.error(f"`{self.name}` has {self.subject.axes}", index.span)
                     return None
                 self.used.add("shape")
                 return Term(ex.Subscript(ex.Variable("shape"), whole.expression), False, self.shape[whole.value])
@@ -97,7 +92,7 @@ class Predicate:
         return None
 
     def constant(self, node: nodes.Expression) -> Term | None:
-        value = self.reader.constant(node)
+        value = self.subject.constant(node)
         if value is None:
             return None
         if "l_" in ex.variables(value.expression) and len(self.shape) > INDICES.index("l"):
@@ -175,7 +170,3 @@ def _mentions_indices(node: nodes.Expression) -> bool:
         case nodes.List(items) | nodes.Tuple(items):
             return any(map(_mentions_indices, items))
     return False
-
-
-def axes_in_words(count: int) -> str:
-    return "one axis" if count == 1 else f"{count} axes"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from wdsl.annotations.equations import MAX_ENTRIES, WeightName
-from wdsl.catalog import Weight
+from wdsl.annotations.equations import MAX_ENTRIES
+from wdsl.annotations.subject import Subject
 from wdsl.core import expressions as ex
 from wdsl.syntax import nodes
 from wdsl.text.diagnostics import Diagnostic, by
@@ -17,8 +17,6 @@ from wdsl.text.source import Span
 if TYPE_CHECKING:
     import numpy as np
 
-    from wdsl.annotations.reader import Reader
-
 LEGIBLE = 4096
 """A table of up to so many entries is written as its digits, where a row fits a line of code."""
 LONGEST_ROW = 84
@@ -26,33 +24,31 @@ LONGEST_NUMBER = 100
 LINES_AT_ONCE = CELLS_AT_ONCE = 1024
 
 
-def read_mask(
-    reader: Reader, weight: Weight, name: WeightName, node: nodes.Expression, arguments: Sequence[nodes.Argument]
-) -> ex.Expression | None:
+def read_mask(subject: Subject, node: nodes.Expression, arguments: Sequence[nodes.Argument]) -> ex.Expression | None:
     """The region of a table in a file; None after a report."""
     match arguments:
         case (nodes.Argument(None, nodes.Literal(str(path)) as literal),):
             pass
         case _:
-            reader.error("E0510", '`mask` takes the path of a file: `mask("connections.csv")`', node.span)
+            subject.error("E0510", '`mask` takes the path of a file: `mask("connections.csv")`', node.span)
             return None
-    shape = tuple(map(int, weight.shape))
+    shape = tuple(map(int, subject.shape))
     if math.prod(shape) > MAX_ENTRIES:
-        reader.error(
+        subject.error(
             "E0702",
-            f"`{name}` has {math.prod(shape):,} entries, too many for a mask",
+            f"`{subject.name}` has {math.prod(shape):,} entries, too many for a mask",
             node.span,
             f"masks have up to {MAX_ENTRIES:,} entries",
         )
         return None
-    data = reader.files.read(path, literal.span)
+    data = subject.layer.files.read(path, literal.span)
     if isinstance(data, Diagnostic):
-        reader.problems.append(data)
+        subject.problems.append(data)
         return None
     read = _read_npy if path.lower().endswith(".npy") else _read_csv
-    found = read(data, shape, path, str(name), literal.span)
+    found = read(data, shape, path, str(subject.name), literal.span)
     if isinstance(found, Diagnostic):
-        reader.problems.append(found)
+        subject.problems.append(found)
         return None
     return mask_of(path, found)
 

@@ -32,7 +32,7 @@ from wdsl.text.diagnostics import Diagnostic, Fix, Label, listed, nearest, respe
 from wdsl.text.source import Span
 
 
-class Scope(Protocol):
+class Evaluator(Protocol):
     """Where arguments are read: what names stand for, what expressions are worth, where errors go."""
 
     @property
@@ -59,7 +59,7 @@ class Bound(Record):
 
 
 def bind(
-    scope: Scope,
+    scope: Evaluator,
     callee: str,
     arguments: Sequence[catalog.Argument],
     first: Sequence[tuple[Result, nodes.Expression]],
@@ -211,7 +211,7 @@ def _is_closed(text: str) -> bool:
 
 
 def _argument(
-    scope: Scope, callee: str, argument: catalog.Argument, node: nodes.Expression, known: Result | None, place: Span
+    scope: Evaluator, callee: str, argument: catalog.Argument, node: nodes.Expression, known: Result | None, place: Span
 ) -> tuple[Any, ex.Expression, Mapping[str, LayerObject]] | None:
     """The plain value and the expression of an argument, and the layers in it by where; None after an error."""
     if known is None and isinstance(node, nodes.Name) and node.id not in scope.names:
@@ -288,7 +288,7 @@ def _list_of(group: Group) -> tuple[tuple[Any, ...], ex.Expression]:
 
 
 def _layer(
-    scope: Scope, value: LayerObject, node: nodes.Expression, where: str, name: str | None
+    scope: Evaluator, value: LayerObject, node: nodes.Expression, where: str, name: str | None
 ) -> tuple[Inner, ex.Expression, Mapping[str, LayerObject]] | None:
     """A layer that is constructed as an argument, with a name if it needs one."""
     if value.name is not None:
@@ -304,7 +304,7 @@ def _layer(
 
 
 def _layers(
-    scope: Scope, argument: catalog.Argument, items: Sequence[nodes.Expression]
+    scope: Evaluator, argument: catalog.Argument, items: Sequence[nodes.Expression]
 ) -> tuple[tuple[Inner, ...], ex.Expression, Mapping[str, LayerObject]] | None:
     """A list of layers: the elements of `cells` get the names `cell_0`, `cell_1`, and so on."""
     inner: list[Inner] = []
@@ -328,7 +328,7 @@ def _layers(
     return tuple(inner), ex.Sequence(tuple(expressions), list), places
 
 
-def _word(scope: Scope, argument: catalog.Argument, node: nodes.Name) -> tuple[Any, ex.Expression] | None:
+def _word(scope: Evaluator, argument: catalog.Argument, node: nodes.Name) -> tuple[Any, ex.Expression] | None:
     """A bare word where Keras takes a name: `activation=relu`."""
     if argument.type.removeprefix("optional ") in ("str", "any"):
         return None

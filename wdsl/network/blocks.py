@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 from wdsl.core import expressions as ex
 from wdsl.link import constants
 from wdsl.link.constants import Value
 from wdsl.link.imports import Written
+from wdsl.network.arguments import Evaluator
+from wdsl.network.chains import Chains
 from wdsl.network.objects import (
     BROKEN,
     BlockObject,
@@ -26,11 +28,29 @@ from wdsl.syntax import nodes
 from wdsl.text.diagnostics import Fix, Label, listed, nearest, respelled
 from wdsl.text.source import Span
 
-if TYPE_CHECKING:
-    from wdsl.network.elaborate import Elaborator
-
+T = TypeVar("T")
 MAX_DEPTH = 40
 """How deeply blocks may be nested in one another."""
+
+
+class Elaborator(Evaluator, Protocol):
+    """What carries out the statements of blocks, and has the names in them."""
+
+    frames: list[Frame]
+    chains: Chains
+
+    @property
+    def frame(self) -> Frame: ...
+
+    def knows(self, name: str) -> bool: ...
+    def name_of(self, kind: str, span: Span) -> str: ...
+    def inside(self, frame: Frame, work: Callable[[], T]) -> T: ...
+    def carry_out(self, statements: Sequence[nodes.Statement]) -> None: ...
+    def apply_body(
+        self, block: BlockObject, inputs: Sequence[nodes.Input], given: Sequence[tuple[Tensor, Span]], node: nodes.Node
+    ) -> Result: ...
+    def size(self, node: nodes.Expression) -> int | Broken | None: ...
+    def size_object(self, size: int | None, tensor: str, axis: int) -> Result: ...
 
 
 class TooDeep(Exception):

@@ -26,11 +26,6 @@ MOST = 4
 """How many tensors that came together it shows."""
 
 
-def remember(expression: ex.Expression, specs: tuple[TensorSpec, ...]) -> None:
-    """Keep what an expression gives with it."""
-    expression.__dict__["_gives"] = specs
-
-
 class Chains:
     """Looks up what gave a tensor. `steps` are those of a network, which grow; they are read when they are needed."""
 
@@ -39,6 +34,12 @@ class Chains:
         self.read = 0
         # A name can be given again: these are all the steps that give it, in their order.
         self.giving: dict[str, list[int]] = {}
+        # What expressions give that have no name, each by its identity, with the expression itself to keep that.
+        self.gives: dict[int, tuple[ex.Expression, tuple[TensorSpec, ...]]] = {}
+
+    def remember(self, expression: ex.Expression, specs: tuple[TensorSpec, ...]) -> None:
+        """Keep what an expression gives."""
+        self.gives[id(expression)] = expression, specs
 
     def labels(self, node: nodes.Expression, spec: Any, expression: ex.Expression) -> list[Label]:
         """What a tensor, or each in a list of tensors, is and comes from."""
@@ -95,7 +96,8 @@ class Chains:
             expression = step.expression
             if isinstance(expression, ex.Sequence):
                 expression = expression.items[number]
-        specs = specs or expression.__dict__.get("_gives")
+        if specs is None and id(expression) in self.gives:
+            _, specs = self.gives[id(expression)]
         if specs is None:
             return None
         match expression:
@@ -137,7 +139,7 @@ class Chains:
             elif isinstance(part, ex.Variable):
                 if self.find(part.name, before) is not None:  # else it is a parameter
                     yield part
-            elif "_gives" in part.__dict__:
+            elif id(part) in self.gives:
                 yield part
 
 

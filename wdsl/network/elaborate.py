@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from wdsl import catalog
 from wdsl.annotations.equations import Tie
-from wdsl.annotations.reader import FREE_WEIGHT, AnnotatedLayer, Reader, read_annotations, unknown_annotation
+from wdsl.annotations.reader import read_annotations, unknown_annotation
 from wdsl.annotations.references import Reference, read_weight
+from wdsl.annotations.subject import FREE_WEIGHT, AnnotatedLayer, Layers, Target
 from wdsl.catalog import CatalogError, Constructed, TensorSpec
 from wdsl.catalog.argument_types import is_number, is_whole
 from wdsl.catalog.names import keras_name
@@ -27,7 +28,7 @@ from wdsl.network.assertions import read_assertion
 from wdsl.network.blocks import TooDeep, check_input, come_out, frame_of
 from wdsl.network.blocks import apply as apply_block
 from wdsl.network.blocks import construct as construct_block
-from wdsl.network.chains import Chains, remember
+from wdsl.network.chains import Chains
 from wdsl.network.objects import (
     BROKEN,
     BlockObject,
@@ -48,6 +49,7 @@ from wdsl.network.objects import (
     of_file,
     shape_of,
     shapes_of,
+    target_of,
     to_name,
 )
 from wdsl.syntax import nodes
@@ -246,8 +248,8 @@ class Elaborator:
                     f"`{tie.reference.layer}` is on no path to an output: nothing to tie to",
                     tie.span,
                 )
-        reader = Reader({layer.name: layer for layer in annotated}, self.problems)
-        assertions = [self.read_assertion(*each, reader, kept) for each in self.asserted]
+        layers = Layers({layer.name: layer for layer in annotated}, self.problems)
+        assertions = [self.read_assertion(*each, layers, kept) for each in self.asserted]
         return graph.Network(
             network.name.id,
             network.doc,
@@ -276,8 +278,8 @@ class Elaborator:
         def evaluate(node: nodes.Expression) -> Result:
             return self.inside(frame, lambda: self.evaluate(node))
 
-        def find(node: nodes.Expression) -> Result | None:
-            return self.inside(frame, lambda: self.find(node))
+        def find(node: nodes.Expression) -> Target | None:
+            return self.inside(frame, lambda: target_of(self.find(node)))
 
         if isinstance(made, graph.FreeWeight):
             row = FREE_WEIGHT
@@ -421,12 +423,16 @@ class Elaborator:
         statement: nodes.Assert,
         here: Frame,
         later: Callable[[], Frame],
-        reader: Reader,
+        layers: Layers,
         kept: Collection[str | None],
     ) -> graph.Assertion | None:
         def weight(node: nodes.Expression) -> Reference | None:
             frame = later()
-            return read_weight(reader, node, lambda each: self.inside(frame, lambda: self.find(each)), frame.owners)
+
+            def find(each: nodes.Expression) -> Target | None:
+                return self.inside(frame, lambda: target_of(self.find(each)))
+
+            return read_weight(layers, node, find, frame.owners)
 
         known = {*here.names, *here.scope.constants, *here.scope.modules}
         return self.inside(
@@ -465,7 +471,7 @@ class Elaborator:
             message = "a size comes out of the network's parameters in more steps than can be written down"
             label = f"more than {ex.MOST_PARTS:,}, or more than {ex.MOST_DEEP:,} one after the other"
             raise TooLarge(Diagnostic("E0703", message, span, label))
-        remember(expression, specs)
+        self.chains.remember(expression, specs)
         return Tensor(spec, expression) if isinstance(spec, TensorSpec) else Tensors(spec, expression)
 
     def loop(self, statement: nodes.For) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMappin
 from typing import Any, TypeAlias
 
 from wdsl import catalog
+from wdsl.annotations.subject import Target
 from wdsl.catalog import Constructed, TensorSpec, show_shape
 from wdsl.catalog.argument_types import is_whole
 from wdsl.catalog.names import keras_name
@@ -239,6 +240,15 @@ def kind_of(result: Result) -> str:
         case ConstructedObject(constructed):
             return f"a {constructed.kind}"
     return "broken"
+
+
+def target_of(result: Result | None) -> Target | None:
+    """What annotations and assertions have to know of what a path leads to."""
+    if result is None:
+        return None
+    owner = (result.name or "") if isinstance(result, (LayerObject, FreeWeightObject)) else None
+    is_unused = isinstance(result, BlockObject) and not result.names
+    return Target(owner, kind_of(result), isinstance(result, Broken), is_unused)
 
 
 def to_name(result: Result) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from wdsl.annotations.equations import WHOLE, Equation, Tie, View, WeightName
+from wdsl.annotations.kinds import FROZEN
 from wdsl.core import expressions as ex
 from wdsl.core.sizes import Dim, expression_of
 from wdsl.link.constants import written
@@ -285,7 +286,7 @@ class _Roller:
                 said = sorted(said, key=lambda each: each.span.start)
             own = tuple(dict.fromkeys(each.for_runtime for each in said))
             if structure.coupled and not structure.weight.trainable:
-                own = (*own, ex.Call(ex.Symbol("Frozen")))
+                own = (*own, FROZEN)
             if len(own) != len(structure.equations):
                 raise NotAlike
             equations[structure.name] = own

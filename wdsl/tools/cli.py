@@ -239,11 +239,11 @@ def check(
 
         say(reports.json(diagnostics) if form == "json" else reports.sarif(diagnostics))
     if fix and (fixes or diagnostics):
-        from wdsl.tools import reports
+        from wdsl.text import rendering
 
         done = f"made {fixes or 'no'} fix{'es' * (fixes != 1)}"
         done += f"; {held_back} would uncover more errors" if held_back else ""
-        click.echo(f"{done}; {reports.tally(diagnostics) or 'nothing'} left", err=True)
+        click.echo(f"{done}; {rendering.tally(diagnostics) or 'nothing'} left", err=True)
     if has_errors(diagnostics) or (strict and diagnostics):
         sys.exit(PROBLEMS)
 
@@ -444,9 +444,9 @@ def mend(
 
 def report(diagnostics: Sequence[Diagnostic]) -> None:
     if diagnostics:
-        from wdsl.tools import reports
+        from wdsl.text import rendering
 
-        click.echo(reports.text(diagnostics, colour=colourful(sys.stderr)), err=True, color=True)
+        click.echo(rendering.text(diagnostics, colour=colourful(sys.stderr)), err=True, color=True)
 
 
 def colourful(stream: TextIO) -> bool:

@@ -11,6 +11,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from wdsl.annotations.kinds import meaning
+from wdsl.annotations.meanings import Alike, Given, Mirrored, Untrained
+from wdsl.annotations.regions import REGIONS, Blocks, Diagonals
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record
 
@@ -27,13 +30,6 @@ class Counts(Record):
     nonzero: int
 
 
-class Diagonals(Record):
-    """The entries of a matrix with j - i from `first` to `last`."""
-
-    first: int
-    last: int
-
-
 class Box(Record):
     """The entries with these indices on each axis, all of them in ascending order."""
 
@@ -44,13 +40,6 @@ class Run(Record):
     """The entries with these flat indices."""
 
     indices: range
-
-
-class Blocks(Record):
-    """The blocks of `rows` by `columns` entries along the diagonal of a matrix."""
-
-    rows: int
-    columns: int
 
 
 class Not(Record):
@@ -80,10 +69,12 @@ def closed_form(
 
 
 def names_nothing(equation: ex.Expression, shape: tuple[int, ...], parameters: Mapping[str, Any]) -> bool:
-    """Whether the regions of a `Zero` or `Fixed` hold no entry, as far as a formula says."""
-    sizes = tuple(map(int, shape))
+    """Whether an equation gives entries a value, and its regions hold none, as far as a formula says."""
+    said, sizes = meaning(equation), tuple(map(int, shape))
     try:
-        return not _size(_everything(sizes), (_known(equation, sizes, parameters),), sizes)
+        return isinstance(said, Given) and not _size(
+            _everything(sizes), (_union(said.regions, sizes, parameters),), sizes
+        )
     except NoFormula:
         return False
 
@@ -92,25 +83,25 @@ def _counts(equations: Mapping[ex.Expression, None], shape: Shape, parameters: M
     size = math.prod(shape)
     if not equations:
         return Counts(size, size)
-    swaps: set[tuple[int, int, bool]] = set()
+    swaps: set[tuple[int, int, int]] = set()
     rest_is_equal = False
     groups: list[ex.Expression] = []
     zeros: list[Region] = []
     claims: list[tuple[float, Region]] = []
     for equation in equations:
-        match equation:
-            case ex.Call(ex.Symbol("Symmetric" | "Skew" as kind), axes):
+        match meaning(equation):
+            case Mirrored(axes, sign):
                 first, second = sorted(_value(each, parameters) for each in axes) or (0, 1)
-                swaps.add((first, second, kind == "Skew"))
-            case ex.Call(ex.Symbol("Equal" | "Averaged"), ()):
+                swaps.add((first, second, sign))
+            case Alike(()):
                 rest_is_equal = True
-            case ex.Call(ex.Symbol("Equal" | "Averaged"), items):
+            case Alike(items):
                 groups += items
-            case ex.Call(ex.Symbol("Zero")):
-                zeros.append(_known(equation, shape, parameters))
-            case ex.Call(ex.Symbol("Fixed"), (value, _)):
-                claims.append((_value(value, parameters), _known(equation, shape, parameters)))
-            case ex.Call(ex.Symbol("Frozen")):
+            case Given(ex.Constant(0), regions):
+                zeros.append(_union(regions, shape, parameters))
+            case Given(value, regions):
+                claims.append((_value(value, parameters), _union(regions, shape, parameters)))
+            case Untrained():
                 pass
             case _:
                 raise NoFormula
@@ -132,14 +123,14 @@ def _counts(equations: Mapping[ex.Expression, None], shape: Shape, parameters: M
         return Counts(min(1, size - constant) if rest_is_equal else size - constant, nonzero)
     if len(swaps) > 1:
         raise NoFormula
-    ((first, second, is_skew),) = swaps
+    ((first, second, sign),) = swaps
     on_diagonal = size // shape[second]
     fixed = 0
     if constant:
         if len(shape) != 2 or any(_mirrored(region) != region for _, region in claims if region != Union(())):
             raise NoFormula  # what is constant spreads
         fixed = count(known, Diagonals(0, 0))
-    if is_skew:
+    if sign < 0:
         if rest_is_equal or any(value for value, _ in claims):
             raise NoFormula
         live = size - on_diagonal - (constant - fixed)
@@ -174,16 +165,10 @@ def _value(expression: ex.Expression, parameters: Mapping[str, Any]) -> Any:
 # Regions
 
 
-def _known(equation: ex.Expression, shape: Shape, parameters: Mapping[str, Any]) -> Region:
-    """The entries to which a `Zero` or `Fixed` gives a value."""
-    match equation:
-        case ex.Call(ex.Symbol("Zero"), ()):
-            return _everything(shape)
-        case ex.Call(ex.Symbol("Zero"), (region,)) | ex.Call(ex.Symbol("Fixed"), (_, region)):
-            return _read(region, shape, parameters)
-        case ex.Call(ex.Symbol("Zero"), regions):
-            return Union(tuple(_read(region, shape, parameters) for region in regions))
-    raise NoFormula
+def _union(regions: Sequence[ex.Expression], shape: Shape, parameters: Mapping[str, Any]) -> Region:
+    """The entries in any of the regions, or all if there are none."""
+    found = tuple(_read(region, shape, parameters) for region in regions)
+    return found[0] if len(found) == 1 else Union(found) if found else _everything(shape)
 
 
 def _read(expression: ex.Expression, shape: Shape, parameters: Mapping[str, Any]) -> Region:
@@ -193,7 +178,7 @@ def _read(expression: ex.Expression, shape: Shape, parameters: Mapping[str, Any]
             return Not(_read(inner, shape, parameters))
         case ex.Call(ex.Symbol("Union"), regions):
             return Union(tuple(_read(region, shape, parameters) for region in regions))
-        case ex.Call(ex.Symbol("Diagonal" | "Upper" | "Lower" | "Band" | "Blocks" | "Flat" | "At" as kind), arguments):
+        case ex.Call(ex.Symbol(kind), arguments) if kind in ("Flat", "At") or kind.lower() in REGIONS:
             values = [_value(argument, parameters) for argument in arguments]
         case _:
             raise NoFormula
@@ -202,20 +187,8 @@ def _read(expression: ex.Expression, shape: Shape, parameters: Mapping[str, Any]
     if kind == "Flat":
         items = tuple(_run(_indices(value, math.prod(shape)), shape) for value in values)
         return items[0] if len(items) == 1 else Union(items)
-    if kind == "Blocks":
-        return Blocks(*values)
     rows, columns = shape
-    first, last = 1 - rows, columns - 1
-    if kind == "Band":
-        first, last = max(first, -values[0]), min(last, values[1])
-    elif kind == "Diagonal":
-        k = values[0] if values else 0
-        first, last = max(first, k), min(last, k)
-    elif kind == "Upper":
-        first = max(first, values[0] if values else 1)
-    else:
-        last = min(last, -(values[0] if values else 1))
-    return Diagonals(first, last)
+    return REGIONS[kind.lower()].form(rows, columns, values)
 
 
 def _indices(value: int | slice, size: int) -> range:

@@ -11,6 +11,8 @@ import numpy as np
 
 from wdsl import structure
 from wdsl.annotations.equations import MAX_ENTRIES, MECHANISMS, WHOLE, Equation, Tie, View, WeightName
+from wdsl.annotations.kinds import meaning
+from wdsl.annotations.meanings import Given, Meaning, Mirrored, Tied, joins
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record
 from wdsl.text.diagnostics import Diagnostic, Label
@@ -199,10 +201,14 @@ def _term(origin: Equation | Tie, parameters: Mapping[str, Any]) -> structure.Eq
 
 
 def _not_computed(origin: Equation | Tie, error: Exception) -> _Refused:
-    if isinstance(origin, Tie) or origin.kind == "tie":
+    if isinstance(_said(origin), Tied):
         where = f"`{origin.weight}` cannot be tied so: {str(error).rstrip('.')}"
         return _Refused(Diagnostic("E0504", where, origin.span))
     return _Refused(Diagnostic("E0511", f"`{origin.text}` cannot be computed: {error}", origin.span))
+
+
+def _said(origin: Equation | Tie) -> Meaning:
+    return Tied() if isinstance(origin, Tie) else meaning(origin.expression)
 
 
 def _refuse_factors(system: System) -> None:
@@ -228,14 +234,10 @@ def _solve(system: System, ties: Sequence[Tie], frozen: Collection[WeightName]) 
                 mask, value = term.known(shape)
         except (ArithmeticError, ValueError) as error:
             raise _not_computed(origin, error) from None
-        if isinstance(origin, Equation) and origin.kind in ("zero", "fixed"):
+        if isinstance(_said(origin), Given):
             known |= mask
             claims.append(_Claim(origin, np.packbits(mask), shape, value))
-    merges = [
-        _Merges(origin, term, known)
-        for origin, term in system.terms
-        if isinstance(origin, Tie) or origin.kind not in ("zero", "fixed", "frozen")
-    ]
+    merges = [_Merges(origin, term, known) for origin, term in system.terms if joins(_said(origin))]
     solved = _union(size, merges)
     # The ties of views may have carried something all the same.
     carriers = [*merges, *(_Merges(tie, None, known) for tie in ties if len(system.owners) == 1)]
@@ -250,7 +252,8 @@ def _solve(system: System, ties: Sequence[Tie], frozen: Collection[WeightName]) 
             if claim.equation.weight == name:
                 named |= claim.mask.ravel()
         for each in merges:
-            if isinstance(each.origin, Equation) and each.origin.kind == "skew" and each.origin.weight == name:
+            said = _said(each.origin)
+            if isinstance(said, Mirrored) and said.sign < 0 and each.origin.weight == name:
                 for one, other, _ in each.joined():
                     named[one[one == other]] = True
         unsaid = system.of(name, (state != FREE) & ~named)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from wdsl.annotations.kinds import kind_of
 from wdsl.core import expressions as ex
 from wdsl.core.sizes import Dim
 from wdsl.network.graph import Layer, Network
@@ -14,25 +15,6 @@ MOST, MOST_TO_NAME = 2**22, 2**24
 
 _WITHOUT = frozenset(map(ex.Symbol, ("Via", "Averaged")))
 """Equations with which no kernel has a pattern."""
-
-_ZEROS = dict.fromkeys(("BlockDiagonalMatrix", "BandMatrix", "Halves"), 2**18)
-_EQUALS = {
-    "RepeatedRow": 2**12,
-    "RepeatedColumn": 2**12,
-    "DiagonalAndRest": 2**12,
-    "CirculantMatrix": 2**16,
-    "ToeplitzMatrix": 2**16,
-    "Halves": 2**18,
-}
-_COMES_TO = {
-    "Equal": _EQUALS,
-    "Tie": _EQUALS,
-    "Zero": _ZEROS,
-    "Fixed": _ZEROS,
-    "Symmetric": {"Halves": 2**18},
-    "Skew": {"Halves": 2**18},
-}
-"""The patterns that a kernel with such an equation can have, and the fewest entries for which each is worth it."""
 
 
 def products(network: Network, structures: Structures) -> frozenset[str]:
@@ -68,8 +50,7 @@ def _possible(structure: Structure, structures: Structures) -> dict[str, int]:
     parts = {part for each in structure.equations for part in ex.walk(each)}
     if parts & _WITHOUT:
         return {}
-    kinds = (found for kind, found in _COMES_TO.items() if ex.Symbol(kind) in parts)
-    return {name: fewest for found in kinds for name, fewest in found.items()}
+    return {name: fewest for each in structure.equations for name, fewest in kind_of(each).patterns.items()}
 
 
 def _fitting(possible: Mapping[str, int], structure: Structure) -> list[str]:

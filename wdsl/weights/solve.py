@@ -6,7 +6,9 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from wdsl.annotations.equations import MAX_ENTRIES, WHOLE, Equation, Tie, View, WeightName
+from wdsl.annotations.equations import MAX_ENTRIES, Equation, Tie, View, WeightName
+from wdsl.annotations.kinds import FROZEN, KINDS, meaning
+from wdsl.annotations.meanings import Alike, Given, Untrained, joins, makes_constants
 from wdsl.catalog.model import Weight
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record
@@ -143,10 +145,7 @@ def _views(component: _Component, own: Mapping[WeightName, list[Equation]]) -> d
 
 def _is_about_owner(equation: Equation, view: View) -> bool:
     """Whether an equation on a view of the owner says the same of the owner itself, in the same words."""
-    if equation.kind in ("symmetric", "skew", "frozen"):
-        return view.is_matrix
-    # A plain `equal` leaves out what is constant in its own weight, and the owner may have other constants.
-    return view.expression == WHOLE and view.factor is None and equation.kind in ("zero", "fixed")
+    return KINDS[equation.kind].carries_over(view)
 
 
 class _ByEntries:
@@ -207,7 +206,7 @@ def _solve(
     shapes = {name: weights[name][0].shape for name in component.members}
     stated = [each for name in component.members for each in own[name]]
     views = _views(component, own)
-    frozen = {name for name in component.members if any(each.kind == "frozen" for each in own[name])}
+    frozen = {each.weight for each in stated if isinstance(meaning(each.expression), Untrained)}
     if views and frozen:
         frozen = set(component.members)
     if views is None:
@@ -220,11 +219,7 @@ def _solve(
     found: Sequence[Diagnostic] = ()
     if counts:
         free, nonzero = {owner: counts.free}, {owner: counts.nonzero}
-        found = [
-            names_no_entry(each)
-            for each in stated
-            if each.kind in ("zero", "fixed") and names_nothing(each.expression, shapes[owner], parameters)
-        ]
+        found = [names_no_entry(each) for each in stated if names_nothing(each.expression, shapes[owner], parameters)]
         found += _superfluous(stated, shapes[owner], count)
     else:
         free, nonzero, found = by_entries.solve(stated, views, component.ties, shapes, frozen, parameters)
@@ -244,7 +239,7 @@ def _solve(
         in_order_of_file = sorted(annotated[name], key=lambda each: each.span.start)
         equations = about_owner if views else tuple(dict.fromkeys(each.for_runtime for each in in_order_of_file))
         if views is None and not weights[name][0].trainable:
-            equations = (*equations, ex.Call(ex.Symbol("Frozen")))
+            equations = (*equations, FROZEN)
         structures.append(
             Structure(
                 name,
@@ -269,8 +264,9 @@ def _closed_form(stated: Sequence[Equation], shape: tuple[int, ...], members: in
     kept = [each.expression for each in stated if each.mechanism != "initial"]
     stored = [each.expression for each in stated if each.mechanism == "parameter"]
     # What is constant in one member may be so unsaid in another. And what an `equal` leaves out may be stored.
-    constants = any(each.kind in ("zero", "fixed", "skew", "tie") for each in stated)
-    rest_is_equal = any(each.kind == "equal" for each in stated) and len(stored) < len(whole)
+    said = [meaning(each.expression) for each in stated]
+    constants = any(makes_constants(each) for each in said)
+    rest_is_equal = any(isinstance(each, Alike) for each in said) and len(stored) < len(whole)
     if constants and (members > 1 or rest_is_equal):
         return None
     of_whole = count(whole, shape)
@@ -290,7 +286,7 @@ def _broken_by_training(stated: Sequence[Equation]) -> list[Diagnostic]:
             hint="leave `via initial` out to keep it",
         )
         for each in stated
-        if each.mechanism == "initial" and each.kind in ("symmetric", "skew", "equal")
+        if each.mechanism == "initial" and joins(meaning(each.expression))
     ]
 
 
@@ -319,8 +315,9 @@ def _superfluous(stated: Sequence[Equation], shape: tuple[int, ...], count: Coun
         rest = [each for each in left if each is not one and each.strength >= one.strength]
         counts = [count([each.expression for each in some], shape) for some in ([*rest, one], rest)]
         # What an `equal` leaves out to the one side is one number more, or what is fixed: as many are free.
-        leaves_out = one.kind == "fixed" and any(each.kind == "equal" for each in rest)
-        if rest and one.kind != "frozen" and not leaves_out and counts[0] == counts[1] is not None:
+        said = meaning(one.expression)
+        leaves_out = isinstance(said, Given) and any(isinstance(meaning(each.expression), Alike) for each in rest)
+        if rest and not isinstance(said, Untrained) and not leaves_out and counts[0] == counts[1] is not None:
             left.remove(one)
             found.append(adds_nothing(one))
     return found
