@@ -7,7 +7,7 @@ import keyword
 from collections.abc import Collection, Hashable, Sequence
 
 from wdsl.core import expressions as ex
-from wdsl.weights.solve import Structure
+from wdsl.weights.structures import Structure
 
 TAKES_WEIGHTS = frozenset({"Dense", "EinsumDense", "Embedding", "Conv1D", "Conv2D", "Conv3D"})
 """Layers that read each weight by its name alone when they are called: a subclass can give them one of the graph."""
