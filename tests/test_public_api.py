@@ -260,7 +260,8 @@ def test_to_python_with_and_without_the_runtime(file: Path) -> None:
 
 
 def test_compile_is_load_and_to_keras(file: Path) -> None:
-    keras = pytest.importorskip("keras")
+    import keras
+
     model = wdsl.compile(file, units=2, flag=False)
     assert isinstance(model, keras.Model)
     assert model.name == "First"

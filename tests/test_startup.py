@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 SPECS = sorted((ROOT / "specs").glob("*.wnet"))
 CODE = """
@@ -68,7 +66,6 @@ def test_the_test_would_see_it() -> None:
 
 
 def test_live_models_are_what_loads_keras() -> None:
-    pytest.importorskip("keras")
     code = (
         "import sys, wdsl\n"
         "net = wdsl.load('specs/hopfield.wnet')\n"
@@ -83,7 +80,6 @@ def test_live_models_are_what_loads_keras() -> None:
 
 def test_a_module_with_the_runtime_loads_no_parser(tmp_path: Path) -> None:
     """`--runtime` imports two files of wdsl, not the compiler."""
-    pytest.importorskip("keras")
     code = (
         "import sys, wdsl\n"
         "source = wdsl.load('specs/hopfield.wnet').to_python(standalone=False)\n"

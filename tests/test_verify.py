@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 import wdsl
 from wdsl.tools.cli import main
-
-keras = pytest.importorskip("keras")
 
 FOLDER = Path(__file__).parents[1] / "specs"
 SPECS = sorted(path for path in FOLDER.rglob("*.wnet") if path.parent.name != "parts")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
+import keras
 import numpy as np
 import pytest
 
 import wdsl
 import wdsl.runtime
-
-keras = pytest.importorskip("keras")
 
 
 @pytest.fixture(autouse=True)

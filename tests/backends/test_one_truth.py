@@ -11,13 +11,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import wdsl
-
-keras = pytest.importorskip("keras")
-tf = pytest.importorskip("tensorflow")
 
 FOLDER = Path(__file__).parents[2] / "specs"
 SPECS = sorted(path for path in FOLDER.rglob("*.wnet") if path.parent.name != "parts")

@@ -159,7 +159,6 @@ def test_every_statement_names_its_line(sources: dict[str, str]) -> None:
 
 
 def test_parameters_are_arguments(sources: dict[str, str], python_module: Callable[[str], ModuleType]) -> None:
-    pytest.importorskip("keras")
     (function,) = [node for node in ast.parse(sources["names.py"]).body if getattr(node, "name", "") == "Names"]
     assert isinstance(function, ast.FunctionDef)
     names = [each.arg for each in function.args.args]
@@ -200,7 +199,6 @@ HOSTILE = (
 
 @pytest.mark.parametrize("standalone", [True, False])
 def test_nothing_becomes_code(standalone: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("keras")
     sentinel: list[int] = []
     for text in HOSTILE:
         one_line = text.replace("\n", " ")

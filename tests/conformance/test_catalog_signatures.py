@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+import keras
 import pytest
 
+from tests.conformance import catalog
 from wdsl.catalog import (
     CONSTRAINTS,
     FUNCTIONS,
@@ -18,10 +20,6 @@ from wdsl.catalog import (
     Constructed,
     check,
 )
-
-keras = pytest.importorskip("keras")
-
-from tests.conformance import catalog  # noqa: E402
 
 CLASSES = [
     *(("initializers", *row) for row in INITIALIZERS.items()),

@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("tensorflow")
-
 from tests.exactness import run, training
 from tests.exactness.annotations import (
     ANNOTATIONS,

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import keras
 import pytest
 from hypothesis import HealthCheck, currently_in_test_context, given, note, settings
 from hypothesis import strategies as st
@@ -28,8 +29,6 @@ from wdsl.catalog import (
 )
 from wdsl.catalog.argument_types import alternatives
 from wdsl.catalog.layers import FAMILIES
-
-keras = pytest.importorskip("keras")
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 

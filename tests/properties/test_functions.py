@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import keras
 import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
@@ -33,8 +34,6 @@ from wdsl.catalog.argument_types import alternatives
 from wdsl.catalog.functions import FAMILIES, signals, windows
 from wdsl.catalog.names import keras_name
 from wdsl.catalog.versions import too_old
-
-keras = pytest.importorskip("keras")
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 

@@ -88,7 +88,8 @@ CASES = [
 @pytest.mark.parametrize(("text", "factor"), CASES)
 def test_a_model_computes_with_the_view(text: str, factor: str) -> None:
     """Read from outside, before and after a step of training: an identity in, the kernel out."""
-    keras = pytest.importorskip("keras")
+    import keras
+
     python = text.replace(".flip(1)", "[:, ::-1]").replace("a.kernel", "w")
     shape = eval(python, {"w": np.zeros(SHAPE)}).shape
     model = net_of(text, shape, factor).to_keras()
