@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import keras
+import numpy as np
 import pytest
 
 import wdsl
+from tests.rounding import exact, transform
 
-keras = pytest.importorskip("keras")
-np = pytest.importorskip("numpy")
 ops = keras.ops
 
 TEXT = """network N {
@@ -39,7 +40,9 @@ def test_functions_give_what_keras_gives() -> None:
     c = ops.matmul(a, b)
     e = ops.where(c > 0, c, 0.5)
     best, place = ops.top_k(c, 2)
-    assert np.allclose(found["sums"], 2 * c + ops.flip(ops.pad(e, [[0, 0], [1, 0], [0, 0]]), 1)[:, :3], atol=1e-6)
+    flipped = ops.flip(ops.pad(e, [[0, 0], [1, 0], [0, 0]]), 1)[:, :3]
+    (product := exact(a) @ b).holds(c)
+    (product + product + (exact(flipped).wider(product.error.max()))).holds(found["sums"])
     assert np.array_equal(found["bests"], best + ops.cast(place, "float32"))
     assert np.array_equal(found["norms"], ops.round(ops.normalize(ops.logsumexp(e, 1)), 1))
     assert np.array_equal(found["large"], ops.image.resize(ops.reshape(a, (2, 3, 4, 1)), (6, 8)))
@@ -132,11 +135,13 @@ def test_transforms_and_given_kernels_give_what_keras_gives() -> None:
     rng = np.random.default_rng(0)
     x, image, move = (rng.normal(size=size).astype("float32") for size in ((2, 6, 4), (2, 8, 8, 3), (2, 8)))
     found = model({"x": x, "image": image, "move": move})
-    np.testing.assert_allclose(found["back"], x, atol=1e-5)
-    np.testing.assert_allclose(found["half"], x, atol=1e-5)
-    np.testing.assert_allclose(found["mixed"], np.fft.fft2(x).real, atol=1e-4)
+    # A transform of 24 numbers and one back; forward, it makes the norm larger by the root of their number.
+    norms = np.linalg.norm(x, axis=(1, 2), keepdims=True)
+    for name in ("back", "half"):
+        exact(x).wider(2 * transform(24) * norms).holds(found[name])
+    exact(np.fft.fft2(np.float64(x)).real).wider(transform(24) * np.sqrt(24) * norms).holds(found["mixed"])
     blur = np.outer([1, 2, 1], [1, 2, 1]) / 16
     padded = np.pad(image, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    soft = sum(blur[i, j] * padded[:, i : i + 8, j : j + 8] for i in range(3) for j in range(3))
-    np.testing.assert_allclose(found["soft"], soft, atol=1e-5)
+    windows = [padded[:, i : i + 8, j : j + 8] for i in range(3) for j in range(3)]
+    (exact(np.stack(windows, -1)) @ blur.ravel()).holds(found["soft"])
     np.testing.assert_array_equal(found["moved"], ops.image.affine_transform(image, move))

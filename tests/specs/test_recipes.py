@@ -9,13 +9,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import wdsl
-
-keras = pytest.importorskip("keras")
-tf = pytest.importorskip("tensorflow")
+from tests.rounding import affine, doubled, exact, in_float64, l2, same_but_for_rounding
 
 RECIPES = Path(__file__).parents[2] / "specs" / "recipes"
 
@@ -140,9 +140,14 @@ def test_equal_filled() -> None:
     model = net("equal_filled").to_keras()
     inhibit = model.get_layer("inhibit")
     assert [tuple(each.shape) for each in inhibit.weights] == [(1,)]
-    np.testing.assert_allclose(inhibit(x), circulating(x), rtol=1e-5)
+    y = exact(x) @ np.full((12, 12), np.float32(0.1))
+    for each in (inhibit, circulating):
+        y.holds(each(x))
     (ours,), (theirs,) = (gradients(layer, x, layer.trainable_weights) for layer in (inhibit, circulating))
-    np.testing.assert_allclose(ours[0], theirs, rtol=1e-5)
+    # The sum of all y², y = 0.1 Σ x, has the gradient 2 y Σ x, for each of 12 outputs.
+    of_number = (y * exact(x).sum(1)[:, None] * 2).sum()
+    for each in (ours[0], theirs):
+        of_number.holds(each)
     train(model, keras.optimizers.Adam(0.01), steps=3)
     kernel = weight(model, "inhibit.kernel")
     assert len(np.unique(kernel)) == 1
@@ -151,7 +156,7 @@ def test_equal_filled() -> None:
     def as_a_sum(x: Any) -> Any:
         return circulating.number * keras.ops.sum(x, axis=-1, keepdims=True)
 
-    np.testing.assert_allclose(np.broadcast_to(as_a_sum(x), (8, 12)), circulating(x), rtol=1e-4, atol=1e-6)
+    y.holds(np.broadcast_to(as_a_sum(x), (8, 12)))
     assert multiplications(circulating, (8, 12)) == 8 * 12 * 12 + 12 * 12
     assert multiplications(as_a_sum, (8, 12)) == 8
 
@@ -184,7 +189,10 @@ def test_equal_averaged() -> None:
     x = drawn(8, 8)
     (mean,), (each,) = gradients(above, x, [theta]), gradients(layer, x, [layer.kernel])
     assert len(np.unique(each)) == 8 * 4
-    np.testing.assert_allclose(mean, each.mean(axis=1), rtol=1e-5)
+    y = affine(x, weight(model, "above.kernel"), bias.numpy()).sigmoid()
+    gradient = exact(x).T @ (2 * y * (y * (1 - y)))
+    gradient.holds(each)
+    gradient.mean(axis=1).holds(mean)
     train(model, steps=3)
     kernel = weight(model, "above.kernel")
     assert (kernel == kernel[:, :1]).all()
@@ -205,12 +213,13 @@ def check_that_all_train_it(recipe: str, *tied: str) -> None:
     for layer in untied.layers:
         if hasattr(layer, "kernel"):
             layer.kernel.assign(shared if layer.name in tied else model.get_layer(layer.name).kernel)
+    model, untied = doubled(model), doubled(untied)
     (theta,) = (each for each in model.trainable_weights if each.shape == shared.shape)
     x = batch(model)
     (one,) = gradients(model, x, [theta])
     parts = gradients(untied, x, [untied.get_layer(name).kernel for name in tied])
     assert all(part.any() for part in parts)
-    np.testing.assert_allclose(one, np.sum(parts, axis=0), rtol=1e-3, atol=1e-6)
+    same_but_for_rounding(one, np.sum(parts, axis=0))
 
 
 class SharedDense(keras.layers.Layer):
@@ -375,9 +384,11 @@ def test_tie_applied_twice() -> None:
     model = net("tie_applied_twice").to_keras()
     assert model.count_params() == circulating.count_params() == 5 * 2 * 8 + 8
     circulating.set_weights(model.get_weights())
-    for each in (model, circulating):
-        train(each, steps=2)
-    np.testing.assert_allclose(model(batch(model)), circulating(batch(model)), rtol=1e-5)
+    pair = [doubled(each) for each in (model, circulating)]
+    with in_float64():
+        for each in pair:
+            train(each, steps=2)
+    same_but_for_rounding(*(each(batch(model)) for each in pair))
 
 
 # --- symmetric ------------------------------------------------------------------------------------
@@ -544,7 +555,7 @@ def test_zero_by_mask(tmp_path: Path) -> None:
         assert (before[hidden] != 0).all()
         assert (after[hidden] != before[hidden]).all()
     (penalty,) = circulating.losses
-    np.testing.assert_allclose(penalty, 0.01 * (after**2).sum(), rtol=1e-5)
+    l2(after, 0.01).holds(penalty)
     assert penalty > 1.5 * 0.01 * (after[~hidden] ** 2).sum()
     circulating.save_weights(tmp_path / "circulating.weights.h5")
     again = plain(Masked(10, one_ear), inputs=12)
@@ -562,7 +573,7 @@ def test_zero_by_mask(tmp_path: Path) -> None:
     kernel.assign(np.where(hidden, 7, kernel.numpy()))
     assert (np.asarray(model(batch(model))) == answer).all()
     assert float(model.losses[0]) == penalty
-    np.testing.assert_allclose(penalty, 0.01 * (weight(model, "hear.kernel") ** 2).sum(), rtol=1e-5)
+    l2(weight(model, "hear.kernel"), 0.01).holds(penalty)
     # The constraint is about what is stored.
     pruned = (0, 2, 8), (3, 1, 6)
     assert (kernel.numpy()[pruned] == 0).all()
