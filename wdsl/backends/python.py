@@ -310,8 +310,12 @@ def _body(
             lines.append("")
         match statement:
             case Step(targets, value, span, doc):
-                # The parts of a chain go on under one name.
-                goes_on = isinstance(before, Step) and before.span == span and before.targets[0] == targets[0]
+                # The steps of a chain stand together.
+                goes_on = (
+                    isinstance(before, Step)
+                    and before.span == span
+                    and not ex.variables(value).isdisjoint(before.names)
+                )
                 lines += [f"{margin}# {_printable(line)}".rstrip() for line in doc.split("\n") if doc]
                 head = ", ".join(flat(each, names) for each in targets)
                 lines.append(text(value, f"{head} = ", "" if goes_on else origin))

@@ -213,6 +213,37 @@ def replaced(expression: Expression, other: Callable[[Expression], Expression | 
     return with_parts(expression, [replaced(part, other) for part in inside]) if inside else expression
 
 
+def folded(expression: Expression) -> Expression:
+    """An expression with what it comes to in place of what is computed from constants alone."""
+    inside = parts(expression)
+    if not inside:
+        return expression
+    expression = with_parts(expression, map(folded, inside))
+    match expression:
+        case Operation("if", (then, Constant(test), otherwise)):
+            return then if test else otherwise
+        case Operation(_, operands) if not all(isinstance(each, Constant) for each in operands):
+            return expression
+        case Call(Symbol(name), arguments) if name in _OF_NUMBERS and all(isinstance(e, Constant) for e in arguments):
+            pass
+        case Subscript(Sequence(items), Constant(int(index))) if -len(items) <= index < len(items):
+            return items[index]
+        case Call(Symbol("len"), (Sequence(items),)):
+            return Constant(len(items))
+        case Operation():
+            pass
+        case _:
+            return expression
+    try:
+        value = evaluate(expression, {}, _OF_NUMBERS.__getitem__)
+    except (ArithmeticError, TypeError, ValueError):
+        return expression
+    return Constant(value) if isinstance(value, (bool, int, float, str)) else expression
+
+
+_OF_NUMBERS: Mapping[str, Callable[..., Any]] = {"abs": abs, "max": max, "min": min, "round": round}
+
+
 def is_written_out(expression: Expression) -> bool:
     """Whether nothing in an expression has a name that its value could change under, or be known by."""
     return not any(isinstance(each, (Variable, Named)) for each in walk(expression))

@@ -167,6 +167,12 @@ def item(container: Value, index: Value) -> Value:
     if not -size <= index.value < size:
         raise ConstantError(f"index {index.value} is outside: there are {size} items")
     found = container.value[index.value]
+    if (
+        isinstance(found, Value)
+        and isinstance(container.expression, ex.Sequence)
+        and ex.is_written_out(index.expression)
+    ):
+        return found  # of a list that is written there, it is what is written there
     return _made(
         found.value if isinstance(found, Value) else found,
         ex.Subscript(container.expression, index.expression),

@@ -1028,7 +1028,7 @@ class Elaborator:
                 hint="`take` and `split` give parts of a tensor",
             )
         try:
-            return constants.item(first, second)
+            return self.settled(constants.item(first, second))
         except ConstantError as error:
             return self.error(error.code, str(error), span)
 
@@ -1248,7 +1248,7 @@ class Elaborator:
         try:
             value = constants.call(name, values)  # type: ignore[arg-type]
             self.work(_items([value]), node.span)
-            return value
+            return value if name == "range" else self.settled(value)
         except ConstantError as error:
             return self.error(error.code, str(error), node.span)
 

@@ -14,6 +14,7 @@ from wdsl.core.record import Record
 from wdsl.network import graph
 from wdsl.plan.statements import Body, Function, expressions, mapped
 from wdsl.plan.steps import Planner, unique
+from wdsl.plan.tidy import tidy
 from wdsl.weights.products import products
 from wdsl.weights.structures import Structures
 
@@ -95,6 +96,8 @@ def make_plan(network: graph.Network, structures: Structures, outline: Outline |
             body, functions = roll(planner, outline)
     if body is None:
         body = planner.carried_out()
+    parameters = [each.name for each in network.parameters]
+    body, result, functions = tidy(body, _model(network), functions, parameters)
     names = _constants([*expressions(body), *(e for each in functions for e in expressions(each.everything))], network)
     if names:
 
@@ -108,7 +111,7 @@ def make_plan(network: graph.Network, structures: Structures, outline: Outline |
         )
     constants = {variable.name: table for table, variable in names.items()}
     patterns = products(network, structures)
-    return Plan(network, structures, body, _model(network), functions, constants, patterns)
+    return Plan(network, structures, body, result, functions, constants, patterns)
 
 
 def _constants(found: Iterable[ex.Expression], network: graph.Network) -> dict[ex.Expression, ex.Variable]:

@@ -28,7 +28,7 @@ from wdsl.plan.statements import (
     walk,
     without_unused,
 )
-from wdsl.plan.steps import Planner, bind, built_again, input_of, key_of, of_graph, unique
+from wdsl.plan.steps import Planner, built_again, input_of, key_of, of_graph, unique
 
 
 class NotAlike(Exception):
@@ -113,9 +113,6 @@ class _Roller:
         if made is not None:
             made = self.named(without_unused(self.finished(made), [*expressions(body), *function.results]))
         results = tuple(map(self.named_in, function.results))
-        match body:
-            case (*before, Step(targets, value)) if targets == results and len(targets) == 1:
-                body, results = tuple(before), (value,)
         self.done[name] = function.replace(made=made, body=body, results=results)
         return self.done[name]
 
@@ -202,7 +199,7 @@ class _Roller:
                 case outline.Make():
                     body.append(Step((each.variable,), self.construct(each), each.span, each.doc))
                 case outline.Assign(names, value, span):
-                    body += bind(names, self.expression(value), span)
+                    body.append(Step(tuple(map(ex.Variable, names)), self.expression(value), span))
                 case outline.Loop():
                     body += self.loop(each)
                 case outline.Choice(tests, branches, text, span):
@@ -239,9 +236,12 @@ class _Roller:
                 known[loop.counter] = ex.Constant(number)
 
             def change(expression: ex.Expression, known: dict[str, ex.Expression] = known) -> ex.Expression:
-                return ex.replaced(
+                if ex.variables(expression).isdisjoint(known):
+                    return expression
+                put = ex.replaced(
                     expression, lambda each: known.get(each.name) if isinstance(each, ex.Variable) else None
                 )
+                return ex.folded(put)
 
             statements += mapped(body, change)
         return statements

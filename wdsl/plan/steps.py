@@ -11,7 +11,6 @@ from wdsl.link.constants import written
 from wdsl.network import graph
 from wdsl.plan.kinds import COUPLED, SHARED, Kinds, form_of
 from wdsl.plan.statements import Body, Refuse, Statement, Step
-from wdsl.text.source import Span
 from wdsl.weights.structures import Structure, Structures
 
 
@@ -91,7 +90,7 @@ class Planner:
                 construct = self.construct(step, step.construct, ex.Constant(step.name), equations)
                 return [Step((ex.Variable(step.name or ""),), construct, step.span, step.doc)]
             case graph.Binding():
-                return bind(step.names, self.with_ties(step.expression), step.span)
+                return [Step(tuple(map(ex.Variable, step.names)), self.with_ties(step.expression), step.span)]
         return []
 
     def with_ties(self, expression: ex.Expression) -> ex.Expression:
@@ -179,29 +178,6 @@ def _differs(parameter: graph.Parameter) -> ex.Expression:
 
 def built_again(what: str, network: str) -> str:
     return f"`{what}` decides what {network} is made of: build it again for another"
-
-
-MAX_NESTED_CALLS = 3
-
-
-def bind(names: tuple[str, ...], value: ex.Expression, span: Span) -> list[Step]:
-    """The binding; a long chain as a statement for each of its calls, which go from one to the next under one name."""
-    calls: list[ex.Call] = []
-    inner = value
-    while isinstance(inner, ex.Call) and inner.arguments:
-        calls.insert(0, inner)
-        inner = inner.arguments[0]
-    targets = tuple(map(ex.Variable, names))
-    name = names[0]
-    others = (part for call in calls for part in (*call.arguments[1:], *(each for _, each in call.keywords)))
-    if len(calls) <= MAX_NESTED_CALLS or any(name in ex.variables(part) for part in others):
-        return [Step(targets, value, span)]
-    steps = []
-    for call in calls:
-        step = ex.Call(call.function, (inner, *call.arguments[1:]), call.keywords)
-        steps.append(Step(targets if call is calls[-1] else targets[:1], step, span))
-        inner = targets[0]
-    return steps
 
 
 def _names(step: graph.Step) -> tuple[str, ...]:

@@ -101,10 +101,9 @@ def Albert(
     h = layers.Dense(width)(h)
     for _ in range(depth):  # line 25
         h = encoder(h)
-    guess = logits(
-        layers.LayerNormalization()(narrow(h)),
-        tied={"kernel": ops.transpose(embed_embeddings)},
-    )  # line 26
+    guess = narrow(h)  # line 26
+    guess = layers.LayerNormalization()(guess)
+    guess = logits(guess, tied={"kernel": ops.transpose(embed_embeddings)})
 
     return keras.Model(tokens, guess, name="Albert")
 

@@ -33,8 +33,10 @@ def DeepSets(features: int = 3, width: int = 16) -> keras.Model:
     """
     set_ = keras.Input((None, features), name="set")  # line 7
 
-    each = layers.Dense(width)(layers.Dense(width, activation="relu")(set_))  # line 9
+    each = layers.Dense(width, activation="relu")(set_)  # line 9
+    each = layers.Dense(width)(each)
     all_ = ops.sum(each, axis=1)  # line 10
-    score = layers.Dense(1)(layers.Dense(width, activation="relu")(all_))  # line 11
+    score = layers.Dense(width, activation="relu")(all_)  # line 11
+    score = layers.Dense(1)(score)
 
     return keras.Model(set_, score, name="DeepSets")

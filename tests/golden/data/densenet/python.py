@@ -58,12 +58,10 @@ def DenseNet(depth: int = 2, growth: int = 4, classes: int = 10) -> keras.Model:
         for _ in range(depth):  # line 14
             h = ops.concatenate([h, Layer(h, growth)], axis=-1)  # line 15
         if stage == 0:  # line 17
-            h = layers.AveragePooling2D(2)(
-                Layer(h, (2 + depth) * growth // 2, kernel=1)
-            )  # line 18
-    digit = layers.Dense(classes, activation="softmax")(
-        layers.GlobalAveragePooling2D()(h)
-    )  # line 21
+            h = Layer(h, (2 + depth) * growth // 2, kernel=1)  # line 18
+            h = layers.AveragePooling2D(2)(h)
+    digit = layers.GlobalAveragePooling2D()(h)  # line 21
+    digit = layers.Dense(classes, activation="softmax")(digit)
 
     return keras.Model(image, digit, name="DenseNet")
 

@@ -109,14 +109,13 @@ def GPT(
         name="logits",
     )  # line 17
 
-    h = layers.Dropout(dropout)(
-        place(embed(tokens, tied={"embeddings": embed_embeddings}))
-    )  # line 19
+    h = embed(tokens, tied={"embeddings": embed_embeddings})  # line 19
+    h = place(h)
+    h = layers.Dropout(dropout)(h)
     for i in range(depth):  # line 20
         h = Decoder(h, width, heads, dropout, name=f"decoder_{i}")  # line 21
-    next_ = logits(
-        layers.LayerNormalization()(h), tied={"kernel": ops.transpose(embed_embeddings)}
-    )  # line 23
+    next_ = layers.LayerNormalization()(h)  # line 23
+    next_ = logits(next_, tied={"kernel": ops.transpose(embed_embeddings)})
 
     return keras.Model(tokens, next_, name="GPT")
 

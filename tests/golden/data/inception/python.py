@@ -68,10 +68,10 @@ def GoogLeNet(width: int = 2, classes: int = 10, dropout: float = 0.4) -> keras.
     h = Inception(
         h, 8 * width, (8 * width, 12 * width), (2 * width, 6 * width), 4 * width
     )  # line 14
-    h = layers.GlobalAveragePooling2D()(layers.MaxPooling2D()(h))  # line 15
-    class_ = layers.Dense(classes, activation="softmax")(
-        layers.Dropout(dropout)(h)
-    )  # line 16
+    h = layers.MaxPooling2D()(h)  # line 15
+    h = layers.GlobalAveragePooling2D()(h)
+    class_ = layers.Dropout(dropout)(h)  # line 16
+    class_ = layers.Dense(classes, activation="softmax")(class_)
 
     return keras.Model(image, class_, name="GoogLeNet")
 
@@ -81,11 +81,12 @@ def Inception(
 ) -> keras.KerasTensor:
     """A convolution with more than one pixel sees few channels: `three` and `five` say how few, and how many it gives."""
     pixel = Seen(x, one, 1)  # line 24
-    near = Seen(Seen(x, three[0], 1), three[1], 3)  # line 25
-    far = Seen(Seen(x, five[0], 1), five[1], 5)  # line 26
-    most = Seen(
-        layers.MaxPooling2D(3, strides=1, padding="same")(x), pooled, 1
-    )  # line 27
+    near = Seen(x, three[0], 1)  # line 25
+    near = Seen(near, three[1], 3)
+    far = Seen(x, five[0], 1)  # line 26
+    far = Seen(far, five[1], 5)
+    most = layers.MaxPooling2D(3, strides=1, padding="same")(x)  # line 27
+    most = Seen(most, pooled, 1)
     return ops.concatenate([pixel, near, far, most], axis=-1)
 
 

@@ -72,26 +72,30 @@ def Mixer(
     """
     image = keras.Input((side, side, 3), name="image")  # line 15
 
-    h = layers.Reshape(((side // patch) ** 2, width))(
-        layers.Conv2D(width, patch, strides=patch)(image)
-    )  # line 17
+    h = layers.Conv2D(width, patch, strides=patch)(image)  # line 17
+    h = layers.Reshape(((side // patch) ** 2, width))(h)
     for _ in range(depth):  # line 18
         h = Mix(h, places, channels)
     h = layers.LayerNormalization()(h)  # line 18
-    class_ = layers.Dense(classes, activation="softmax")(
-        layers.GlobalAveragePooling1D()(h)
-    )  # line 19
+    class_ = layers.GlobalAveragePooling1D()(h)  # line 19
+    class_ = layers.Dense(classes, activation="softmax")(class_)
 
     return keras.Model(image, class_, name="Mixer")
 
 
 def Mix(x: keras.KerasTensor, places: int, channels: int) -> keras.KerasTensor:
     """Both turns, each with a way around it."""
-    turned = layers.Permute((2, 1))(layers.LayerNormalization()(x))  # line 28
-    h = x + layers.Permute((2, 1))(Think(turned, places, x.shape[1]))  # line 29
-    return h + Think(layers.LayerNormalization()(h), channels, x.shape[2])
+    turned = layers.LayerNormalization()(x)  # line 28
+    turned = layers.Permute((2, 1))(turned)
+    h = Think(turned, places, x.shape[1])  # line 29
+    h = layers.Permute((2, 1))(h)
+    h = x + h
+    y = layers.LayerNormalization()(h)  # line 30
+    y = Think(y, channels, x.shape[2])
+    return h + y
 
 
 def Think(x: keras.KerasTensor, hidden: int, width: int) -> keras.KerasTensor:
     """The block `Think`."""
-    return layers.Dense(width)(layers.Dense(hidden, activation="gelu")(x))
+    y = layers.Dense(hidden, activation="gelu")(x)  # line 35
+    return layers.Dense(width)(y)

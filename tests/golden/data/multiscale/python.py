@@ -94,7 +94,9 @@ def Multiscale(filters: int = 6) -> keras.Model:
         ],
         axis=-1,
     )  # line 15
-    classes = classify(layers.GlobalMaxPooling2D()(activations.relu(seen)))  # line 16
+    classes = activations.relu(seen)  # line 16
+    classes = layers.GlobalMaxPooling2D()(classes)
+    classes = classify(classes)
 
     return keras.Model(image, classes, name="Multiscale")
 

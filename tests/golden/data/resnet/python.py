@@ -90,9 +90,8 @@ def ResNet(depth: int = 1, width: int = 8, classes: int = 10) -> keras.Model:
                 stride=2 if stage > 0 and i == 0 else 1,
                 name=f"residual_{stage}_{i}",
             )  # line 15
-    digit = layers.Dense(classes, activation="softmax")(
-        layers.GlobalAveragePooling2D()(h)
-    )  # line 18
+    digit = layers.GlobalAveragePooling2D()(h)  # line 18
+    digit = layers.Dense(classes, activation="softmax")(digit)
 
     return keras.Model(image, digit, name="ResNet")
 
@@ -104,15 +103,18 @@ def Residual(
     short = (
         x if stride == 1 else Shrink(x, filters, stride, name=f"{name}_shrink")
     )  # line 24
-    h = Normed(activations.relu(Normed(x, filters, stride)), filters)  # line 25
+    h = Normed(x, filters, stride)  # line 25
+    h = activations.relu(h)
+    h = Normed(h, filters)
     return activations.relu(h + short)
 
 
 def Normed(x: keras.KerasTensor, filters: int, stride: int = 1) -> keras.KerasTensor:
     """A convolution that leaves its bias to the normalization."""
-    return layers.BatchNormalization()(
-        layers.Conv2D(filters, 3, strides=stride, padding="same", use_bias=False)(x)
-    )
+    y = layers.Conv2D(filters, 3, strides=stride, padding="same", use_bias=False)(
+        x
+    )  # line 32
+    return layers.BatchNormalization()(y)
 
 
 def Shrink(

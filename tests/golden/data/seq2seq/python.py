@@ -85,13 +85,9 @@ def Seq2Seq(vocabulary: int = 96, width: int = 8) -> keras.Model:
     _, hidden, carry = read(
         embed(source, tied={"embeddings": embed_embeddings})
     )  # line 20
-    next_ = logits(
-        write(
-            embed(target, tied={"embeddings": embed_embeddings}),
-            initial_state=[hidden, carry],
-        ),
-        tied={"kernel": ops.transpose(embed_embeddings)},
-    )  # line 21
+    next_ = embed(target, tied={"embeddings": embed_embeddings})  # line 21
+    next_ = write(next_, initial_state=[hidden, carry])
+    next_ = logits(next_, tied={"kernel": ops.transpose(embed_embeddings)})
 
     return keras.Model([source, target], next_, name="Seq2Seq")
 

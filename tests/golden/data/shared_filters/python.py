@@ -62,13 +62,11 @@ def SharedFilters(features: int = 6) -> keras.Model:
         name="summed",
     )  # line 8
 
-    colours = ops.mean(
-        again(
-            look(image, tied={"kernel": look_kernel}),
-            tied={"kernel": 0.5 * ops.transpose(look_kernel, (0, 1, 3, 2))},
-        ),
-        axis=(1, 2),
-    )  # line 10
+    colours = look(image, tied={"kernel": look_kernel})  # line 10
+    colours = again(
+        colours, tied={"kernel": 0.5 * ops.transpose(look_kernel, (0, 1, 3, 2))}
+    )
+    colours = ops.mean(colours, axis=(1, 2))
     scores = ops.concatenate(
         [
             summed(colours, tied={"kernel": ops.reshape(look_kernel, (3, features))}),

@@ -83,15 +83,14 @@ def SharedPrivate(common: int = 16, own: int = 8) -> keras.Model:
     )  # line 12
     judge = layers.Dense(1, activation="sigmoid", name="judge")  # line 13
 
-    same = judge(
-        ops.concatenate(
-            [
-                see_left(left, tied={"kernel": coupled_weights["see_left.kernel"]}),
-                see_right(right, tied={"kernel": coupled_weights["see_right.kernel"]}),
-            ],
-            axis=-1,
-        )
+    same = ops.concatenate(
+        [
+            see_left(left, tied={"kernel": coupled_weights["see_left.kernel"]}),
+            see_right(right, tied={"kernel": coupled_weights["see_right.kernel"]}),
+        ],
+        axis=-1,
     )  # line 15
+    same = judge(same)
 
     return keras.Model([left, right], same, name="SharedPrivate")
 

@@ -140,8 +140,10 @@ def Tagger(
         layers.Dense(tags, activation="softmax"), name="tag"
     )  # line 33
 
+    h = embed(words)  # line 35
+    h = layers.SpatialDropout1D(dropout)(h)
     h = read(
-        layers.SpatialDropout1D(dropout)(embed(words)),
+        h,
         tied={
             "forward_layer/cell/kernel": read_forward_kernel,
             "forward_layer/cell/recurrent_kernel": read_forward_recurrent_kernel,
@@ -150,7 +152,7 @@ def Tagger(
             "backward_layer/cell/recurrent_kernel": read_forward_recurrent_kernel,
             "backward_layer/cell/bias": read_forward_bias,
         },
-    )  # line 35
+    )
     h = layers.LayerNormalization()(
         h
         + relate(

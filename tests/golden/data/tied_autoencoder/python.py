@@ -56,10 +56,8 @@ def Autoencoder(code: int = 16) -> keras.Model:
         name="decode",
     )  # line 9
 
-    copy = decode(
-        encode(image, tied={"kernel": encode_kernel}),
-        tied={"kernel": ops.transpose(encode_kernel)},
-    )  # line 11
+    copy = encode(image, tied={"kernel": encode_kernel})  # line 11
+    copy = decode(copy, tied={"kernel": ops.transpose(encode_kernel)})
 
     return keras.Model(image, copy, name="Autoencoder")
 

@@ -65,12 +65,12 @@ def TransformerEncoder(
         to `topic`, (batch, topics) float32.
     """
     tokens = keras.Input((length,), dtype="int32", name="tokens")  # line 15
-    h = Positions(
-        layers.Embedding(vocabulary, width)(tokens), length, width, name="positions"
-    )  # line 16
+    h = layers.Embedding(vocabulary, width)(tokens)  # line 16
+    h = Positions(h, length, width, name="positions")
     for i in range(depth):  # line 17
         h = Encoder(h, width, heads, dropout, name=f"encoder_{i}")
-    topic = layers.Dense(topics, activation="softmax")(ops.mean(h, axis=1))  # line 18
+    topic = ops.mean(h, axis=1)  # line 18
+    topic = layers.Dense(topics, activation="softmax")(topic)
 
     return keras.Model(tokens, topic, name="TransformerEncoder")
 

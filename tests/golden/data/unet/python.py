@@ -56,8 +56,10 @@ def UNet(width: int = 4, classes: int = 2) -> keras.Model:
     image = keras.Input((16, 16, 1), name="image")  # line 8
 
     whole = Look(image, width)  # line 10
-    half = Look(layers.MaxPooling2D()(whole), 2 * width)  # line 11
-    quarter = Look(layers.MaxPooling2D()(half), 4 * width)  # line 12
+    half = layers.MaxPooling2D()(whole)  # line 11
+    half = Look(half, 2 * width)
+    quarter = layers.MaxPooling2D()(half)  # line 12
+    quarter = Look(quarter, 4 * width)
 
     half = Up(quarter, half, 2 * width)  # line 14
     whole = Up(half, whole, width)  # line 15

@@ -67,9 +67,9 @@ def Find(size: int = 5, features: int = 6) -> keras.Model:
         name="everywhere",
     )  # line 10
 
-    sought = layers.Reshape((1, 1, features))(
-        describe(layers.Flatten()(crop), tied={"kernel": describe_kernel})
-    )  # line 14
+    sought = layers.Flatten()(crop)  # line 14
+    sought = describe(sought, tied={"kernel": describe_kernel})
+    sought = layers.Reshape((1, 1, features))(sought)
     likeness = ops.sum(
         sought
         * everywhere(

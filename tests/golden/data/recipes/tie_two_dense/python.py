@@ -61,12 +61,11 @@ def Spectrometers(lines: int = 6) -> keras.Model:
     )  # line 9
     decide = layers.Dense(1, activation="sigmoid", name="decide")  # line 10
 
-    same_sample = decide(
-        ops.abs(
-            read_ours(ours, tied={"kernel": read_ours_kernel})
-            - read_theirs(theirs, tied={"kernel": read_ours_kernel})
-        )
+    same_sample = ops.abs(
+        read_ours(ours, tied={"kernel": read_ours_kernel})
+        - read_theirs(theirs, tied={"kernel": read_ours_kernel})
     )  # line 12
+    same_sample = decide(same_sample)
 
     return keras.Model([ours, theirs], same_sample, name="Spectrometers")
 
