@@ -11,7 +11,7 @@ import pytest
 
 import wdsl
 from wdsl import products
-from wdsl.weights.products import _COMES_TO
+from wdsl.annotations.kinds import KINDS
 
 KERNELS = {
     "equal": "repeated_row",
@@ -52,7 +52,7 @@ def outputs(model: keras.Model, size: int) -> np.ndarray:
 
 def test_each_pattern_has_a_product() -> None:
     assert {*products.PRODUCTS} == {*products.MatrixPattern.kinds.values()}
-    fewest = {name: each for found in _COMES_TO.values() for name, each in found.items()}
+    fewest = {name: each for row in KINDS.values() for name, each in row.patterns.items()}
     assert fewest == {name: kind.least for name, kind in products.MatrixPattern.kinds.items()}
     assert {name for name in KERNELS.values() if name} == NAMES
 
