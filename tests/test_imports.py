@@ -48,6 +48,8 @@ THE_ONE_PLACE = {
     "wdsl/models/freeze.py": {"keras"},
     "wdsl/products.py": {"keras"},
     "wdsl/runtime.py": {"keras"},
+    "wdsl/syntax/builder.py": {"lark"},
+    "wdsl/syntax/explanations.py": {"lark"},
     "wdsl/syntax/lexer.py": {"lark"},
     "wdsl/syntax/parser.py": {"lark"},
     "wdsl/__init__.py": {"wdsl.backends", "wdsl.tools", "keras"},

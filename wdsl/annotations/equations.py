@@ -38,13 +38,12 @@ class WeightName(Record):
 
 
 class Equation(Record):
-    """An annotation of one weight, but a tie: its name, the expression that constructs it for the runtime, its text.
+    """An annotation of one weight: the expression that constructs it for the runtime, and its text.
 
     `mechanism` is what stands after `via`; the expression leaves it out.
     """
 
     weight: WeightName
-    kind: str
     expression: Expression
     text: str
     span: Span
@@ -63,11 +62,6 @@ class Equation(Record):
     def strength(self) -> int:
         """How strong the mechanism is that makes it hold."""
         return -MECHANISMS.index(self.mechanism)
-
-    @property
-    def is_rest(self) -> bool:
-        """Whether it is a plain `equal`, about all that the weight's other annotations make no constant."""
-        return self.kind == "equal" and isinstance(self.expression, Call) and not self.expression.arguments
 
 
 WHOLE = Variable("(weight)")  # a parameter may be called `weight`
@@ -165,7 +159,6 @@ class Tie(Record):
     span: Span
     circumstances: tuple[Label, ...] = field(default=(), compare=False)
 
-    kind = "tie"
     mechanism = "parameter"
     strength = 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wdsl.annotations.equations import MECHANISMS, Equation, Tie
-from wdsl.annotations.kinds import KINDS, kind_of
+from wdsl.annotations.kinds import KINDS
 from wdsl.annotations.references import unknown_weight
 from wdsl.annotations.subject import AnnotatedLayer, Layers, Subject
 from wdsl.link.externs import unknown_weights
@@ -121,10 +121,8 @@ def _stated(subject: Subject, annotation: nodes.Annotation) -> Equation | Tie | 
     found = row.read(subject, annotation)
     if found is None or isinstance(found, Tie):
         return found
-    # A tie of a weight with its own transpose makes it symmetric.
-    kind, text = kind_of(found).name, print_annotation(annotation)
-    via = annotation.via.id if annotation.via else "parameter"
-    return Equation(subject.name, kind, found, text, annotation.span, via, circumstances=subject.circumstances)
+    text, via = print_annotation(annotation), annotation.via.id if annotation.via else "parameter"
+    return Equation(subject.name, found, text, annotation.span, via, circumstances=subject.circumstances)
 
 
 def _has_mechanism(subject: Subject, annotation: nodes.Annotation) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from wdsl import structure
 from wdsl.annotations.equations import MAX_ENTRIES, MECHANISMS, WHOLE, Equation, Tie, View, WeightName
 from wdsl.annotations.kinds import meaning
-from wdsl.annotations.meanings import Given, Meaning, Mirrored, Tied, joins
+from wdsl.annotations.meanings import Alike, Given, Meaning, Mirrored, Tied, joins
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record
 from wdsl.text.diagnostics import Diagnostic, Label
@@ -432,7 +432,7 @@ def _superfluous(claims: Sequence[_Claim], merges: Sequence[_Merges], solved: st
     is_dead[first[dead]] = True
     kept = sorted(claims, key=lambda each: each.equation.span.start)
     # What a plain `equal` joins is what no other equation of the weight names.
-    rests = {each.origin.weight for each in merges if isinstance(each.origin, Equation) and each.origin.is_rest}
+    rests = {each.origin.weight for each in merges if _said(each.origin) == Alike(())}
     for claim in reversed(kept):
         # What another weight, or a mirrored entry, says of an entry is worth saying of this one too: see W0501.
         # What holds by weaker means does not make it hold.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from wdsl.annotations.equations import MAX_ENTRIES, Equation, Tie, View, WeightName
-from wdsl.annotations.kinds import FROZEN, KINDS, meaning
+from wdsl.annotations.kinds import FROZEN, kind_of, meaning
 from wdsl.annotations.meanings import Alike, Given, Untrained, joins, makes_constants
 from wdsl.catalog.model import Weight
 from wdsl.core import expressions as ex
@@ -145,7 +145,7 @@ def _views(component: _Component, own: Mapping[WeightName, list[Equation]]) -> d
 
 def _is_about_owner(equation: Equation, view: View) -> bool:
     """Whether an equation on a view of the owner says the same of the owner itself, in the same words."""
-    return KINDS[equation.kind].carries_over(view)
+    return kind_of(equation.expression).carries_over(view)
 
 
 class _ByEntries:
