@@ -8,7 +8,7 @@ import pytest
 from keras import dtype_policies, layers
 
 import wdsl
-from wdsl.runtime import Shared, Structured, effective_weights
+from wdsl.runtime import Shared, Structured, Wrapped, effective_weights
 from wdsl.structure import Diagonal, Equal, Flat, Symmetric, Tied, Zero
 
 MODES = ("int8", "int4", "float8")
@@ -27,7 +27,7 @@ def layer_of(name):
         return Structured(layers.Embedding(8, 8), {"embeddings": [Symmetric()]}, name="with")
     if name == "bias":
         return Structured(layers.Dense(8), {"bias": [Equal()]}, name="with")
-    return Structured(layers.MultiHeadAttention(2, 4), {"query_dense/kernel": [Zero(Flat(0))]}, name="with")
+    return Wrapped(layers.MultiHeadAttention(2, 4), {"query_dense/kernel": [Zero(Flat(0))]}, name="with")
 
 
 NAMES = ("Dense", "EinsumDense", "Embedding", "bias", "MultiHeadAttention")
@@ -101,7 +101,7 @@ def test_quantizing_a_layer_is_refused(name, mode):
     layer = model_of(name).get_layer("with")
     leaves = [each for each in layer.layer._flatten_layers() if len(list(each._flatten_layers())) == 1]
     for each in (layer, *leaves):
-        with pytest.raises(NotImplementedError, match=r"structure|Structured"):
+        with pytest.raises(NotImplementedError, match=r"structure|Structured|Wrapped"):
             each.quantize(mode)
 
 

@@ -7,7 +7,7 @@ from keras import initializers, layers, ops
 from scipy import stats
 
 import wdsl
-from wdsl.runtime import Averaged, Shared, Structured, Via, effective_weights
+from wdsl.runtime import Averaged, Shared, Structured, Via, Wrapped, effective_weights
 from wdsl.structure import (
     Axis,
     Band,
@@ -156,7 +156,7 @@ def test_a_tenth_of_an_einsum_gives_outputs_that_vary_by_one():
 
 def test_a_head_without_entries_changes_nothing_for_the_others():
     keras.utils.set_random_seed(4)
-    layer = Structured(layers.MultiHeadAttention(2, 50), {"query_dense/kernel": [Zero(Where(lambda j: j == 0))]})
+    layer = Wrapped(layers.MultiHeadAttention(2, 50), {"query_dense/kernel": [Zero(Where(lambda j: j == 0))]})
     x = np.zeros((1, 3, 60), "float32")
     layer(x, x)
     plain = layers.MultiHeadAttention(2, 50)

@@ -15,7 +15,7 @@ from keras import layers, ops
 import wdsl.runtime
 import wdsl.structure
 from tests.rounding import Bounded, exact, l2
-from wdsl.runtime import Shared, Structured, effective_weights
+from wdsl.runtime import Shared, Structured, Wrapped, effective_weights
 from wdsl.structure import Diagonal, Equal, Flat, Lower, Symmetric, Tied, Where, Zero
 
 
@@ -59,7 +59,7 @@ def test_masks_flow():
 
 def test_call_arguments_reach_the_layer():
     x, y = normal(2, 4, 3), normal(2, 5, 3)
-    attention = Structured(layers.MultiHeadAttention(1, 2), {"query_dense/kernel": [Equal()]})
+    attention = Wrapped(layers.MultiHeadAttention(1, 2), {"query_dense/kernel": [Equal()]})
     mask = np.ones((2, 4, 5), bool)
     mask[:, :, 2:] = False
     output, scores = attention(x, y, attention_mask=mask, return_attention_scores=True, training=False)
@@ -283,25 +283,25 @@ def test_weights_given_to_the_layer_stay():
 def test_errors_say_what_is_wrong(layer, structures, said):
     x = normal(2, 3, 4) if isinstance(layer(), layers.Bidirectional) else normal(2, 4)
     with pytest.raises(ValueError) as error:
-        Structured(layer(), structures)(x)
+        Wrapped(layer(), structures)(x)
     assert said in str(error.value)
 
 
 def test_numbers_that_keras_gives_to_inner_layers_do_not_matter():
     for _ in range(2):
         layer = layers.Bidirectional(layers.GRU(2))
-        layer = Structured(layer, {"forward_layer/cell/kernel": [Equal()]})
+        layer = Wrapped(layer, {"forward_layer/cell/kernel": [Equal()]})
         layer(normal(2, 3, 4))
         assert layer.weights[0].shape == (1,)
     cells = layers.RNN([layers.GRUCell(2), layers.GRUCell(2)])
     with pytest.raises(ValueError, match="gru_cell_"):
-        Structured(cells, {"cell/cells/2/kernel": [Equal()]})(normal(2, 3, 4))
+        Wrapped(cells, {"cell/cells/2/kernel": [Equal()]})(normal(2, 3, 4))
 
 
 def test_cells_in_a_list_that_go_both_ways_are_found_again(tmp_path):
     """Keras forgets in which direction cells are that it has loaded: their weights have the same paths then."""
     cells = [layers.LSTMCell(3, name="cell_0"), layers.LSTMCell(2, name="cell_1")]
-    both = Structured(
+    both = Wrapped(
         layers.Bidirectional(layers.RNN(cells)),
         {"forward_layer/cell/cells/1/kernel": [Equal()], "backward_layer/cell/cells/0/kernel": [Zero(Flat(0))]},
         name="both",
@@ -329,11 +329,17 @@ def test_tied_weights_are_checked():
         layer(keras.Input((4,)), tied={"kernel": keras.Input(batch_shape=(3, 4))})
 
 
-def test_a_weight_outside_a_call_is_an_error_and_not_an_old_value():
+def test_a_weight_outside_a_call_is_what_it_is_now_and_no_old_value():
     layer = Structured(layers.Dense(3), {"kernel": [Equal()]})
-    layer(normal(2, 3))
+    x = normal(2, 3)
+    layer(x)
+    layer.weights[0].assign([7.0])
+    np.testing.assert_array_equal(layer.kernel, np.full((3, 3), 7.0))
+    np.testing.assert_array_equal(layer.layer(x), layer(x))
+    tied = Structured(layers.Dense(3), {"kernel": [Tied()]})
+    tied(x, tied={"kernel": normal(3, 3)})
     with pytest.raises(RuntimeError, match="during a call"):
-        layer.layer(normal(2, 3))
+        tied.layer(x)
 
 
 PASTED = """

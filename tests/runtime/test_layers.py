@@ -4,12 +4,14 @@ The plain layer is given the dense weights that the equations demand, written ou
 by hand from the free parameters; the two must then compute the same.
 """
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
-from wdsl.runtime import Structured
+from wdsl.runtime import Structured, Wrapped
 from wdsl.structure import Equal, Flat, Symmetric, Zero
 
 CASES = {
@@ -39,7 +41,7 @@ CASES = {
     "SimpleRNN": (
         lambda: layers.SimpleRNN(3),
         (4, 3),
-        ["kernel", "recurrent_kernel", "bias"],
+        ["cell/kernel", "cell/recurrent_kernel", "cell/bias"],
     ),
     "LSTM": (lambda: layers.LSTM(3), (4, 2), ["cell/kernel", "cell/recurrent_kernel", "cell/bias"]),
     "GRU": (lambda: layers.GRU(3), (4, 2), ["cell/kernel", "cell/recurrent_kernel", "cell/bias"]),
@@ -106,7 +108,9 @@ def symmetric(shape):
 
 
 def weight_of(layer, path):
-    (found,) = [w for w in layer.weights if f"/{w.path}".endswith(f"/{path}")]
+    *steps, name = path.split("/")
+    holder = functools.reduce(getattr, steps, layer)
+    (found,) = [w for w in holder.weights if w.name == name]
     return found
 
 
@@ -118,6 +122,12 @@ def structures_for(shape):
 WEIGHTS = [(case, path) for case, (_, _, paths) in CASES.items() for path in paths]
 
 
+def structured(case, structures):
+    """A layer of a case with structure, of the class that is for it."""
+    is_wrapped = case in ("MultiHeadAttention", "TimeDistributed", "Bidirectional")
+    return (Wrapped if is_wrapped else Structured)(CASES[case][0](), structures)
+
+
 @pytest.mark.parametrize(("case", "path"), WEIGHTS)
 def test_computes_what_the_dense_weight_would(case, path):
     make, inputs = CASES[case][0], batch(case)
@@ -126,14 +136,16 @@ def test_computes_what_the_dense_weight_would(case, path):
     target = weight_of(plain, path)
     for structure in structures_for(target.shape):
         equations, free, dense = structure(tuple(target.shape))
-        layer = Structured(make(), {path: equations})
+        layer = structured(case, {path: equations})
         layer(*inputs)
-        theta = layer.weights[0]
+        theta = layer.structured[0].theta
         assert theta.shape == (free,)
         assert layer.count_params() == plain.count_params() - np.prod(target.shape) + free
         value = np.random.default_rng(1).normal(size=free).astype("float32")
-        rest = [w.numpy() for w in plain.weights if w is not target]
-        layer.set_weights([value, *rest])
+        theta.assign(value)
+        others = [w for w in layer.weights if w is not theta]
+        for variable, rest in zip(others, [w for w in plain.weights if w is not target], strict=True):
+            variable.assign(rest)
         target.assign(dense(value))
         np.testing.assert_array_equal(layer(*inputs), plain(*inputs))
 
@@ -146,12 +158,14 @@ def test_mixed_precision_is_that_of_the_plain_layer(case, policy):
     try:
         plain = CASES[case][0]()
         expected = plain(*inputs)
-        layer = Structured(CASES[case][0](), {path: [] for path in paths})
+        layer = structured(case, {path: [] for path in paths})
         layer(*inputs)
-        own = [weight_of(plain, path).numpy() for path in paths]
-        kept = {id(weight_of(plain, path)) for path in paths}
-        rest = [w.numpy() for w in plain.weights if id(w) not in kept]
-        layer.set_weights([*own, *rest])
+        for weight in layer.structured:
+            weight.theta.assign(weight_of(plain, weight.path))
+        thetas, kept = {id(w.theta) for w in layer.structured}, {id(weight_of(plain, path)) for path in paths}
+        others = [w for w in layer.weights if id(w) not in thetas]
+        for variable, rest in zip(others, [w for w in plain.weights if id(w) not in kept], strict=True):
+            variable.assign(rest)
         assert {w.dtype for w in layer.trainable_weights} == {"float32"}
         actual = layer(*inputs)
     finally:
@@ -168,7 +182,7 @@ def structured_model(case):
     structures = {path: (zero_some, equal)[number % 2](shape)[0] for number, (path, shape) in enumerate(shapes.items())}
     dtype = "int64" if case == "Embedding" else "float32"
     inputs = [keras.Input(s, dtype=dtype) for s in (shape if isinstance(shape, list) else [shape])]
-    layer = Structured(make(), structures)
+    layer = structured(case, structures)
     return keras.Model(inputs, layer(*inputs)), layer
 
 

@@ -17,7 +17,7 @@ from keras import layers, ops
 import wdsl
 from tests.rounding import Bounded, affine, convolution, eps, exact, gamma, l2
 from wdsl.patterns import Halves, MatrixPattern
-from wdsl.runtime import Averaged, Shared, Structured, Via, effective_weights, structures_of
+from wdsl.runtime import Averaged, Shared, Structured, Via, Wrapped, effective_weights, structures_of
 from wdsl.structure import (
     Axis,
     Band,
@@ -54,7 +54,7 @@ def of_any_size(monkeypatch):
         monkeypatch.setattr(kind, "least", 0)
     monkeypatch.setattr(Halves, "smallest", 1)
     # What is loaded is of this class, and not that of a written module, which another test may have imported.
-    monkeypatch.setitem(keras.saving.get_custom_objects(), "wdsl>Structured", Structured)
+    monkeypatch.setitem(keras.saving.get_custom_objects(), "wdsl2>Structured", Structured)
 
 
 def along(index):
@@ -524,7 +524,7 @@ def test_a_kernel_beside_a_tied_bias():
 
 
 def test_inside_another_wrapper():
-    timed = Structured(layers.TimeDistributed(layers.Dense(9)), {"layer/kernel": [Equal(Diagonal(), Not(Diagonal()))]})
+    timed = Wrapped(layers.TimeDistributed(layers.Dense(9)), {"layer/kernel": [Equal(Diagonal(), Not(Diagonal()))]})
     values = normal(2, 5, 9)
     assert not is_made_by(timed, values)
     y = Reference("DeepSets", timed.weights[0].numpy()).times(rows_of(values))

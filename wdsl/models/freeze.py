@@ -45,7 +45,8 @@ def freeze(model: keras.Model, keep_products: bool = True) -> keras.Model:
             copied.set_weights(layer.get_weights())
             continue
         structured = {id(variable_at(copied, w.path)[1]): w for w in layer.structured}
-        rest = iter(layer.layer.variables)
+        free = {id(w.theta) for w in layer.structured}
+        rest = iter([each for each in layer.layer.variables if id(each) not in free])
         for variable in copied.variables:
             weight = structured.get(id(variable))
             name = weight and name_of(layer.name, layer.layer, weight.path)
