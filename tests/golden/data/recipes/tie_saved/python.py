@@ -419,6 +419,7 @@ class Expansion:
         self.scale, self.constant = solved.scale, solved.constant
         self.is_trained = all(equation.is_trained for equation in equations)
         self.is_dense = self.size == solved.index.size
+        self.is_reordered = False
 
     @functools.cached_property
     def entries(self) -> Placement:
@@ -478,7 +479,9 @@ class Expansion:
 
         That can put the free parameters into another order.
         """
+        before = self.solved.index
         product, self.solved = product_of(self.solved)
+        self.is_reordered = self.solved.index is not before
         return product
 
     def add_theta(
@@ -573,8 +576,8 @@ def with_fans(initializer: Any, fans: Any) -> Any:
 class Weight(np.lib.mixins.NDArrayOperatorsMixin):
     """A structured weight, standing where the wrapped layer had a variable.
 
-    It has a value during a call, for the thread that calls. If it has a product, that
-    is what is stored.
+    During a call it has a value for the thread that calls; if it has a product, that
+    is what is stored. Otherwise it is what its free parameters make it.
     """
 
     def __init__(self, path: str, shape: Shape, dtype: str) -> None:
@@ -586,9 +589,10 @@ class Weight(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def value(self) -> Any:
-        if getattr(self.thread, "value", None) is None:
+        value = getattr(self.thread, "value", None)
+        if value is None and self.expansion is None:
             raise RuntimeError(f"Weight {self.path!r} has a value during a call only.")
-        return self.thread.value
+        return self.expansion.expand(self.theta) if value is None else value
 
     def __tf_tensor__(self, dtype: Any = None, name: Any = None) -> Any:
         return ops.cast(self.value, dtype.name if dtype else self.dtype)
@@ -632,12 +636,15 @@ def variable_at(layer: Any, path: str) -> tuple[Any, Any]:
     return owner, found[0]
 
 
-def take_out(layer: Any, path: str) -> tuple[Any, Any, Weight]:
+def take_out(layer: Any, path: str) -> tuple[Any, Any, int, Weight]:
     """Put a `Weight` where a layer, or a layer inside it, has a variable.
 
-    Returns the layer that the variable belonged to, the variable, and the weight.
+    Returns the layer that the variable belonged to, the variable, its place among those
+    of the layer that are trained, and the weight.
     """
     owner, variable = variable_at(layer, path)
+    trained = [id(each) for each in owner._trainable_variables]
+    place = trained.index(id(variable)) if id(variable) in trained else 0
     holders = [
         (holder, name)
         for holder in layer._flatten_layers()
@@ -659,7 +666,7 @@ def take_out(layer: Any, path: str) -> tuple[Any, Any, Weight]:
         for method in ("save_own_variables", "load_own_variables"):
             default = getattr(keras.Layer, method)
             setattr(holder, method, functools.partial(default, holder))
-    return owner, variable, weight
+    return owner, variable, place, weight
 
 
 @contextlib.contextmanager
@@ -702,24 +709,50 @@ def register_terms(layer: type) -> type:
     A model may have been saved from another module, which had others.
     """
     for name, term in Term.kinds.items():
-        keras.saving.get_custom_objects()[f"wdsl.structure>{name}"] = term
+        keras.saving.get_custom_objects()[f"wdsl2.structure>{name}"] = term
     return layer
 
 
 def terms(configs: Iterable[Any]) -> tuple[Any, ...]:
     """Equations as they are, or as `to_config` wrote them down."""
     known = {
-        name.removeprefix("wdsl.structure>"): term
+        name.removeprefix("wdsl2.structure>"): term
         for name, term in keras.saving.get_custom_objects().items()
-        if name.startswith("wdsl.structure>")
+        if name.startswith("wdsl2.structure>")
     }
     return tuple(from_config(config, known) for config in configs)
 
 
+@functools.cache
+def class_of(base: type, kind: str) -> type:
+    """A subclass with this name, which Keras gives to the layer where it saves it.
+
+    It is no other class for all else: what is loaded is of the base.
+    """
+    made = type(kind, (base,), {"__module__": base.__module__, "base": base})
+    names = keras.src.saving.object_registration.GLOBAL_CUSTOM_NAMES
+    names[made] = keras.saving.get_registered_name(base)
+    return made
+
+
+class OfKind(keras.Layer):
+    """A layer that is called what it is told where it is saved: `kind`."""
+
+    base: ClassVar[Any] = None
+
+    def __new__(cls, *args: Any, kind: str = "", **kwargs: Any) -> Any:
+        base: Any = cls.base or cls
+        made = class_of(base, kind) if kind and kind != base.__name__ else base
+        return super().__new__(made, *args, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"kind": type(self).__name__}
+
+
 @register_terms
-@keras.saving.register_keras_serializable("wdsl")
-class Structured(layers.Wrapper):
-    """Any Keras layer, with structure in some of its weights.
+@keras.saving.register_keras_serializable("wdsl2")
+class Wrapped(OfKind, layers.Wrapper):
+    """Any Keras layer, with structure in weights of its own or of layers inside it.
 
     A structured weight is not stored. Its free parameters are, as weights of this
     layer, and every call computes it from them once, so that what the equations say
@@ -728,8 +761,10 @@ class Structured(layers.Wrapper):
     Args:
         layer: The layer.
         structures: For each structured weight its equations. Weights are named by
-            the way to them in attributes: "kernel", "cell/kernel".
+            the way to them in attributes: "kernel", "forward_layer/cell/kernel".
         kind: What the layer is called where it is saved, as a class would be.
+        halves: Of a layer that was saved, the weights whose free parameters lie in
+            halves, and not in the order of the entries.
 
     Call arguments are the layer's own and `tied`: a tensor for each weight that is
     `Tied()`, by the same name. What regularizes it is the layer that it comes from.
@@ -739,7 +774,8 @@ class Structured(layers.Wrapper):
         self,
         layer: Any,
         structures: Mapping[str, Sequence[Any]],
-        kind: str = "Structured",
+        kind: str = "",
+        halves: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
         # Keras learns from the signature of `call` what to pass and to build with.
@@ -754,11 +790,11 @@ class Structured(layers.Wrapper):
         }
         super().__init__(layer, **(defaults | kwargs))
         self.supports_masking = layer.supports_masking
-        self.kind = kind
         self.structures = {
             path: terms(equations) for path, equations in structures.items()
         }
         self.structured: tuple[Weight, ...] = ()
+        self.saved_halves = halves
 
     def __call__(self, *args: Any, tied: Any = None, **kwargs: Any) -> Any:
         if not self.built:
@@ -785,10 +821,16 @@ class Structured(layers.Wrapper):
                 self.layer.build(*shapes, **named_shapes)
             if self.structures:
                 self._refuse_changes()
-            self.structured = tuple(
-                self._structure(path, equations)
-                for path, equations in self.structures.items()
-            )
+            for path in self.in_order():
+                self.structured += (self._structure(path),)
+            by_path = {weight.path: weight for weight in self.structured}
+            self.structured = tuple(by_path[path] for path in self.structures)
+        if self.saved_halves not in (None, self.halves):
+            raise ValueError(self.other_order(bool(self.saved_halves)))
+
+    def in_order(self) -> Iterable[str]:
+        """The structured weights in the order of their variables."""
+        return self.structures
 
     def _refuse_changes(self) -> None:
         """Keep Keras from rounding the weights, or adding to them, behind our back."""
@@ -803,8 +845,9 @@ class Structured(layers.Wrapper):
                 if hasattr(layer, method):
                     setattr(layer, method, functools.partial(refuse, method, self.name))
 
-    def _structure(self, path: str, equations: Sequence[Equation]) -> Weight:
-        owner, variable, weight = take_out(self.layer, path)
+    def _structure(self, path: str) -> Weight:
+        equations = self.structures[path]
+        owner, variable, place, weight = take_out(self.layer, path)
         is_tied = any(equation.from_outside for equation in equations)
         refusals = {
             "structure, since the layer itself changes it": owner.trainable
@@ -821,14 +864,71 @@ class Structured(layers.Wrapper):
             weight.expansion = expansion_of(equations, weight.shape)
             if is_kernel_of_dense(owner, weight):
                 weight.product = weight.expansion.product()
-            initializer, name = variable._initializer, path.replace("/", "_")
-            weight.theta = weight.expansion.add_theta(
-                self, name, lambda: (variable, initializer), variable.regularizer
-            )
-            setattr(self, f"free_{name}", weight.theta)  # TensorFlow checkpoints it
+            self.add_theta(weight, owner, variable, place)
             if weight.product:
                 owner.call = functools.partial(call_dense, owner, weight)
         return weight
+
+    def add_theta(self, weight: Weight, owner: Any, variable: Any, place: int) -> None:
+        """Store the free parameters of a weight, in place of a variable."""
+        self.add_theta_to(self, weight.path.replace("/", "_"), weight, variable)
+
+    def add_theta_to(
+        self, layer: Any, name: str, weight: Weight, variable: Any
+    ) -> None:
+        initializer = variable._initializer
+        weight.theta = weight.expansion.add_theta(
+            layer, name, lambda: (variable, initializer), variable.regularizer
+        )
+        setattr(layer, f"free_{name}", weight.theta)  # TensorFlow checkpoints it
+
+    @property
+    def halves(self) -> list[str]:
+        """The weights whose free parameters lie in halves."""
+        return [
+            weight.path
+            for weight in self.structured
+            if weight.expansion and weight.expansion.is_reordered
+        ]
+
+    def other_order(self, are_halves: bool) -> str:
+        """What is wrong if the free parameters that are to be loaded lie otherwise."""
+        orders = "in the order of its entries", "in halves"
+        return (
+            f"Layer {self.name!r} cannot take what was saved: the free parameters of "
+            f"its kernel lie {orders[not are_halves]}, and those that were saved "
+            f"{orders[are_halves]}. Load the file with the program that saved it; what "
+            "`effective_weights` gives there, `assign` puts into this model."
+        )
+
+    def save_own_variables(self, store: Any) -> None:
+        keras.Layer.save_own_variables(self, store)
+        self.save_order(store)
+
+    def load_own_variables(self, store: Any) -> None:
+        keras.Layer.load_own_variables(self, self.checked(store))
+
+    def save_order(self, store: Any) -> None:
+        if self.halves:
+            store["halves"] = np.ones(1, "int32")
+
+    def checked(self, store: Any) -> Any:
+        """What was saved, without what says how it is laid out."""
+        values = {key: store[key] for key in tuple(store.keys())}
+        are_halves = values.pop("halves", None) is not None
+        if values and are_halves != bool(self.halves):
+            raise ValueError(self.other_order(are_halves))
+        return values
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        config = self.get_config()
+        made = type(self).from_config(config)
+        if self.built:
+            given = dict(self._build_shapes_dict)
+            shapes, others = given.pop("shapes", ()), given.pop("named_shapes", {})
+            made.build(*shapes, **given, **others)
+            made.set_weights(self.get_weights())
+        return made
 
     def _call(self, *args: Any, tied: Any = None, **kwargs: Any) -> Any:
         with self._in_place(self.weights_of_call(tied)):
@@ -883,7 +983,7 @@ class Structured(layers.Wrapper):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config["layer"].pop("build_config", None)
-        config["kind"] = self.kind
+        config["halves"] = self.halves if self.structured else self.saved_halves
         config["structures"] = {
             path: [to_config(equation) for equation in equations]
             for path, equations in self.structures.items()
@@ -892,8 +992,77 @@ class Structured(layers.Wrapper):
 
 
 @register_terms
-@keras.saving.register_keras_serializable("wdsl")
-class Shared(keras.Layer):
+@keras.saving.register_keras_serializable("wdsl2")
+class Structured(Wrapped):
+    """A Keras layer with structure in some weights of its own, or of its `cell`.
+
+    The free parameters of a weight are variables of the layer that the weight belongs
+    to, under its name and in its place. To Keras this is no layer around another: it
+    has the attributes of that, and is saved as a subclass would be whose `add_weight`
+    makes free parameters.
+
+    Arguments are those of `Wrapped`, as is the rest.
+    """
+
+    def __init__(
+        self, layer: Any, structures: Mapping[str, Sequence[Any]], **kwargs: Any
+    ) -> None:
+        super().__init__(layer, structures, **kwargs)
+        for path in structures:
+            if path.rpartition("/")[0] not in ("", "cell"):
+                raise ValueError(
+                    f"Weight {path!r} of layer {self.name!r} belongs to a layer inside "
+                    "it: `Wrapped` is for such."
+                )
+
+    def in_order(self) -> Iterable[str]:
+        order = {
+            id(variable): place for place, variable in enumerate(self.layer.weights)
+        }
+        found = {path: variable_at(self.layer, path)[1] for path in self.structures}
+        return sorted(self.structures, key=lambda path: order[id(found[path])])
+
+    def add_theta(self, weight: Weight, owner: Any, variable: Any, place: int) -> None:
+        owner._tracker.unlock()
+        self.add_theta_to(owner, variable.name, weight, variable)
+        owner._tracker.lock()
+        those = owner._trainable_variables
+        if not weight.expansion.is_trained:
+            # It stands before those that were never trained.
+            those = owner._non_trainable_variables
+            before = {id(each.theta) for each in self.structured}
+            place = sum(id(each) in before for each in those)
+        those.insert(place, those.pop())
+
+    def save_own_variables(self, store: Any) -> None:
+        self.layer.save_own_variables(store)
+        self.save_order(store)
+
+    def load_own_variables(self, store: Any) -> None:
+        self.layer.load_own_variables(self.checked(store))
+
+    def __dir__(self) -> Iterable[str]:
+        """The names that the layer has: Keras saves what it finds by them."""
+        return dir(self.layer)
+
+    def __getattr__(self, name: str) -> Any:
+        """An attribute of the layer; a structured weight as a call would use it now."""
+        layer = vars(self).get("layer")
+        if layer is None or name.startswith("__"):
+            raise AttributeError(name)
+        value = getattr(layer, name)
+        if isinstance(value, Weight):
+            if value.expansion is None:
+                raise AttributeError(f"{name!r} of {self.name!r} is given in a call.")
+            return value.value
+        if name.startswith("_") and not isinstance(value, keras.Layer):
+            raise AttributeError(name)
+        return value
+
+
+@register_terms
+@keras.saving.register_keras_serializable("wdsl2")
+class Shared(OfKind):
     """A weight as a tensor of the graph, to be tied to the weights of layers.
 
     Called on any tensor of the graph, for the sake of standing in it, it returns
@@ -915,11 +1084,10 @@ class Shared(keras.Layer):
         initializer: Any = "glorot_uniform",
         regularizer: Any = None,
         fans: Any = None,
-        kind: str = "Shared",
+        kind: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.kind = kind
         self.shape = tuple(shape)
         self.equations = terms(equations)
         self.initializer = with_fans(keras.initializers.get(initializer), fans)
@@ -947,7 +1115,6 @@ class Shared(keras.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
-            "kind": self.kind,
             "shape": self.shape,
             "equations": [to_config(equation) for equation in self.equations],
             "initializer": keras.initializers.serialize(self.initializer),
