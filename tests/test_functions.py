@@ -261,7 +261,7 @@ def test_blocks_are_functions_and_loops_loops() -> None:
 def test_a_block_that_is_applied_many_times_makes_what_it_shares_once() -> None:
     text = NETWORKS["block with a tie, applied many times"][0]
     source = wdsl.loads(text).to_python()
-    function = source[source.index("def Auto(") : source.index("# What the weights need")]
+    function = source[source.index("def Auto(") : source.index("\n\n\n@keras")]
     made, applied = function.split("    def apply(")
     assert "e_kernel_layer = Shared(" in made
     assert "e_kernel = e_kernel_layer(x)" in applied

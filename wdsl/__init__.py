@@ -302,7 +302,6 @@ def _check(
 ) -> Net:
     """The stages behind, for one network of a file. `problems` are those of the stages in front."""
     from wdsl.network.elaborate import elaborate
-    from wdsl.plan.plan import CAPITALS
     from wdsl.weights.assertions import check_assertions
     from wdsl.weights.solve import solve
 
@@ -319,13 +318,7 @@ def _check(
         problems = in_order([*problems, *check_assertions(checked, structures)])
     if has_errors(problems):
         raise WdslError(problems)
-    net = Net(file, checked, structures, problems, (chosen, parameters, scope, max_layers))
-    if net.name in CAPITALS:
-        from wdsl.backends import python  # noqa: TID251
-
-        if clash := python.clash(net.plan, chosen.name.span):
-            raise WdslError(in_order([*problems, clash]))
-    return net
+    return Net(file, checked, structures, problems, (chosen, parameters, scope, max_layers))
 
 
 def compile(

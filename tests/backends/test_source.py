@@ -4,6 +4,7 @@ of the spec in it, never code."""
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 import subprocess
 import sys
@@ -16,7 +17,8 @@ import pytest
 
 import wdsl
 from wdsl.backends import definitions, python
-from wdsl.plan.plan import CAPITALS
+from wdsl.backends.classes import FUNCTIONS
+from wdsl.network import graph
 
 ROOT = Path(__file__).parents[2]
 DEFINED = (ast.ClassDef, ast.FunctionDef)
@@ -122,8 +124,8 @@ def test_runtime_form_holds_no_definitions(sources: dict[str, str]) -> None:
             imported = re.findall(r"from \S+ import (.*)", docstring)
             blocks = {*re.findall(r"block (\w+)", docstring), *", ".join(imported).split(", ")}
             assert len({*defined} - blocks) == 1, name
-        elif name.removesuffix(".py") in ("hopfield", "ties"):
-            assert "Structured" in defined
+        elif name == "hopfield.py":
+            assert defined == ["Hopfield", "Recall"]
 
 
 def test_the_spec_stands_in_the_docstring(sources: dict[str, str]) -> None:
@@ -239,27 +241,19 @@ def test_hostile_words_where_names_are_due() -> None:
 
 
 def test_no_network_takes_a_name_that_the_module_needs() -> None:
-    """What stands beside the network's function, and what Python builds in, is refused as the network's name."""
+    """What may stand beside the network's function, and what Python builds in, is refused as the network's name."""
     text = "network {} {{\n    input x: [2]\n    layer d = Dense(2) symmetric\n    output y = x -> d\n}}\n"
-    import builtins
-
-    capitals = {name for name in definitions.names() if name[0].isupper()}
-    assert capitals == CAPITALS
-    module = ast.parse(wdsl.loads(text.format("Hopfield")).to_python())
-    bound = {getattr(each, "name", None) for each in module.body}
-    bound |= {each.asname or each.name for node in ast.walk(module) if isinstance(node, ast.ImportFrom | ast.Import)
-              for each in node.names}  # fmt: skip
-    bound |= {each.id for node in module.body for each in ast.walk(node)
-              if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}  # fmt: skip
-    taken = {name for name in dir(builtins) if name[0].isupper() and name.isidentifier()} | (bound & capitals)
-    assert {"Structured", "Symmetric", "ValueError", "None", "Any"} <= taken
-    for name in capitals - taken:
-        assert wdsl.loads(text.format(name)).name == name
+    taken = {name for name in dir(builtins) if name[0].isupper() and name.isidentifier()} | graph.NEEDED
+    assert {"ValueError", "None", "Shared"} <= taken
     for name in taken:
         with pytest.raises(wdsl.WdslError) as caught:
             wdsl.loads(text.format(name))
         assert [each.code for each in caught.value.diagnostics] == ["E0207"], name
-    assert wdsl.loads(text.format("Hopfield")).name == "Hopfield"
+    for name in ("Hopfield", "D", "Structured", "Symmetric", "Index"):
+        defined = [node.name for node in ast.parse(wdsl.loads(text.format(name)).to_python()).body
+                   if isinstance(node, DEFINED)]  # fmt: skip
+        assert defined.count(name) == 1
+        assert len({*defined}) == len(defined) == 2
 
 
 WORDS = {"False", "None", "True", "l", "not", "if", "else", "or", "and"}
@@ -267,22 +261,20 @@ WORDS = {"False", "None", "True", "l", "not", "if", "else", "or", "and"}
 
 
 def test_no_variable_takes_a_name_that_the_module_needs() -> None:
-    """A function of the runtime may not be hidden by a variable of the network's function that calls it."""
-    used = {name for name in definitions.names() if not name[0].isupper()}
-    assert "index_map" in used
-    names = sorted((used | set(python.RESERVED)) - WORDS)
-    lower = [name for name in names if name[0].islower() and name.isidentifier()]
-    for name in lower:
+    """Nothing that the network's function calls may be hidden by a variable of it."""
+    for name in sorted({*FUNCTIONS, *python.RESERVED} - WORDS):
+        if not (name[0].islower() and name.isidentifier()):
+            continue
         text = (
             f"network Net({name}: int = 2) {{\n    input x: [2]\n"
             f"    layer d = Dense({name}) symmetric, zero[where i == {name} and j > 0]\n    output y = x -> d\n}}\n"
         )
-        source = wdsl.loads(text).to_python(standalone=False)
-        tree = ast.parse(source)
-        (function,) = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-        (argument,) = [each.arg for each in function.args.args]
-        calls = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)} - {argument, "d", "x", "y"}
-        assert argument not in {*calls, "keras"}, name
+        for standalone in (True, False):
+            tree = ast.parse(wdsl.loads(text).to_python(standalone))
+            (function,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "Net"]
+            (argument,) = [each.arg for each in function.args.args]
+            calls = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)} - {argument, "d", "x", "y"}
+            assert argument not in {*calls, "keras"}, name
 
 
 @pytest.mark.parametrize("module", definitions.SOURCES)

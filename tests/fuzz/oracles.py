@@ -22,6 +22,7 @@ from typing import Any
 from unicodedata import category
 
 import wdsl
+from wdsl.backends.classes import FUNCTIONS
 from wdsl.backends.definitions import SOURCES
 from wdsl.syntax import nodes
 from wdsl.syntax.parser import parse
@@ -237,8 +238,8 @@ USED = {
 }
 """What written functions take of Python's own: nothing that could reach a file, a module or an object's inside."""
 
-VIEWS = ("T", "flip", "reshape", "shape", "transpose")
-"""What they take of `View` and of tensors."""
+VIEWS = ("T", "flip", "join", "reshape", "shape", "split", "transpose")
+"""What they take of `View`, of tensors, and of the texts of masks."""
 
 WRITTEN = (
     *(ast.FunctionDef, ast.arguments, ast.arg, ast.Return, ast.Assign, ast.AugAssign, ast.For, ast.If, ast.Raise),
@@ -283,6 +284,7 @@ def only_ours(source: str, tree: nodes.File) -> None:
     module = ast.parse(source)
     externals = externs(tree)
     ours: list[ast.stmt] = []
+    classes: list[ast.stmt] = []
     aliases: dict[str, str] = {}
     defined: set[str] = set()
     first, *statements = module.body
@@ -302,6 +304,9 @@ def only_ours(source: str, tree: nodes.File) -> None:
                     aliases[alias.asname or alias.name] = path
             case _ if ast.dump(each) in _runtime():
                 defined |= _stored(each)
+            case ast.ClassDef(name) | ast.FunctionDef(name) if isinstance(each, ast.ClassDef) or name in FUNCTIONS:
+                classes.append(each)
+                defined.add(name)
             case _:
                 ours.append(each)
                 defined |= {each.name} if isinstance(each, ast.FunctionDef) else _stored(each)
@@ -310,6 +315,10 @@ def only_ours(source: str, tree: nodes.File) -> None:
         known = {*aliases, *defined, *_stored(each)}
         for part in ast.walk(each):
             _one_of_ours(part, known, aliases)
+    for each in classes:
+        known = {*aliases, *defined, *_stored(each), *IN_CLASSES}
+        for part in ast.walk(each):
+            _one_of_a_class(part, known)
 
 
 def _stored(tree: ast.AST) -> set[str]:
@@ -334,6 +343,30 @@ def _one_of_ours(part: ast.AST, known: set[str], aliases: dict[str, str]) -> Non
                 value = value.value
             root = aliases.get(value.id, "") if isinstance(value, ast.Name) else ""
             assert root.startswith(("keras", "numpy")) or name in VIEWS, f"takes {ast.unparse(part)}"
+        case ast.Constant(value):
+            assert isinstance(value, (int, float, str, bool, type(None), type(...))), ast.unparse(part)
+
+
+IN_CLASSES = frozenset({
+    *("super", "property", "classmethod", "ValueError", "bool", "dict", "getattr", "hasattr", "int", "isinstance"),
+    *("abs", "len", "range", "setattr", "slice", "sum", "tuple", "type", "zip", "float", "max", "min", "Ellipsis"),
+})  # fmt: skip
+"""What the classes of layers take of Python."""
+
+OF_KERAS = frozenset({"_flatten_layers", "_untrack_variable", "_initializer", "__init__", "__call__"})
+
+
+def _one_of_a_class(part: ast.AST, known: set[str]) -> None:
+    """A class has nothing of the file in it but numbers, names of its parameters, and texts that nobody evaluates."""
+    assert not isinstance(part, (ast.Global, ast.Nonlocal, ast.Import, ast.ImportFrom, ast.Await, ast.Yield))
+    match part:
+        case ast.Name(name, ast.Load()):
+            assert name in known, f"refers to {name}"
+        case ast.Name(name) | ast.arg(name) | ast.FunctionDef(name) | ast.ClassDef(name):
+            assert name.isascii() and name.isidentifier() and not keyword.iskeyword(name), f"gives the name {name}"  # noqa: PT018
+        case ast.Attribute(value, name):
+            is_own = isinstance(value, ast.Name) and value.id == "self" and not name.startswith("__")
+            assert is_own or not name.startswith("_") or name in OF_KERAS, f"reaches into {ast.unparse(part)}"
         case ast.Constant(value):
             assert isinstance(value, (int, float, str, bool, type(None), type(...))), ast.unparse(part)
 

@@ -4,37 +4,28 @@ from __future__ import annotations
 
 import builtins
 import keyword
+import math
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from wdsl.backends import definitions as runtime
+from wdsl.backends.calls import in_use, with_classes
+from wdsl.backends.classes import FUNCTIONS, Unwritten, Written, write_classes
 from wdsl.backends.definitions import Import, needed
 from wdsl.catalog.model import TensorSpec
 from wdsl.core import expressions as ex
 from wdsl.core.sizes import expression_of
 from wdsl.network import graph
-from wdsl.plan.plan import CAPITALS, Plan
+from wdsl.plan.plan import Plan
 from wdsl.plan.printing import WIDTH, flat, layout
 from wdsl.plan.statements import For, Function, If, Refuse, Statement, Step, variables
-from wdsl.text.diagnostics import Diagnostic
 from wdsl.text.source import Source, Span
 
 KERAS_MODULES = ("activations", "constraints", "initializers", "layers", "ops", "regularizers")
 RESERVED = frozenset((*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "keras", "np", "l", *KERAS_MODULES))
 """What no variable may be called: a spec's `lambda` becomes `lambda_`. Linters refuse `l`."""
-
-
-def clash(plan: Plan, where: Span) -> Diagnostic | None:
-    """An error if the network has the name of a definition that its module holds beside it."""
-    definitions, imports = needed((*_own_symbols(plan), *_products(plan)))
-    beside = {name for each in definitions for name in each.names} | {each.alias for each in imports}
-    if plan.network.name not in beside:
-        return None
-    message = f"`{plan.network.name}` is a name that the generated module needs itself"
-    return Diagnostic("E0207", message, where, hint="choose another name")
 
 
 def _symbols(plan: Plan) -> set[str]:
@@ -59,15 +50,20 @@ def write(plan: Plan, standalone: bool = True) -> str:
     It imports Keras and NumPy alone. With `standalone=False` it imports the classes for its weights from wdsl, instead
     of holding their text.
     """
+    written = _with_classes(plan) if standalone else None
+    plan, classes = written or (plan, Written((), frozenset(), {}))
     beside = _beside(plan)
     names = _names([*(each.name for each in plan.network.parameters), *variables(plan.body)], beside)
     of_functions = {each.name: _names_in(each, beside) for each in plan.functions}
     own = _own_symbols(plan)
-    modules = {path.split(".")[0] for path in _symbols(plan) if "." in path}
+    modules = {path.split(".")[0] for path in _symbols(plan) if "." in path} | classes.modules
+    if written and plan.constants:
+        modules.add("np")
     imports = [Import("keras", "", "keras")]
     imports += [Import("keras", module, module) for module in KERAS_MODULES if module in modules]
     imports += [Import("numpy", "", "np")] if "np" in modules else []
-    definitions, further = needed((*own, *_products(plan)))
+    imports += [Import(name, "", name) for name in ("base64", "functools", "math") if name in modules]
+    definitions, further = ((), ()) if written else needed((*own, *_products(plan)))
     if standalone:
         imports += further
     else:
@@ -91,13 +87,33 @@ def write(plan: Plan, standalone: bool = True) -> str:
         body="\n".join(_body(plan.body, names, 4, network.source, of_functions)),
         result="    " + layout(plan.result, names, 4, "return ", statement=True),
         functions=[_function(each, beside[each.name], network.source, of_functions) for each in functions],
+        classes=classes.texts,
         definitions=[each.text for each in definitions] if standalone else [],
-        constants=[_table(name, table) for name, table in plan.constants.items()],
+        tables=[line for name, table in plan.constants.items() for line in _array(name, table)] if written else [],
+        constants=[] if written else [_table(name, table) for name, table in plan.constants.items()],
     )
 
 
-@cache
+def _with_classes(plan: Plan) -> tuple[Plan, Written] | None:
+    """The plan with classes of its own in place of the runtime's, and their text; None if one cannot be written yet."""
+    files = {name: str(ex.parts(each)[1].value) for name, each in plan.constants.items()}  # type: ignore[union-attr]
+
+    def render(name: str, parts: Mapping[str, Any]) -> str:
+        return str(_templates().get_template(f"{name}.py.jinja").render(parts)).rstrip()
+
+    try:
+        written = write_classes(in_use(plan), plan, files, render)
+    except Unwritten:
+        return None
+    return with_classes(plan, written.needs), written
+
+
 def _template() -> Any:
+    return _templates().get_template("module.py.jinja")
+
+
+@cache
+def _templates() -> Any:
     import jinja2  # noqa: TID251
 
     environment = jinja2.Environment(
@@ -108,7 +124,9 @@ def _template() -> Any:
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # what is written is Python; every string of the spec has been through `repr` or `_printable`
     )
-    return environment.get_template("module.py.jinja")
+    environment.filters["keyword"] = lambda name: f"{name}, "
+    environment.filters["made"] = lambda name: f"made_{name}"
+    return environment
 
 
 def _beside(plan: Plan) -> dict[str, str]:
@@ -119,8 +137,7 @@ def _beside(plan: Plan) -> dict[str, str]:
         taken.update(variables(body))
     for function in plan.functions:
         taken.update(function.inputs, (each.name for each in function.parameters))
-    if plan.externals or plan.named or any(each.name in CAPITALS for each in plan.functions):
-        taken |= runtime.names()
+    taken |= {*graph.NEEDED, *FUNCTIONS, *(name for each in in_use(plan) for name in (each.name, f"{each.name}Cell"))}
     wanted = {each.key: each.name.upper() for each in plan.named}
     wanted |= {path: path.rpartition(".")[2] for path in (*plan.externals, *(each.name for each in plan.functions))}
     for key, name in wanted.items():
@@ -341,6 +358,32 @@ def _body(
                     lines.append(" " * (indent + 4) + layout(error, names, indent + 4, "raise ", statement=True))
         before = statement
     return lines
+
+
+MOST_IN_ROW, MOST_IN_ROWS = 24, 512
+"""Entries of a row, and of all rows, of a mask that is written as a list of lists."""
+
+
+def _array(name: str, table: ex.Expression) -> list[str]:
+    """A mask as an array: in rows as the file has them if they are short, or else as a text of digits or of bytes."""
+    match table:
+        case ex.Call(ex.Symbol(kind), (_, ex.Sequence(items) as shape, ex.Constant(str(text)))):
+            sizes = [each.value for each in items if isinstance(each, ex.Constant) and isinstance(each.value, int)]
+        case _:
+            raise TypeError(f"{table!r} is no mask")
+    digits, size, width = "".join(text.split()), math.prod(sizes), WIDTH - 4
+    if kind == "Mask" and len(sizes) == 2 and sizes[1] <= MOST_IN_ROW and size <= MOST_IN_ROWS:
+        rows = (digits[at : at + sizes[1]] for at in range(0, size, sizes[1]))
+        nested = (ex.Sequence(tuple(ex.Constant(int(digit)) for digit in row), list) for row in rows)
+        array = ex.Call(ex.Symbol("np.array"), (ex.Sequence(tuple(nested), list), ex.Symbol("bool")))
+        return [layout(array, {}, 0, f"{name} = ", statement=True)]
+    if kind == "Mask":
+        width = sizes[-1] if sizes[-1] <= width else width
+        unpacked = [f'{name} = np.array([*"".join({name}.split())]).reshape({flat(shape, {})}) == "1"']
+    else:
+        unpacked = [f"{name} = unpacked({name}, {flat(shape, {})})"]
+    lines = [f"    {digits[at : at + width]}" for at in range(0, len(digits), width)]
+    return [f'{name} = """', *lines, '    """', *unpacked]
 
 
 def _table(name: str, table: ex.Expression) -> dict[str, Any]:

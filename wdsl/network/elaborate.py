@@ -222,6 +222,9 @@ class Elaborator:
             self.wrong_case(network.name, "a network", capital=True)
         if hasattr(builtins, network.name.id):
             self.error("E0207", f"`{network.name.id}` is a name of Python's own", network.name.span)
+        if network.name.id in graph.NEEDED:
+            what = f"`{network.name.id}` is a name that the generated module needs itself"
+            self.error("E0207", what, network.name.span, hint="choose another name")
         parameters = self.parameters(given)
         self.carry_out(network.body)
         if not self.lost and not self.outputs and not _has(network.body, nodes.Output):

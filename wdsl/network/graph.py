@@ -13,6 +13,9 @@ from wdsl.core.record import Record
 from wdsl.text.diagnostics import Label
 from wdsl.text.source import Source, Span
 
+NEEDED = frozenset({"Shared", "Coupled", "Constant", "StoredGroups", "Callable"})
+"""What a written module may have under these names, and no network can be called."""
+
 
 class Parameter(Record):
     """A parameter of a network. `default` is that of the written function, if it has one; `value` what it has now."""

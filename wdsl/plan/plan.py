@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record
 from wdsl.network import graph
+from wdsl.plan.kinds import Kind
 from wdsl.plan.statements import Body, Function, expressions, mapped
 from wdsl.plan.steps import Planner, unique
 from wdsl.plan.tidy import tidy
@@ -20,18 +21,6 @@ from wdsl.weights.structures import Structures
 
 if TYPE_CHECKING:
     from wdsl.network.outline import Outline
-
-CAPITALS = frozenset({
-    *("Any", "Callable", "ClassVar", "Iterable", "Iterator", "Mapping", "Sequence"),
-    *("At", "Axis", "Band", "Blocks", "By", "Diagonal", "Equal", "Equation", "Fixed", "Flat", "Frozen", "Grouping"),
-    *("Index", "IndexMap", "Indices", "Lower", "Merge", "Not", "PART", "Part", "Region", "Several", "Shape", "Sizes"),
-    *("Same", "Skew", "Symmetric", "Term", "Tie", "Tied", "Traced", "Union", "UnionFind", "Upper", "VIEWS"),
-    *("Zero", "Averaged", "Coupled", "Enforced", "Expansion", "Grouped", "OnWeight", "Shared", "Structured", "Via"),
-    *("Wrapped", "Constant", "Mask", "PackedMask", "View", "Weight", "Where", "Within", "PRODUCTS", "Placement"),
-    *("MatrixPattern", "MatrixProduct", "RepeatedColumn", "RepeatedRow", "DiagonalAndRest", "BlockDiagonalMatrix"),
-    *("BandMatrix", "CirculantMatrix", "ToeplitzMatrix", "Halves"),
-})  # fmt: skip
-"""The capital names that modules define or import: only a network with one of them need be looked at closely."""
 
 
 class Plan(Record):
@@ -46,6 +35,8 @@ class Plan(Record):
     result: ex.Expression
     functions: tuple[Function, ...]
     constants: Mapping[str, ex.Expression]
+    kinds: tuple[Kind, ...]
+    """The classes of layers and weights that a module has for them, of which the statements construct some."""
     patterns: frozenset[str]
     """Of the kernels that the runtime multiplies by without making them."""
 
@@ -111,7 +102,8 @@ def make_plan(network: graph.Network, structures: Structures, outline: Outline |
         )
     constants = {variable.name: table for table, variable in names.items()}
     patterns = products(network, structures)
-    return Plan(network, structures, body, result, functions, constants, patterns)
+    kinds = planner.kinds.found(names)
+    return Plan(network, structures, body, result, functions, constants, kinds, patterns)
 
 
 def _constants(found: Iterable[ex.Expression], network: graph.Network) -> dict[ex.Expression, ex.Variable]:
@@ -121,7 +113,7 @@ def _constants(found: Iterable[ex.Expression], network: graph.Network) -> dict[e
     stated = (*(each.expression for each in network.equations), *(each.region for each in network.ties if each.region))
     if not any(part in (ex.Symbol("Mask"), ex.Symbol("PackedMask")) for each in stated for part in ex.walk(each)):
         return names
-    taken = {network.name, *CAPITALS}
+    taken = {network.name, *graph.NEEDED}
     for expression in found:
         for part in ex.walk(expression):
             match part:

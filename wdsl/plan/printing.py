@@ -69,7 +69,7 @@ def _flat(expression: ex.Expression, names: Names) -> tuple[str, int]:
         case ex.Operation("**", (left, right)):
             base = flat(left, names, _PRIMARY)
             beside = right.operands[0] if isinstance(right, ex.Operation) and right.operator == "**" else right
-            space = "" if _is_simple(left) and _is_simple(beside) and base[0] != "(" else " "
+            space = "" if _is_operand(left) and _is_operand(beside) and base[0] != "(" else " "
             return f"{base}{space}**{space}{flat(right, names, _SIGN)}", _POWER
         case ex.Operation(sign, (left, right)):
             level = _LEVELS[sign]
@@ -102,7 +102,7 @@ def _formatted(parts: tuple[str | ex.Expression, ...], names: Names) -> str:
 def _index(index: ex.Expression, names: Names) -> str:
     """What stands between the brackets of a subscript, slices with colons."""
     match index:
-        case ex.Sequence(items) if len(items) > 1:
+        case ex.Sequence(items, kind) if len(items) > 1 and kind is tuple:
             return ", ".join(_index(item, names) for item in items)
         case ex.Call(ex.Symbol("slice"), bounds):
             start_stop_step = (ex.Constant(None), *bounds) if len(bounds) == 1 else bounds
@@ -112,8 +112,18 @@ def _index(index: ex.Expression, names: Names) -> str:
     return flat(index, names)
 
 
-def _is_simple(expression: ex.Expression) -> bool:
+def _is_operand(expression: ex.Expression) -> bool:
     """Whether the formatter sets `**` without spaces beside this operand."""
+    while isinstance(expression, ex.Attribute):
+        expression = expression.value
+    match expression:
+        case ex.Operation("-" | "+", (operand,)):
+            return _is_operand(operand)
+    return _is_simple(expression)
+
+
+def _is_simple(expression: ex.Expression) -> bool:
+    """Whether the formatter sets the colon of a slice without spaces beside this bound."""
     match expression:
         case ex.Operation("-" | "+", (operand,)):
             return _is_simple(operand)
@@ -184,11 +194,22 @@ def layout(
         case ex.Mapped(items) | ex.Sequence(items) if items:
             return _broken(before, expression, names, indent, after)
         case ex.Subscript(value, index):
-            return layout(value, names, indent, before, f"[{flat(index, names)}]{after}")
-        case ex.Subscript(ex.Call() as value, index):
+            head = f"{before}{flat(value, names, _PRIMARY)}["
+            if indent + len(head) <= WIDTH:
+                return _wrapped(head, _index(index, names), indent, f"]{after}")
             return layout(value, names, indent, before, f"[{_index(index, names)}]{after}")
         case ex.Operation("-" | "+" | "~" as sign, (ex.Call() | ex.Subscript() as operand,)):
             return layout(operand, names, indent, before + sign, after)
+        case ex.Operation("-" | "+" | "~" as sign, (ex.Operation(_, (_, _)) as operand,)):
+            return _wrapped(f"{before}{sign}(", _operation(operand, names, indent + 4), indent, f"){after}")
+        case ex.Operation(sign, (left, ex.Call(function, arguments, keywords) as right)) if (
+            statement
+            and sign in _LEVELS
+            and (arguments or keywords)
+            and not (isinstance(left, ex.Operation) and _LEVELS.get(left.operator) == _LEVELS[sign])
+            and indent + len(f"{before}{flat(left, names, _LEVELS[sign])} {sign} {flat(function, names)}(") <= WIDTH
+        ):  # with one operator, and brackets behind it, these are broken
+            return layout(right, names, indent, f"{before}{flat(left, names, _LEVELS[sign])} {sign} ", after)
         case ex.Lambda(parameters, body):
             inner_names = ChainMap({name: name for name in parameters}, names)  # type: ignore[arg-type]
             head = f"{before}lambda {', '.join(parameters)}: ("

@@ -290,7 +290,7 @@ class _Roller:
             if len(own) != len(structure.equations):
                 raise NotAlike
             equations[structure.name] = own
-        return self.planner.construct(layer, construct, made.label, equations)
+        return self.planner.construct(layer, construct, made.label, equations, self.outline.layers.get(made.name))
 
     def expression(self, expression: ex.Expression) -> ex.Expression:
         """An expression with layers and functions by their variables, and shared weights given to the layers."""

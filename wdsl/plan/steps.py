@@ -9,7 +9,7 @@ from wdsl.core import expressions as ex
 from wdsl.core.sizes import expression_of
 from wdsl.link.constants import written
 from wdsl.network import graph
-from wdsl.plan.kinds import COUPLED, SHARED, Kinds, form_of
+from wdsl.plan.kinds import COUPLED, SHARED, Kinds, KindWeight, form_of, kind_weight
 from wdsl.plan.statements import Body, Refuse, Statement, Step
 from wdsl.weights.structures import Structure, Structures
 
@@ -112,17 +112,22 @@ class Planner:
         construct: ex.Expression,
         label: ex.Expression,
         equations: Mapping[WeightName, tuple[ex.Expression, ...]],
+        seen: graph.Layer | None = None,
     ) -> ex.Expression:
-        """The layer, in `Structured(…)` if a weight of it has structure."""
+        """The layer, in `Structured(…)` if a weight of it has structure. `seen` is it in the terms of its block."""
         assert isinstance(construct, ex.Call)
         structures = self.structures.of(layer.name)
         tied = [each for each in structures if each.owner in self.shared]
         weights: list[tuple[str, ex.Expression]] = []
+        members: list[KindWeight] = []
         for structure in structures:
-            if structure in tied:
-                weights.append((key_of(structure), ex.Sequence((ex.Call(ex.Symbol("Tied")),), list)))
-            elif equations[structure.name]:
-                weights.append((key_of(structure), ex.Sequence(equations[structure.name], list)))
+            is_tied = structure in tied
+            said = () if is_tied else equations[structure.name]
+            if is_tied or said:
+                key = key_of(structure)
+                stated = (ex.Call(ex.Symbol("Tied")),) if is_tied else said
+                weights.append((key, ex.Sequence(stated, list)))
+                members.append(kind_weight(key, structure, seen or layer, said, is_tied))
         name = ("name", label)
         if not weights:
             return ex.Call(construct.function, construct.arguments, (*construct.keywords, name))
@@ -130,7 +135,7 @@ class Planner:
         kept = tuple((argument, value) for argument, value in construct.keywords if argument not in moved)
         inner = ex.Call(construct.function, construct.arguments, kept)
         form = form_of([each for each in structures if each in tied or equations[each.name]], tied)
-        kind = self.kinds.of_layer(form, layer.declared, layer.row.name, weights, tied)
+        kind = self.kinds.of_layer(form, layer, construct.function, members)
         return ex.Call(ex.Symbol(form), (inner, ex.Mapped(tuple(weights))), (("kind", ex.Constant(kind)), name))
 
     def share(self, owner: Structure, variable: str, label: ex.Expression, beside: str) -> Step:
@@ -144,7 +149,8 @@ class Planner:
             argument = f"{owner.weight.scope}{name}"
             keywords += [(name, owner.layer.given[argument][0])] if argument in owner.layer.given else []
         declared = "_".join(filter(None, (owner.layer.declared, *owner.weight.name.split("."))))
-        kind = self.kinds.of_weight(SHARED, declared, [owner])
+        member = kind_weight(owner.weight.name or "weight", owner, owner.layer, owner.equations, False)
+        kind = self.kinds.of_weights(SHARED, declared, [member.replace(key="weight")])
         return _beside_input(SHARED, arguments, keywords, kind, label, owner, variable, beside)
 
     def couple(self, members: tuple[Structure, ...], variable: str, beside: str) -> Step:
@@ -161,7 +167,8 @@ class Planner:
         given_dtypes = [(each.layer.given, f"{each.weight.scope}dtype") for each in members]
         dtypes = [given[argument][0] for given, argument in given_dtypes if argument in given]
         keywords += [("dtype", dtype) for dtype in dtypes[:1]]
-        kind = self.kinds.of_weight(COUPLED, variable, members)
+        found = [kind_weight(str(each.name), each, each.layer, each.equations, False) for each in members]
+        kind = self.kinds.of_weights(COUPLED, variable, found)
         label = ex.Constant(variable)
         return _beside_input(COUPLED, arguments, keywords, kind, label, members[0], variable, beside)
 

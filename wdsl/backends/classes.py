@@ -1,0 +1,658 @@
+"""The classes of a written module: layers whose weights are computed from the numbers in them that are free.
+
+What the class of a layer says of a weight is the weight's normal form (`wdsl/weights/normal.py`); what stands around
+it, and in which order, is in the templates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from wdsl.backends.fitting import fitted
+from wdsl.backends.mechanisms import Enforced, bare, joins, mechanism_of
+from wdsl.backends.words import annotation, in_words
+from wdsl.core import expressions as ex
+from wdsl.core.record import Record
+from wdsl.plan.kinds import FROZEN, Kind, KindWeight
+from wdsl.plan.plan import Plan
+from wdsl.plan.printing import WIDTH, flat, layout
+from wdsl.weights.normal import Let, NormalForm, by_shape, normal_form
+
+FORMAT = 2
+"""Of what is stored, and in which order: a class of another format has another name in files."""
+
+BY_NAME = frozenset({"Dense", "EinsumDense", "Embedding", "ReversibleEmbedding"}) | {f"Conv{n}D" for n in (1, 2, 3)}
+"""Layers that save their weights by name, and ask for each whether it is there."""
+
+CHANGED = BY_NAME
+"""Layers that Keras can quantize, or extend by matrices of low rank."""
+
+KEPT_APART = {
+    **dict.fromkeys(("Dense", "EinsumDense", "Conv1D", "Conv2D", "Conv3D"), "kernel"),
+    **dict.fromkeys(("Embedding", "ReversibleEmbedding"), "embeddings"),
+}
+"""A weight of a layer that keeps it as `_kernel`, and has a property `kernel` for it."""
+
+NOT_CAST = frozenset({"BatchNormalization", "LayerNormalization", "GroupNormalization"})
+"""Layers that compute with their weights in the dtype in which they are stored."""
+
+FANS = {
+    **dict.fromkeys(("glorotuniform", "glorotnormal"), "fan_avg"),
+    **dict.fromkeys(("henormal", "heuniform", "lecunnormal", "lecununiform"), "fan_in"),
+}
+"""What initializers divide by: how many entries there are for an input, an output, or both."""
+
+PLAIN = frozenset({
+    *("zeros", "ones", "constant", "orthogonal", "orthogonalinitializer", "identity", "identityinitializer"),
+    *("uniform", "randomuniform", "normal", "randomnormal", "truncatednormal"),
+})  # fmt: skip
+"""Initializers that do not ask how many there are."""
+
+FUNCTIONS = ("joined", "joined_multiples", "scale_of", "with_fans", "with_gradient_of", "unpacked", "StoredGroups")
+"""What classes may call, each in a template of its name."""
+
+MODULES = re.compile(r"(?<![\w.])(activations|base64|functools|initializers|layers|math|np|ops|regularizers)\.")
+"""A module that is used in a text."""
+
+Render = Callable[[str, Mapping[str, Any]], str]
+
+
+class Unwritten(Exception):
+    """There is no class yet for what is said of a weight."""
+
+
+class Written(Record):
+    """Classes and functions as text, in the order in which they stand, and the modules that they import.
+
+    `needs` are the parameters of the network that a class takes, by its name: each with the argument's name.
+    """
+
+    texts: tuple[str, ...]
+    modules: frozenset[str]
+    needs: Mapping[str, Mapping[str, str]]
+
+
+def write_classes(kinds: Sequence[Kind], plan: Plan, files: Mapping[str, str], render: Render) -> Written:
+    """The classes of a network's layers, and the functions that they call.
+
+    `files` are where the masks in the equations come from, by their names; `render` fills the template of a name.
+    """
+    if any(each.form in ("Shared",) for each in kinds) and not any(each.name == "Shared" for each in kinds):
+        kinds = [Kind("Shared", "Shared", None, None, ()), *kinds]
+    writers = [WRITERS[each.form](each, plan, files) for each in kinds]
+    texts = [fitted(render(each.template, each.parts())) for each in writers]
+    packed = ex.Symbol("PackedMask")
+    functions = sorted({name for each in writers for name in each.functions})
+    functions += ["unpacked"] if any(packed in ex.parts(each) for each in plan.constants.values()) else []
+    texts += [render(name, {}) for name in functions]
+    modules = {name for text in texts for name in MODULES.findall(text)}
+    return Written(tuple(texts), frozenset(modules), {each.kind.name: each.needs for each in writers})
+
+
+class Writer:
+    """What the template of a class is filled with."""
+
+    template = "layer"
+
+    def __init__(self, kind: Kind, plan: Plan, files: Mapping[str, str]) -> None:
+        self.kind, self.plan, self.files = kind, plan, files
+        self.names = _Own()
+        self.own = [each for each in kind.weights if not each.tied]
+        self.given = [each for each in kind.weights if each.tied]
+        self.equations = {
+            each.key: tuple(by_shape(one, each.sizes) for one in each.equations if one != FROZEN) for each in self.own
+        }
+        self.forms = self.normal_forms()
+        self.functions: set[str] = set()
+        needs = dict.fromkeys(name for form in self.forms.values() for name in form.needs)
+        self.needs = {name: self.attribute(name) for name in needs}
+
+    def normal_forms(self) -> dict[str, NormalForm]:
+        return {
+            each.key: normal_form(map(bare, self.equations[each.key]), len(each.sizes), self.files) for each in self.own
+        }
+
+    @property
+    def row(self) -> str:
+        return self.kind.row.name if self.kind.row else "Shared"
+
+    def attribute(self, name: str) -> str:
+        """The attribute, and argument, in which the layer keeps a parameter of the network."""
+        arguments = {each.name for each in self.kind.row.arguments} if self.kind.row else {"shape", "initializer"}
+        return f"{name}_" if name in _ATTRIBUTES | arguments | {each.name for each in self.kind.weights} else name
+
+    def parts(self) -> dict[str, Any]:
+        kind = self.kind
+        return {
+            "registered": f'"{self.plan.network.name}", "{kind.name}_{self.digest()}"',
+            "name": kind.name,
+            "row": self.row,
+            "base": layout(kind.base, self.names, 0) if kind.base else "Shared",
+            "doc": wrapped(self.doc()),
+            "structure": self.structure(),
+            "needs": list(self.needs.values()),
+            "weights": [self.weight(each) for each in self.own],
+            "given": [each.name for each in self.given],
+            "call": self.call() if self.given else (),
+            "is_by_name": self.row in BY_NAME,
+            "is_changed": self.row in CHANGED,
+        }
+
+    def digest(self) -> str:
+        """What tells this class from others of its name in a file: what it means for what is stored."""
+        tables = self.plan.constants
+
+        def meant(part: ex.Expression) -> ex.Expression | None:
+            match part:
+                case ex.Named(_, _, value):
+                    return value
+                case ex.Variable(name) if name in tables:
+                    return ex.Sequence(ex.parts(tables[name])[2:])  # all but where it was read from
+            return None
+
+        said = {key: [ex.replaced(one, meant) for one in those] for key, those in self.equations.items()}
+        weights = [(each.key, said.get(each.key)) for each in self.kind.weights]
+        return hashlib.sha256(repr((FORMAT, self.kind.form, self.row, weights)).encode()).hexdigest()[:6]
+
+    def annotations(self, weight: KindWeight) -> list[str]:
+        frozen = [FROZEN] if not weight.is_trained else []
+        return [annotation(each, self.files, weight.name) for each in (*self.equations[weight.key], *frozen)]
+
+    def doc(self) -> str:
+        said = [f"whose {each.name} {in_words(self.annotations(each))}" for each in self.own]
+        given = " and ".join(each.name for each in self.given)
+        said += [f"that is given its {given} with each call"] if given else []
+        return f"A `{self.row}` {', and '.join(said)}."
+
+    def structure(self) -> str:
+        if not self.own:
+            return ""
+        said = [f"{self.path(each)}: {', '.join(self.annotations(each))}" for each in self.own]
+        texts = tuple(ex.Constant(each) for each in said if not each.endswith(": "))
+        return self.assignment("structure", ex.Sequence(texts), 4)
+
+    def path(self, weight: KindWeight) -> str:
+        """What `structure` calls a weight."""
+        return weight.name
+
+    # A weight
+
+    def weight(self, weight: KindWeight) -> dict[str, Any]:
+        name = weight.name
+        is_single = len(self.kind.weights) == 1
+        indent = 8 if is_single else 12
+        prefix = "" if len(self.own) == 1 else f"{name}_"
+        body = Body(self, weight, prefix, indent)
+        return {
+            "name": name,
+            "lines": body.stored(),
+            "value": body.value(),
+            "numbers": f"_{name}",
+            "is_kept_apart": KEPT_APART.get(self.row) == name,
+        }
+
+    def call(self) -> list[str]:
+        """What the layer computes with weights that it is given."""
+        given = {each.name for each in self.given}
+        kernel, bias = (name if name in given else f"self.{name}" for name in ("kernel", "bias"))
+        match self.row:
+            case "Embedding":
+                return ["return ops.cast(ops.take(embeddings, inputs, axis=0), self.compute_dtype)"]
+            case "EinsumDense":
+                lines = [f"outputs = ops.einsum(self.equation, inputs, {kernel})"]
+                test = f"{bias} is not None"
+            case "Dense":
+                lines = [f"outputs = ops.matmul(inputs, {kernel})"]
+                test = "self.use_bias"
+            case _:
+                lines = [f"outputs = self.convolution_op(inputs, {kernel})"]
+                test = "self.use_bias"
+        if "bias" in given:
+            return [*lines, "return self.activation(ops.add(outputs, bias))"]
+        return [*lines, f"if {test}:", f"    outputs = ops.add(outputs, {bias})", "return self.activation(outputs)"]
+
+    def flat(self, expression: ex.Expression) -> str:
+        return flat(expression, self.names)
+
+    def assignment(self, target: str, value: ex.Expression, indent: int) -> str:
+        return " " * indent + layout(value, self.names, indent, f"{target} = ", statement=True)
+
+
+class Body:
+    """The lines of one weight in a class."""
+
+    def __init__(self, writer: Writer, weight: KindWeight, prefix: str, indent: int) -> None:
+        self.writer, self.weight, self.prefix, self.indent = writer, weight, prefix, indent
+        self.form = writer.forms[weight.key]
+        self.where, self.constant, self.sign, self.shape, self.divisors = (
+            f"self.{prefix}{name}" for name in ("where", "constant", "sign", "shape", "divisors")
+        )
+        self.name, self.numbers = self.named()
+        equations = writer.equations[weight.key]
+        self.enforced = (
+            Enforced(self, equations) if any(mechanism_of(each) != "parameter" for each in equations) else None
+        )
+        averaged = [each for each in equations if isinstance(each, ex.Call) and each.function == ex.Symbol("Averaged")]
+        self.is_averaged = bool(averaged)
+        if averaged and (self.enforced or any(joins(each) for each in equations if each not in averaged)):
+            raise Unwritten
+
+    source = "initializer(shape, dtype)"
+    """What is drawn."""
+    initializer = "initializer"
+
+    def named(self) -> tuple[str, str]:
+        """What the weight is called in the class, and the attribute that has its free numbers."""
+        return self.weight.name, f"self._{self.weight.name}"
+
+    @property
+    def is_cast(self) -> bool:
+        """Whether the layer computes with it in another dtype than it is stored in."""
+        return self.writer.row not in NOT_CAST and self.writer.row != "Shared"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is said but that it is not trained."""
+        return not self.writer.equations[self.weight.key]
+
+    def lines(self, *texts: str) -> list[str]:
+        return [f"{' ' * self.indent}{each}" if each else "" for each in texts]
+
+    def let(self, let: Let) -> str:
+        targets = ", ".join(layout(each, self.writer.names, 0) for each in let.targets)
+        return self.writer.assignment(targets, self.with_attributes(let.value), self.indent)
+
+    def with_attributes(self, value: ex.Expression) -> ex.Expression:
+        """An expression with parameters under the names that the class has for them."""
+
+        def change(part: ex.Expression) -> ex.Expression | None:
+            match part:
+                case ex.Attribute(ex.Variable("self") as own, name):
+                    return ex.Attribute(own, self.writer.needs[name])
+            return None
+
+        return ex.replaced(value, change)
+
+    # What is stored
+
+    def stored(self) -> list[str]:
+        """The body of `add_weight` for it."""
+        form = self.form
+        if self.enforced:
+            return self.enforced.lines()
+        if self.is_plain:
+            return self.lines(
+                'options["trainable"] = False', "return super().add_weight(shape, initializer, name=name, **options)"
+            )
+        self.writer.functions |= form.functions
+        found = [*self.checked(), *(self.let(each) for each in form.lets)]
+        if form.is_one or (form.is_empty and not form.constant):
+            found += self.lines(f"{self.shape} = shape")
+        if form.sign:
+            found += self.lines(f"{self.sign} = sign")
+        if form.constant:
+            found += self.lines(f"{self.constant} = constant")
+        found += self.numbering(form)
+        if self.is_averaged and not form.is_one:
+            found += self.lines(f"{self.divisors} = np.bincount({self.where}{'[live]' if form.live else '.ravel()'})")
+        found += self.regularizer()
+        if not self.weight.is_trained:
+            found += self.lines('options["trainable"] = False')
+        return [*found, *self.drawn()]
+
+    def checked(self) -> list[str]:
+        """That masks have the weight's shape, if that depends on parameters."""
+        if all(isinstance(each, ex.Constant) for each in self.weight.sizes):
+            return []
+        equations = self.writer.equations[self.weight.key]
+        used = {name for each in equations for name in ex.variables(each) if name in self.writer.files}
+        found = []
+        for name in sorted(used):
+            file = repr(self.writer.files[name]).replace("{", "{{").replace("}", "}}")
+            said = f"The mask of {file} has shape {{{name}.shape}}, the weight {{shape}}."
+            found += self.lines(f"if {name}.shape != tuple(shape):", f"    raise ValueError(f{_quoted(said)})")
+        return found
+
+    def numbering(self, form: NormalForm) -> list[str]:
+        if form.is_one or form.is_empty:
+            return []
+        if not form.live and not form.label:
+            raise Unwritten
+        if not form.live:
+            return self.lines(
+                "places, where = np.unique(label, return_inverse=True)", f"{self.where} = where.reshape(shape)"
+            )
+        if form.label:
+            return self.lines(
+                "places, where = np.unique(label[live], return_inverse=True)",
+                f"{self.where} = np.full(shape, places.size)",
+                f"{self.where}[live] = where",
+            )
+        return self.lines(
+            "places = np.flatnonzero(live)",
+            f"{self.where} = np.full(shape, places.size)",
+            f"{self.where}[live] = np.arange(places.size)",
+        )
+
+    def drawn(self) -> list[str]:
+        form, name = self.form, self.name
+        if form.is_empty:
+            return self.added("(0,)", '"zeros"')
+        scale, factor = self.scale(form)
+        get = [] if self.weight.initializer is not None else ["initializer = keras.initializers.get(initializer)"]
+        flat = f"ops.reshape({name}, (-1,))"
+        return [
+            *self.lines(*get),
+            *scale,
+            "",
+            *self.lines(
+                "def draw(_, dtype):",
+                f"    {name} = {self.source}{factor}",
+                f"    return {flat}[:1]" if form.is_one else f"    return ops.take({flat}, places)",
+                "",
+            ),
+            *self.added("(1,)" if form.is_one else "places.shape", "draw"),
+        ]
+
+    def added(self, shape: str, initializer: str) -> list[str]:
+        is_said = self.writer.row in NOT_CAST or self.writer.row == "Shared"
+        options = ["name=name", *([] if is_said else ["autocast=False"]), "**options"]
+        call = f"return super().add_weight({', '.join([shape, initializer, *options])})"
+        if self.indent + len(call) <= 88:
+            return self.lines(call)
+        return self.lines("return super().add_weight(", f"    {', '.join([shape, initializer, *options])}", ")")
+
+    def scale(self, form: NormalForm) -> tuple[list[str], str]:
+        """By how much numbers are larger where zeros leave fewer of them, as lines and as a factor."""
+        fans = fans_of(self.weight.initializer)
+        if not form.live or fans is None:
+            return [], ""
+        used = "live"
+        found: list[str] = []
+        if form.constant:
+            used = "used"
+            found += self.lines("used = live | (constant != 0)")
+        if fans == "unknown":
+            self.writer.functions.add("scale_of")
+            axes = "".join(f", {each}" for each in self.weight.fans or ())
+            return found, f" * scale_of({self.initializer}, {used}{axes})"
+        rank = len(self.weight.sizes)
+        inputs, outputs = self.weight.fans or ((rank - 2,), (rank - 1,))
+        if rank < 2 and not self.weight.fans:
+            return [*found, *self.lines(f"scale = np.sqrt({used}.size / {used}.sum())  {LARGER}")], " * scale"
+        ends = {"fan_in": [outputs], "fan_out": [inputs], "fan_avg": [outputs, inputs]}[fans]
+        sums, wholes = [], []
+        for end in ends:
+            others = tuple(axis for axis in range(rank) if axis not in end)
+            over = others[0] if len(others) == 1 else others
+            sums.append(f"{used}.sum() / {used}.any({over}).sum()")
+            wholes.append(f"{used}.size / {' / '.join(f'shape[{axis}]' for axis in end)}")
+        if rank == 2 and len(ends) == 2:
+            whole = "sum(shape)"
+        elif rank == 2:
+            whole = f"shape[{1 - ends[0][0]}]"
+        else:
+            whole = " + ".join(wholes)
+        return [*found, *self.sum("fans", sums), *self.ratio(whole)], " * scale"
+
+    def sum(self, target: str, terms: Sequence[str]) -> list[str]:
+        line = f"{target} = {' + '.join(terms)}"
+        if self.indent + len(line) <= 88:
+            return self.lines(line)
+        rest = [f"    + {each}" for each in terms[1:]]
+        return self.lines(f"{target} = (", f"    {terms[0]}", *rest, ")")
+
+    def ratio(self, whole: str) -> list[str]:
+        if whole.isidentifier() or (whole.endswith((")", "]")) and " " not in whole):
+            return self.lines(f"scale = np.sqrt({whole} / fans)  {LARGER}")
+        return [*self.sum("dense", whole.split(" + ")), *self.lines(f"scale = np.sqrt(dense / fans)  {LARGER}")]
+
+    def regularizer(self) -> list[str]:
+        if not self.weight.is_regularized:
+            return []
+        return self.lines(
+            'regularizer = options["regularizer"]',
+            f'options["regularizer"] = lambda _: regularizer(self.whole_{self.name}())',
+        )
+
+    # What it is in use
+
+    def value(self) -> dict[str, Any] | None:
+        """The lines of the property, those of a method for a regularizer to call, and further methods."""
+        if self.is_plain:
+            return None
+        steps, methods = self.steps()
+        name = self.name
+        is_cast = self.is_cast
+        lines = [f"{name} = {each}" for each in steps]
+        if not is_cast:
+            lines[-1] = f"return {steps[-1]}"
+        if not self.weight.is_regularized:
+            cast = [f"return ops.cast({name}, self.compute_dtype)"] if is_cast else []
+            return {"whole": [], "lines": [*lines, *cast], "methods": methods}
+        whole = f"self.whole_{name}()"
+        lines[-1] = f"return {steps[-1]}"
+        return {
+            "whole": lines,
+            "lines": [f"return ops.cast({whole}, self.compute_dtype)" if is_cast else f"return {whole}"],
+            "methods": methods,
+        }
+
+    def steps(self) -> tuple[list[str], list[tuple[str, list[str]]]]:
+        """What is computed, one from the other, from what is stored to the whole weight; and methods for that."""
+        if self.enforced:
+            return self.enforced.value()
+        if not self.is_averaged:
+            return self.expansion(self.form, self.numbers), []
+        name = self.name
+        self.writer.functions.add("with_gradient_of")
+        divisors = f"np.prod({self.shape})" if self.form.is_one else f"ops.cast({self.divisors}, {name}.dtype)"
+        mean = f"with_gradient_of({name}, {name} / {divisors})"
+        return [f"ops.convert_to_tensor({self.numbers})", mean, *self.expansion(self.form, name)], []
+
+    def expansion(self, form: NormalForm, numbers: str) -> list[str]:
+        """The weight of its free numbers."""
+        name = self.name
+        if form.is_empty:
+            zeros = f"ops.zeros({self.shape}, {numbers}.dtype)"
+            whole = f"ops.cast({self.constant}, {numbers}.dtype)" if form.constant else zeros
+            return [whole, f"{name} + ops.sum({numbers})  # of none"]
+        if form.is_one:
+            steps = [f"ops.broadcast_to({numbers}, {self.shape})"]
+        elif form.live:
+            steps = [f"ops.take(ops.pad({numbers}, (0, 1)), {self.where})"]
+        else:
+            steps = [f"ops.take({numbers}, {self.where})"]
+        if form.sign:
+            steps.append(f"{name} * ops.cast({self.sign}, {name}.dtype)")
+        if form.constant:
+            steps.append(f"{name} + ops.cast({self.constant}, {name}.dtype)")
+        return steps
+
+
+def wrapped(doc: str) -> str:
+    """A docstring of a class, on as many lines as it takes."""
+    doc = doc.replace("\\", "\\\\")
+    if len(doc) <= WIDTH - 10:
+        return doc
+    # What stands in backquotes stays on one line.
+    kept = re.sub("`[^`]*`", lambda code: code[0].replace(" ", "\xa0"), doc)
+    lines = textwrap.wrap(kept, WIDTH - 10, break_long_words=False, break_on_hyphens=False)
+    return "\n    ".join([*(line.replace("\xa0", " ") for line in lines), ""])
+
+
+def _quoted(text: str) -> str:
+    """A string as formatters write it."""
+    return flat(ex.Constant(text), {})
+
+
+LARGER = "# fewer entries, each larger"
+
+
+def fans_of(initializer: str | ex.Expression | None) -> str | None:
+    """What an initializer divides by; None if by nothing, "unknown" if that is not known yet."""
+    match initializer:
+        case None:
+            return None
+        case str(name) | ex.Constant(str(name)):
+            name = name.replace("_", "").lower()
+            return FANS.get(name, None if name in PLAIN else "unknown")
+        case ex.Call(ex.Symbol(path), arguments, keywords):
+            name = path.rpartition(".")[2].lower()
+            if name == "variancescaling":
+                mode = dict(keywords).get("mode") or (arguments[1] if len(arguments) > 1 else ex.Constant("fan_in"))
+                return str(mode.value) if isinstance(mode, ex.Constant) else "unknown"
+            return FANS.get(name, None if name in PLAIN else "unknown")
+    return "unknown"
+
+
+_ATTRIBUTES = frozenset({
+    *("name", "dtype", "trainable", "autocast", "built", "call", "build", "path", "weights", "variables", "losses"),
+    *("input", "output", "inputs", "outputs", "structure", "where", "constant", "sign", "shape", "supports_masking"),
+    *("metrics", "activity_regularizer", "input_spec", "cell", "layer", "kernel", "bias", "arguments", "options"),
+    *("compute_dtype", "variable_dtype", "dtype_policy", "quantize", "rank", "axis", "self", "add_weight"),
+})  # fmt: skip
+"""Attributes that a layer has in any case, and names that its methods need."""
+
+
+class _Own(dict[str, str]):
+    """Identifiers; whatever is not among them is one by itself."""
+
+    def __missing__(self, name: str) -> str:
+        return name
+
+
+class SharedWriter(Writer):
+    """A weight of the graph."""
+
+    template = "shared_by_structure"
+
+    def __init__(self, kind: Kind, plan: Plan, files: Mapping[str, str]) -> None:
+        super().__init__(kind, plan, files)
+        if not kind.weights:
+            self.template = "shared"
+
+    def parts(self) -> dict[str, Any]:
+        given = {name for each in self.plan.parts() for name in _given_to_shared(each)}
+        if self.template == "shared" and "fans" in given:
+            self.functions.add("with_fans")
+        return super().parts() | {"is_regularized": "regularizer" in given, "has_fans": "fans" in given}
+
+    def doc(self) -> str:
+        return "".join(f"A weight that {in_words(self.annotations(each))}." for each in self.own)
+
+
+def _given_to_shared(part: ex.Expression) -> tuple[str, ...]:
+    match part:
+        case ex.Call(ex.Symbol("Shared"), _, keywords):
+            return tuple(name for name, _ in keywords)
+    return ()
+
+
+class WrappedWriter(Writer):
+    """A layer with structured weights in layers inside it."""
+
+    template = "wrapped"
+
+    def path(self, weight: KindWeight) -> str:
+        return weight.key.replace("/", ".")
+
+    def parts(self) -> dict[str, Any]:
+        paths = [each.key for each in self.kind.weights]
+        return super().parts() | {
+            "paths": self.assignment("paths", ex.Sequence(tuple(ex.Constant(each.key) for each in self.own)), 4),
+            "has_given": bool(self.given) or not self.own,
+            "has_lists": any(step.isdigit() for path in paths for step in path.split("/")) or not self.own,
+        }
+
+    def doc(self) -> str:
+        if not self.own:
+            return "A layer that is given some weights of layers inside it, `tied`, with each call."
+        return super().doc()
+
+    def weight(self, weight: KindWeight) -> dict[str, Any]:
+        body = WrappedBody(self, weight, f"{weight.ident}_", 8)
+        return {"name": weight.ident, "key": weight.key, "lines": body.stored(), "value": body.value()}
+
+
+class WrappedBody(Body):
+    """A weight of a layer inside another, which has the numbers of it."""
+
+    source = "ops.cast(variable, dtype)"
+    initializer = "variable._initializer"
+    is_plain = False
+    is_cast = False
+
+    def named(self) -> tuple[str, str]:
+        return self.weight.ident, f"self.{self.weight.ident}"
+
+    def stored(self) -> list[str]:
+        has_options = self.enforced or self.weight.is_regularized or not self.weight.is_trained
+        return [
+            *self.lines("shape = tuple(variable.shape)"),
+            *(self.lines('options = {"regularizer": variable.regularizer}') if has_options else []),
+            *(line for line in super().stored() if line.strip() != "initializer = keras.initializers.get(initializer)"),
+        ]
+
+    def numbering(self, form: NormalForm) -> list[str]:
+        if not form.live and not form.label and not form.is_one and not form.is_empty:  # it is not trained, no more
+            return self.lines("places = np.arange(np.prod(shape))", f"{self.where} = places.reshape(shape)")
+        return super().numbering(form)
+
+    def added(self, shape: str, initializer: str) -> list[str]:
+        has_options = self.enforced or self.weight.is_regularized or not self.weight.is_trained
+        options = [f'name="{self.name}"', "autocast=False", *(["**options"] if has_options else [])]
+        arguments = ", ".join([shape, initializer, *options])
+        if self.indent + len(f"{self.numbers} = self.add_weight({arguments})") <= WIDTH:
+            return self.lines(f"{self.numbers} = self.add_weight({arguments})")
+        if self.indent + 4 + len(arguments) <= WIDTH:
+            return self.lines(f"{self.numbers} = self.add_weight(", f"    {arguments}", ")")
+        parts = [f"    {each}," for each in (shape, initializer, *options)]
+        return self.lines(f"{self.numbers} = self.add_weight(", *parts, ")")
+
+
+class CellWriter(Writer):
+    """A recurrent layer, and its cell."""
+
+    template = "cell"
+
+    def parts(self) -> dict[str, Any]:
+        parts = super().parts()
+        row, kind = self.row, self.kind
+        cell = f"{kind.name}Cell"
+        return parts | {
+            "doc": parts["doc"].replace(f"A `{row}`", f"An `RNN` of a `{row}Cell`"),
+            "cell": cell,
+            "row": row,
+            "cell_doc": parts["doc"].replace(f"`{row}`", f"`{row}Cell`"),
+            "cell_registered": f'"{self.plan.network.name}", "{cell}_{self.digest()}"',
+        }
+
+
+def _writer_of_layer(kind: Kind, plan: Plan, files: Mapping[str, str]) -> Writer:
+    return (CellWriter if any("/" in each.key for each in kind.weights) else Writer)(kind, plan, files)
+
+
+def _coupled(kind: Kind, plan: Plan, files: Mapping[str, str]) -> Writer:
+    from wdsl.backends.coupled import CoupledWriter
+
+    return CoupledWriter(kind, plan, files)
+
+
+class ConstantWriter(Writer):
+    """A tensor that is the same for all inputs."""
+
+    template = "constant"
+
+
+WRITERS: Mapping[str, Callable[[Kind, Plan, Mapping[str, str]], Writer]] = {
+    "Structured": _writer_of_layer,
+    "Wrapped": WrappedWriter,
+    "Shared": SharedWriter,
+    "Coupled": _coupled,
+    "Constant": ConstantWriter,
+}

@@ -1,0 +1,188 @@
+"""The lines of a class for annotations that hold by other means than what is stored: `via mask` and its like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from wdsl.core import expressions as ex
+from wdsl.weights.normal import Let, NormalForm, normal_form
+
+if TYPE_CHECKING:
+    from wdsl.backends.classes import Body
+
+ORDER = ("mask", "constraint", "gradient", "initial")
+SYMMETRIC = ex.Call(ex.Symbol("Symmetric"))
+ATTRIBUTES = {"mask": "used", "constraint": "kept", "gradient": "moved"}
+
+
+def mechanism_of(equation: ex.Expression) -> str:
+    match equation:
+        case ex.Call(ex.Symbol("Via"), (ex.Constant(str(mechanism)), _)):
+            return mechanism
+    return "parameter"
+
+
+def bare(equation: ex.Expression) -> ex.Expression:
+    """An equation without its mechanism."""
+    return (
+        equation.arguments[1] if isinstance(equation, ex.Call) and mechanism_of(equation) != "parameter" else equation
+    )
+
+
+def joins(equation: ex.Expression) -> bool:
+    """Whether an equation says what is equal, and not what is constant."""
+    return isinstance(equation, ex.Call) and equation.function not in (ex.Symbol("Zero"), ex.Symbol("Fixed"))
+
+
+class Enforced:
+    """One weight with mechanisms."""
+
+    def __init__(self, body: Body, equations: Sequence[ex.Expression]) -> None:
+        self.body, self.equations = body, equations
+        self.by = {
+            name: [bare(each) for each in equations if mechanism_of(each) == name] for name in ("parameter", *ORDER)
+        }
+        self.stored = self.by["parameter"]
+        self.is_dense = not self.stored
+        self.methods: list[dict[str, Any]] = []
+        self.said: set[Let] = set()
+
+    def form(self, equations: Sequence[ex.Expression]) -> NormalForm:
+        rank, tables = len(self.body.weight.sizes), self.body.writer.files
+        return normal_form(equations, rank, tables, [bare(each) for each in self.equations], in_arrays=True)
+
+    def arrays(self, form: NormalForm) -> list[str]:
+        """The assignments of a form, but for those of indices that stand above already."""
+        self.body.writer.functions |= form.functions
+        found = []
+        for let in form.lets:
+            names = {name for target in let.targets for name in ex.variables(target)}
+            is_index = names <= {"i", "j", "k", "l_", "m", "_", "*_", "entry"}
+            if not (is_index and let in self.said):
+                found.append(self.body.let(let))
+            self.said.add(let)
+        return found
+
+    def lines(self) -> list[str]:
+        """The body of `add_weight`."""
+        body = self.body
+        found: list[str] = []
+        at = ""
+        if not self.is_dense:
+            form = self.form(self.stored)
+            found += [*self.arrays(form), *body.numbering(form)]
+            if form.sign:
+                found += body.lines(f"{body.sign} = sign")
+            if form.constant:
+                found += body.lines(f"{body.constant} = constant")
+            at = ".flat[places]"
+        self.stored_form = None if self.is_dense else self.form(self.stored)
+        said = list(self.stored)
+        self.groups: dict[str, str] = {}
+        for mechanism in ORDER[:3]:
+            if not self.by[mechanism]:
+                continue
+            if self.is_dense and mechanism == "gradient" and self.by["gradient"] == [SYMMETRIC] and not self.groups:
+                said += self.by[mechanism]
+                self.groups[mechanism] = "symmetric"
+                continue
+            said += self.by[mechanism]
+            form = self.form(said)
+            found += self.arrays(form)
+            attribute = f"self.{body.prefix}{ATTRIBUTES[mechanism]}"
+            joined = any(joins(each) for each in said[len(self.stored) :])
+            if joined:
+                found += self.grouped(form, attribute, at, counts=mechanism == "constraint")
+                self.groups[mechanism] = "groups"
+            else:
+                found += body.lines(f"{attribute} = live{at}")
+                self.groups[mechanism] = "zeros"
+                if form.constant:
+                    found += body.lines(f"{attribute}_constant = constant{at}")
+                    self.groups[mechanism] = "constants"
+        whole = [bare(each) for each in self.equations]
+        self.whole = self.form(whole)
+        if whole != said or "symmetric" in self.groups.values():
+            found += self.arrays(self.whole)
+        if self.by["constraint"]:
+            found += body.lines(f'options["constraint"] = self.project_{body.name}')
+        found += body.regularizer()
+        if not body.weight.is_trained:
+            found += body.lines('options["trainable"] = False')
+        return [*found, *self.drawn()]
+
+    def grouped(self, form: NormalForm, attribute: str, at: str, counts: bool) -> list[str]:
+        body = self.body
+        body.writer.functions.add("StoredGroups")
+        flat = at or ".ravel()"
+        arguments = [f"label{flat}" if form.label else ("places" if at else "entry.ravel()")]
+        arguments += [f"live=live{flat}"] if form.live else []
+        arguments += [f"factor=sign{flat}"] if form.sign else []
+        arguments += [f"constant=constant{flat}"] if form.constant else []
+        if counts and at:
+            arguments.append("counts=counts")
+        counted = [f"counts = np.bincount({body.where}.ravel(), minlength=places.size)[: places.size]"]
+        return body.lines(*(counted if counts and at else []), f"{attribute} = StoredGroups({', '.join(arguments)})")
+
+    def drawn(self) -> list[str]:
+        """What is stored at first: what an initializer draws, once all annotations hold in it."""
+        body, form = self.body, self.whole
+        scale, factor = body.scale(form)
+        name = body.name
+        steps = [f"{name} = {body.source}{factor}"]
+        if form.label:
+            steps.append(f"{name} = ops.take({name}, label)")
+        if form.sign:
+            steps.append(f"{name} = {name} * ops.cast(sign, dtype)")
+        if form.live:
+            other = "ops.cast(constant, dtype)" if form.constant else "0"
+            steps.append(f"{name} = ops.where(live, {name}, {other})")
+        if not self.is_dense:
+            steps.append(f"{name} = ops.take({name}, places)")
+        steps[-1] = steps[-1].replace(f"{name} = ", "return ", 1)
+        get = [] if body.weight.initializer is not None else ["initializer = keras.initializers.get(initializer)"]
+        shape = "shape" if self.is_dense else "places.shape"
+        return [
+            *body.lines(*get),
+            *scale,
+            "",
+            *body.lines("def draw(_, dtype):", *(f"    {each}" for each in steps), ""),
+            *body.added(shape, "draw"),
+        ]
+
+    def applied(self, mechanism: str, numbers: str, method: str) -> str:
+        """What is in use, or is kept, of numbers."""
+        attribute = f"self.{self.body.prefix}{ATTRIBUTES[mechanism]}"
+        match self.groups[mechanism]:
+            case "groups":
+                return f"{attribute}.{method}({numbers})"
+            case "symmetric":
+                return f"({numbers} + ops.transpose({numbers})) / 2"
+            case "constants":
+                return f"ops.where({attribute}, {numbers}, ops.cast({attribute}_constant, {numbers}.dtype))"
+        return f"ops.where({attribute}, {numbers}, 0)"
+
+    def value(self) -> tuple[list[str], list[tuple[str, list[str]]]]:
+        """The steps from what is stored to the whole weight, and further methods."""
+        body = self.body
+        name = body.name
+        steps = [f"ops.convert_to_tensor({body.numbers})"]
+        methods: list[tuple[str, list[str]]] = []
+        if "gradient" in self.groups:
+            body.writer.functions.add("with_gradient_of")
+            mean = self.applied("gradient", name, "mean")
+            steps.append(f"with_gradient_of({name}, {mean})")
+        masked = self.applied("mask", name, "first") if "mask" in self.groups else name
+        if "constraint" in self.groups:
+            body.writer.functions.add("with_gradient_of")
+            inner = self.applied("mask", name, "first") if "mask" in self.groups else name
+            lines = [f"{name} = {inner}"] if inner != name else []
+            lines.append(f"return {self.applied('constraint', name, 'nearest')}")
+            methods.append((f"project_{name}", lines))
+            steps.append(f"with_gradient_of(self.project_{name}({name}), {masked})")
+        elif masked != name:
+            steps.append(masked)
+        if self.stored_form is not None:
+            steps += body.expansion(self.stored_form, name)
+        return steps, methods
