@@ -7,7 +7,7 @@ What a fenced block says after its three backticks tells what happens to it:
     wnet wrong FILE  has something wrong with it; a console block below shows what is said of it
     python           is run; all of a document's blocks share their names
     text             is what the python block above it printed
-    python in FILE   stands so in that file of this repository, indented or not
+    python in FILE   stands so in that file of this repository, in or out of a list
     python of SPEC   is the functions of the network and its blocks in the module that `wdsl build SPEC` writes
     console          `$ wdsl …` and what it prints; a line `…` stands for any number of lines
     wnet CODE        has that code and no other; also `console CODE`, of a command
@@ -102,7 +102,7 @@ class Document:
                 return self.printed
             case ["python", "in", file]:
                 lines, shown = (
-                    [line.strip() for line in text.splitlines()]
+                    [line.strip().rstrip(",") for line in text.splitlines()]
                     for text in ((ROOT / file).read_text(encoding="utf-8"), block)
                 )
                 found = (lines[start : start + len(shown)] == shown for start in range(len(lines)))

@@ -249,8 +249,6 @@ KINDS: Mapping[str, Kind] = {
 }
 """In the order in which reports list them."""
 
-_BY_CLASS = {name: row for row in KINDS.values() for name in row.classes}
-
 
 def kind_of(equation: ex.Expression) -> Kind:
     """The annotation that an equation comes from."""
@@ -268,5 +266,5 @@ def _read(equation: ex.Expression) -> tuple[Kind, tuple[ex.Expression, ...]]:
         case ex.Call(ex.Symbol("Via"), (_, inner)):
             return _read(inner)
         case ex.Call(ex.Symbol(name), arguments):
-            return _BY_CLASS[name], arguments
+            return next(row for row in KINDS.values() if name in row.classes), arguments
     raise TypeError(f"{equation!r} is no equation")
