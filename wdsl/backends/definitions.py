@@ -55,8 +55,8 @@ BLOCK = re.compile(r"^(?:(?:#|@).*\n)*(?:(?:class|def) (\w+)|((?:\w+)(?:, \w+)*)
 BEHIND = re.compile(r'\n(?:"""|#)')
 """What stands behind a definition at the margin: the docstring of a constant, the title of what follows."""
 
-NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*(?![\w=])")
-"""A name that is neither an attribute nor that of an argument that is given."""
+NAME = re.compile(r"(?<![\w.])(?<!\bdef )[A-Za-z_]\w*(?![\w=])")
+"""A name that is neither an attribute, nor that of an argument that is given, nor of what is defined there."""
 
 QUOTED = re.compile(r'"""[^"]*(?:""?[^"]+)*"""|"(?:[^"\\\n]+|\\.)*"|#[^\n]*')
 """Strings and comments."""
