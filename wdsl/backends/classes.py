@@ -237,9 +237,12 @@ class Body:
             Enforced(self, equations) if any(mechanism_of(each) != "parameter" for each in equations) else None
         )
         averaged = [each for each in equations if isinstance(each, ex.Call) and each.function == ex.Symbol("Averaged")]
-        self.is_averaged = bool(averaged)
-        if averaged and (self.enforced or any(joins(each) for each in equations if each not in averaged)):
-            raise Unwritten
+        self.averaged = averaged
+        # Of some numbers the gradient is a mean, and of others not.
+        self.is_mixed = bool(averaged) and any(joins(each) for each in equations if each not in averaged)
+        if self.is_mixed and not self.enforced:
+            rank = len(weight.sizes)
+            self.form = normal_form(map(bare, equations), rank, writer.files, in_arrays=True)
 
     source = "initializer(shape, dtype)"
     """What is drawn."""
@@ -297,12 +300,31 @@ class Body:
         if form.constant:
             found += self.lines(f"{self.constant} = constant")
         found += self.numbering(form)
-        if self.is_averaged and not form.is_one:
-            found += self.lines(f"{self.divisors} = np.bincount({self.where}{'[live]' if form.live else '.ravel()'})")
+        found += self.divided(form)
         found += self.regularizer()
         if not self.weight.is_trained:
             found += self.lines('options["trainable"] = False')
         return [*found, *self.drawn()]
+
+    def divided(self, form: NormalForm) -> list[str]:
+        """By how much gradients are divided that are means."""
+        if not self.averaged or form.is_one:
+            return []
+        if not self.is_mixed:
+            live = "[live]" if form.live else ".ravel()"
+            return self.lines(f"{self.divisors} = np.bincount({self.where}{live}, minlength=places.size)")
+        equations = map(bare, self.writer.equations[self.weight.key])
+        means = normal_form(self.averaged, len(self.weight.sizes), self.writer.files, equations, in_arrays=True)
+        self.writer.functions |= means.functions
+        return [
+            *(self.let(each) for each in means.lets),
+            *self.lines(
+                "averaged = np.zeros(places.size + 1, bool)",
+                f"averaged[{self.where}[label != np.arange(label.size).reshape(shape)]] = True",
+                f"counts = np.bincount({self.where}.ravel(), minlength=places.size + 1)",
+                f"{self.divisors} = np.where(averaged, counts, 1)[:-1]",
+            ),
+        ]
 
     def checked(self) -> list[str]:
         """That masks have the weight's shape, if that depends on parameters."""
@@ -446,13 +468,17 @@ class Body:
         """What is computed, one from the other, from what is stored to the whole weight; and methods for that."""
         if self.enforced:
             return self.enforced.value()
-        if not self.is_averaged:
+        if not self.averaged:
             return self.expansion(self.form, self.numbers), []
+        name = self.name
+        return [f"ops.convert_to_tensor({self.numbers})", self.mean(), *self.expansion(self.form, name)], []
+
+    def mean(self) -> str:
+        """The numbers with gradients that are means."""
         name = self.name
         self.writer.functions.add("with_gradient_of")
         divisors = f"np.prod({self.shape})" if self.form.is_one else f"ops.cast({self.divisors}, {name}.dtype)"
-        mean = f"with_gradient_of({name}, {name} / {divisors})"
-        return [f"ops.convert_to_tensor({self.numbers})", mean, *self.expansion(self.form, name)], []
+        return f"with_gradient_of({name}, {name} / {divisors})"
 
     def expansion(self, form: NormalForm, numbers: str) -> list[str]:
         """The weight of its free numbers."""

@@ -71,7 +71,7 @@ class Enforced:
         at = ""
         if not self.is_dense:
             form = self.form(self.stored)
-            found += [*self.arrays(form), *body.numbering(form)]
+            found += [*self.arrays(form), *body.numbering(form), *body.divided(form)]
             if form.sign:
                 found += body.lines(f"{body.sign} = sign")
             if form.constant:
@@ -173,6 +173,8 @@ class Enforced:
             body.writer.functions.add("with_gradient_of")
             mean = self.applied("gradient", name, "mean")
             steps.append(f"with_gradient_of({name}, {mean})")
+        if body.averaged:
+            steps.append(body.mean())
         masked = self.applied("mask", name, "first") if "mask" in self.groups else name
         if "constraint" in self.groups:
             body.writer.functions.add("with_gradient_of")
