@@ -40,6 +40,12 @@ KEPT_APART = {
 NOT_CAST = frozenset({"BatchNormalization", "LayerNormalization", "GroupNormalization"})
 """Layers that compute with their weights in the dtype in which they are stored."""
 
+LOCALS = frozenset({"scale", "shape", "live", "label", "entry", "where", "places", "sign", "constant", "initializer"})
+"""Names in the methods of classes that no weight may have there as well."""
+
+NONE_AT_FIRST = frozenset({"BatchNormalization", "Attention", "AdditiveAttention"})
+"""Layers whose attributes for weights are None until these are there."""
+
 FANS = {
     **dict.fromkeys(("glorotuniform", "glorotnormal"), "fan_avg"),
     **dict.fromkeys(("henormal", "heuniform", "lecunnormal", "lecununiform"), "fan_in"),
@@ -140,6 +146,7 @@ class Writer:
             "call": self.call() if self.given else (),
             "is_by_name": self.row in BY_NAME,
             "is_changed": self.row in CHANGED,
+            "is_none_at_first": self.row in NONE_AT_FIRST,
         }
 
     def digest(self) -> str:
@@ -189,6 +196,7 @@ class Writer:
         body = Body(self, weight, prefix, indent)
         return {
             "name": name,
+            "local": body.name,
             "lines": body.stored(),
             "value": body.value(),
             "numbers": f"_{name}",
@@ -231,11 +239,11 @@ class Body:
         self.where, self.constant, self.sign, self.shape, self.divisors = (
             f"self.{prefix}{name}" for name in ("where", "constant", "sign", "shape", "divisors")
         )
-        self.name, self.numbers = self.named()
+        self.method, self.numbers = self.named()
+        self.name = f"{self.method}_" if self.method in LOCALS else self.method
         equations = writer.equations[weight.key]
-        self.enforced = (
-            Enforced(self, equations) if any(mechanism_of(each) != "parameter" for each in equations) else None
-        )
+        is_enforced = weight.sizes and any(mechanism_of(each) != "parameter" for each in equations)
+        self.enforced = Enforced(self, equations) if is_enforced else None
         averaged = [each for each in equations if isinstance(each, ex.Call) and each.function == ex.Symbol("Averaged")]
         self.averaged = averaged
         # Of some numbers the gradient is a mean, and of others not.
@@ -259,8 +267,8 @@ class Body:
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing is said but that it is not trained."""
-        return not self.writer.equations[self.weight.key]
+        """Whether nothing is said of its entries: it may not be trained, or be one number in any case."""
+        return not self.writer.equations[self.weight.key] or (not self.weight.sizes and self.form.is_one)
 
     def lines(self, *texts: str) -> list[str]:
         return [f"{' ' * self.indent}{each}" if each else "" for each in texts]
@@ -288,9 +296,8 @@ class Body:
         if self.enforced:
             return self.enforced.lines()
         if self.is_plain:
-            return self.lines(
-                'options["trainable"] = False', "return super().add_weight(shape, initializer, name=name, **options)"
-            )
+            frozen = [] if self.weight.is_trained else ['options["trainable"] = False']
+            return self.lines(*frozen, "return super().add_weight(shape, initializer, name=name, **options)")
         self.writer.functions |= form.functions
         found = [*self.checked(), *(self.let(each) for each in form.lets)]
         if form.is_one or (form.is_empty and not form.constant):
@@ -390,7 +397,9 @@ class Body:
 
     def scale(self, form: NormalForm) -> tuple[list[str], str]:
         """By how much numbers are larger where zeros leave fewer of them, as lines and as a factor."""
-        fans = fans_of(self.weight.initializer)
+        # What has no argument for it is drawn alike in all its layers.
+        of_row = "glorot_uniform" if self.writer.row == "AdditiveAttention" else None
+        fans = fans_of(self.weight.initializer or of_row)
         if not form.live or fans is None:
             return [], ""
         used = "live"
@@ -438,7 +447,7 @@ class Body:
             return []
         return self.lines(
             'regularizer = options["regularizer"]',
-            f'options["regularizer"] = lambda _: regularizer(self.whole_{self.name}())',
+            f'options["regularizer"] = lambda _: regularizer(self.whole_{self.method}())',
         )
 
     # What it is in use
@@ -456,7 +465,7 @@ class Body:
         if not self.weight.is_regularized:
             cast = [f"return ops.cast({name}, self.compute_dtype)"] if is_cast else []
             return {"whole": [], "lines": [*lines, *cast], "methods": methods}
-        whole = f"self.whole_{name}()"
+        whole = f"self.whole_{self.method}()"
         lines[-1] = f"return {steps[-1]}"
         return {
             "whole": lines,
@@ -584,6 +593,11 @@ class WrappedWriter(Writer):
 
     template = "wrapped"
 
+    def __init__(self, kind: Kind, plan: Plan, files: Mapping[str, str]) -> None:
+        super().__init__(kind, plan, files)
+        if self.row == "SpectralNormalization":  # it assigns to its kernel, through which no gradient may go
+            raise Unwritten
+
     def path(self, weight: KindWeight) -> str:
         return weight.key.replace("/", ".")
 
@@ -602,7 +616,13 @@ class WrappedWriter(Writer):
 
     def weight(self, weight: KindWeight) -> dict[str, Any]:
         body = WrappedBody(self, weight, f"{weight.ident}_", 8)
-        return {"name": weight.ident, "key": weight.key, "lines": body.stored(), "value": body.value()}
+        return {
+            "name": weight.ident,
+            "local": body.name,
+            "key": weight.key,
+            "lines": body.stored(),
+            "value": body.value(),
+        }
 
 
 class WrappedBody(Body):
