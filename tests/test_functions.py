@@ -60,6 +60,30 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
         'h = h -> Two(2 + i + j, activation="tanh" if i == j else "relu") } }; output h }',
         {"n": 3, "m": 4},
     ),
+    "nested loops of any values": (
+        BLOCKS + "network N(stages: list = [[8, 2], [16, 3]], alpha: float = 1.0) { input x: [4]\n h = x\n"
+        "for s in stages { for i in range(s[1]) {\n"
+        'h = h -> Two(round(s[0] * alpha), "tanh" if i == 0 else "relu") } }; output h }',
+        {"stages": [[4, 1], [2, 2], [6, 3]], "alpha": 0.5},
+    ),
+    "items that are taken apart": (
+        BLOCKS + "network N(stages: list = [[8, 2, 0.5], [6, 3, 0.25]]) { input x: [4]\n h = x\n"
+        "for width, count, rate in stages { for i in range(count) {\n"
+        "h = h -> Two(width + i) -> Dropout(rate) }\n layer last[count] = Dense(width)\n"
+        "h = h -> last[count] }; output h }",
+        {"stages": [[4, 1, 0.5], [2, 2, 0.5], [6, 3, 0.1]]},
+    ),
+    "loops of three": (
+        BLOCKS + "network N(n: int = 2) { input x: [4]\n h = x\n"
+        "for i in [3, 1] { for j, k in [[1, 2], [1, 4]] { for l in range(n) {\n"
+        "h = h -> Two(i + j + k + l) } }; h = h -> tanh }; output h }",
+        {"n": 3},
+    ),
+    "loops whose first pass has none in it": (
+        BLOCKS + "network N(counts: list = [0, 2, 1]) { input x: [4]\n h = x\n"
+        "for c in counts { for i in range(c) { h = h -> Two(4) }; h = h -> tanh }; output h }",
+        {"counts": [1, 0, 3]},
+    ),
     "if": (
         "network N(wide: bool = false, n: int = 2) { input x: [4]; h = x -> Dense(4)\n"
         "if wide { h = h -> Dense(9) -> relu } else if n > 2 { h = h -> tanh } else { h = -h }\n output h }",
@@ -256,6 +280,35 @@ def test_blocks_are_functions_and_loops_loops() -> None:
     assert sum(isinstance(each, ast.For) for each in ast.walk(tree)) == 1
     calls = [each for each in ast.walk(tree) if isinstance(each, ast.Attribute) and each.attr == "Dense"]
     assert len(calls) == 2
+
+
+def test_nested_loops_are_loops_and_a_block_in_them_is_a_function() -> None:
+    for case in ("nested loops of any values", "items that are taken apart", "loops of three"):
+        tree = ast.parse(wdsl.loads(NETWORKS[case][0]).to_python())
+        assert [each.name for each in tree.body if isinstance(each, ast.FunctionDef)] == ["N", "Two"]
+        loops = [each for each in ast.walk(tree) if isinstance(each, ast.For)]
+        assert len(loops) == (3 if case == "loops of three" else 2)
+        assert not [each for each in ast.walk(tree) if isinstance(each, ast.Raise)]
+
+
+def test_a_size_that_a_loop_leaves_behind() -> None:
+    """The docstring is right for other lists as well."""
+    source = wdsl.loads(NETWORKS["nested loops of any values"][0]).to_python()
+    assert "to `h`, (batch, round(stages[-1][0] * alpha)) float32." in source
+
+
+def test_lists_of_lists_are_compared_whatever_their_kind() -> None:
+    text = (
+        "network N(stages: list = [[4, 1], [4, 2]]) { input x: [4]\n h = x\n for a, b in stages {\n"
+        "if b == 1 { layer d[b] = Dense(a) } else { layer d[b] = Dense(a) tie(d[b - 1].kernel) }; h = h -> d[b] }\n"
+        "output h }"
+    )
+    module = module_of(wdsl.loads(text).to_python())
+    wdsl.loads(text).to_keras()
+    for given in ([[4, 1], [4, 2]], [(4, 1), (4, 2)], ((4, 1), (4, 2))):
+        module.N(stages=given)
+    with pytest.raises(ValueError, match=r"^`stages` decides what N is made of"):
+        module.N(stages=[[4, 1], [4, 3]])
 
 
 def test_a_block_that_is_applied_many_times_makes_what_it_shares_once() -> None:

@@ -172,7 +172,7 @@ SIMPLE = st.deferred(
 
 def nested(statements: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     body = some(statements, 0, 2)
-    return node(nodes.For, NAMES, EXPRESSIONS, body) | node(
+    return node(nodes.For, some(NAMES, 1), EXPRESSIONS, body) | node(
         nodes.If, some(node(nodes.Branch, EXPRESSIONS, body), 1), st.none() | body
     )
 

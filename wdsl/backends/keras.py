@@ -37,7 +37,10 @@ def _carry_out(statements: Sequence[Statement], variables: dict[str, Any]) -> No
                     _assign(target, each, variables)
             case For(targets, values, body):
                 for value in evaluate(values, variables, _library):
-                    variables.update(zip(targets, value if len(targets) > 1 else (value,), strict=True))
+                    found = value if len(targets) > 1 else (value,)
+                    if statement.is_numbered and len(targets) > 2:
+                        found = (value[0], *value[1])
+                    variables.update(zip(targets, found, strict=True))
                     _carry_out(body, variables)
             case If(tests, bodies):
                 true = (number for number, test in enumerate(tests) if evaluate(test, variables, _library))

@@ -336,8 +336,8 @@ def _body(
                 lines += [f"{margin}# {_printable(line)}".rstrip() for line in doc.split("\n") if doc]
                 head = ", ".join(flat(each, names) for each in targets)
                 lines.append(text(value, f"{head} = ", "" if goes_on else origin))
-            case For(targets, values, inside):
-                lines.append(text(values, f"for {', '.join(names[each] for each in targets)} in ", f":{origin}"))
+            case For(_, values, inside):
+                lines.append(text(values, f"for {statement.head(names.__getitem__)} in ", f":{origin}"))
                 lines += _body(inside, names, indent + 4, source, of_functions, statement.span)
             case If((test,), ((), otherwise)):
                 lines.append(text(ex.Operation("not", (test,)), "if ", f":{origin}"))

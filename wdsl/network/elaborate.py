@@ -207,10 +207,10 @@ class Elaborator:
         """The passes of loops and the uses of blocks that the file is read in."""
         uses = [Label(frame.use, "in this use") for frame in reversed(self.frames) if frame.use]
         passes = [
-            Label(each.name.span, f"`{each.name.id}` is {catalog.show(each.value.plain())} in this pass")
+            Label(name.span, f"`{name.id}` is {catalog.show(value.plain())} in this pass")
             for frame in self.frames
             for each in frame.passes
-            if each.name and each.value
+            for name, value in zip(each.names, each.values, strict=True)
         ]
         return (*passes[-2:], *uses[:3])
 
@@ -487,29 +487,58 @@ class Elaborator:
                 self.error("E0205", "`for` goes through a list", statement.values.span, kind_of(values), hint=hint)
             self.lose(statement.body)
             return
-        name = statement.name
-        if not (name.id[0].islower() or name.id[0] == "_"):
-            self.wrong_case(name, "a variable", capital=False)
         if not isinstance(values.expression, ex.Sequence):  # else it is as long as it is written
             self.decide(values)
-        hidden = self.names.get(name.id)
-        if hidden is not None and not isinstance(hidden, Broken):
+        hidden: dict[str, Result] = {}
+        again: set[str] = set()
+        for number, name in enumerate(statement.names):
+            if not (name.id[0].islower() or name.id[0] == "_"):
+                self.wrong_case(name, "a variable", capital=False)
             where = self.frame.declared.get(name.id)
-            labels = (Label(where, "first here"),) if where else ()
-            self.error("E0202", f"`{name.id}` is declared twice", name.span, "again here", labels=labels)
+            first = next((each.span for each in statement.names[:number] if each.id == name.id), None)
+            if name.id in self.names:
+                hidden[name.id] = self.names[name.id]
+            if first or not isinstance(hidden.get(name.id, BROKEN), Broken):
+                labels = (Label(first or where, "first here"),) if first or where else ()  # type: ignore[arg-type]
+                self.error("E0202", f"`{name.id}` is declared twice", name.span, "again here", labels=labels)
+                again.add(name.id)
         self.has_room(len(values.value) * (1 + len(statement.body)), statement.values.span)
-        self.go_through(statement, values, hidden is None or isinstance(hidden, Broken))
-        self.names.pop(name.id, None)
-        if hidden is not None:
-            self.names[name.id] = hidden
+        if self.can_unpack(statement, values):
+            self.go_through(statement, values, again)
+        else:
+            self.lose(statement.body)
+        for name in statement.names:
+            self.names.pop(name.id, None)
+        self.names.update(hidden)
 
-    def go_through(self, statement: nodes.For, values: Value, named: bool) -> None:
-        """Carry out the body of a loop for each value; without `named`, its variable's name was not to be had."""
+    def can_unpack(self, statement: nodes.For, values: Value) -> bool:
+        """Whether each value of a loop with several variables has an item for each of them. If not, it is reported."""
+        count = len(statement.names)
+        for value in values.value if count > 1 else ():
+            if not isinstance(value.value, list) or len(value.value) != count:
+                items = f"has {len(value.value)}" if isinstance(value.value, list) else "has none"
+                message = f"`for` takes each value apart into {count} items, and {catalog.show(value.plain())} {items}"
+                self.error("E0205", message, statement.names[0].span.to(statement.names[-1].span))
+                return False
+        return True
+
+    def go_through(self, statement: nodes.For, values: Value, again: Collection[str]) -> None:
+        """Carry out the body of a loop for each value; `again` are variables whose names were not to be had."""
         distinct = are_indices(values.value)
-        for number, value in enumerate(values.value):
+        last = len(values.value) - 1
+        for number, item in enumerate(values.value):
             self.count_one(statement.span)
-            self.names[statement.name.id] = value if named else BROKEN
-            self.frame.passes.append(Pass(statement.name, value.value if distinct else number, value))
+            value = item
+            if isinstance(values.expression, ex.Variable):
+                # What the last pass leaves behind is said of the last item, however many there are.
+                at = ex.Constant(number if number < last else -1)
+                value = Value(item.value, ex.Subscript(values.expression, at))
+            items: tuple[Value, ...] = (value,)
+            if len(statement.names) > 1:
+                items = tuple(constants.item(value, constants.constant(at)) for at in range(len(value.value)))
+            for name, each in zip(statement.names, items, strict=True):
+                self.names[name.id] = BROKEN if name.id in again else each
+            self.frame.passes.append(Pass(statement.names, value.value if distinct else number, items))
             self.carry_out(statement.body)
             self.frame.passes.pop()
 
@@ -1134,7 +1163,7 @@ class Elaborator:
         """Send a value through each layer of a stack."""
         for number in range(count.value):
             self.count_one(node.span)
-            self.frame.passes.append(Pass(None, number, None))
+            self.frame.passes.append(Pass((), number, ()))
             value = self.stage(value, node.left, before)
             self.frame.passes.pop()
             if isinstance(value, Broken):

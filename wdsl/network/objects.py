@@ -106,14 +106,14 @@ class BlockObject:
 
 
 class Pass(Record):
-    """A pass of a loop, with the loop's variable and its value, or of a stack, which has none.
+    """A pass of a loop, with the loop's variables and their values, or of a stack, which has none.
 
     `index` is what the names of what is made in it end in.
     """
 
-    name: nodes.Name | None
+    names: tuple[nodes.Name, ...]
     index: int
-    value: Value | None
+    values: tuple[Value, ...]
     counter: ex.Expression | None = None
     """What gives the index where the loop is written as one."""
 
@@ -162,7 +162,9 @@ class Frame:
 
     def now(self) -> Callable[[], Frame]:
         """What gives the frame as annotations here see it in the end: all names, and loops in the pass of now."""
-        values: dict[str, Result] = {each.name.id: each.value for each in self.passes if each.name and each.value}
+        values: dict[str, Result] = {
+            name.id: value for each in self.passes for name, value in zip(each.names, each.values, strict=True)
+        }
 
         def later() -> Frame:
             # Not a copy: there may be thousands of layers, and thousands of names for each to see.

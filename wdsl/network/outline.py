@@ -10,7 +10,7 @@ Not everything can be written in such a way; the plan then is the network as it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar
 
@@ -71,9 +71,9 @@ class Assign(Record):
 
 
 class Loop(Record):
-    """`for variable in values`, with what each pass is carried out to. `counter` is the number of a pass, if needed."""
+    """`for variables in values`, with what each pass came to. `counter` is the number of a pass, if that is needed."""
 
-    variable: str
+    variables: tuple[str, ...]
     counter: str | None
     values: ex.Expression
     found: tuple[Any, ...]
@@ -192,7 +192,8 @@ class _Writer(Elaborator):
         joined: list[str | ex.Expression] = [ex.NAME, "_"] if self.frame.path else []
         for number, part in enumerate(parts):
             joined += ["_", part] if number else [part]
-        values = {each.name.id: each.index for each in self.frame.passes if each.name}
+        passes = self.frame.passes
+        values = {name.id: value.value for each in passes for name, value in zip(each.names, each.values, strict=True)}
         values |= {each.counter.name: each.index for each in self.frame.passes if isinstance(each.counter, ex.Variable)}
         expression = ex.joined(joined)
         if ex.evaluate(expression, {ex.NAME.name: self.frame.path, **values}, str) != name:
@@ -215,7 +216,7 @@ class _Writer(Elaborator):
     def words(self) -> set[str]:
         """The names that this body has, and may get."""
         declared = {each.id for each in names_in(self.frame.body)}
-        loops = {each.name.id for each in self.frame.passes if each.name}
+        loops = {name.id for each in self.frame.passes for name in each.names}
         return {*self.frame.names, *declared, *loops, *self.frame.given}
 
     def size_object(self, size: int | None, tensor: str, axis: int) -> Result:
@@ -384,36 +385,39 @@ class _Writer(Elaborator):
                     self.body.append(Assign((variable,), tensor.expression, name.span))
                     self.frame.names[name.id] = Tensor(tensor.spec, ex.Variable(variable))
 
-    def counter(self) -> str:
-        """A variable for the number of a pass."""
-        taken = self.words() | {
-            each.counter.name for each in self.frame.passes if isinstance(each.counter, ex.Variable)
-        }
+    def counter(self, names: Sequence[nodes.Name] = (), body: Sequence[nodes.Statement] = ()) -> str:
+        """A variable for the number of a pass, which neither the loop itself has nor one in its body."""
+        inside = (each for statement in body for each in nodes.walk(statement) if isinstance(each, nodes.For))
+        taken = self.words() | {name.id for each in inside for name in each.names} | {name.id for name in names}
+        taken |= {each.counter.name for each in self.frame.passes if isinstance(each.counter, ex.Variable)}
         for name in ("i", "j", "k", "number"):
             if name not in taken:
                 return name
         return self.local("number", taken.__contains__)
 
-    def go_through(self, statement: nodes.For, values: Value, named: bool) -> None:
+    def go_through(self, statement: nodes.For, values: Value, again: Collection[str]) -> None:
         if self.frame.is_shared and any(isinstance(each, nodes.Layer) for each in nodes.walk(statement)):
             raise _NotWritable
         self.settle(statement.body)
-        name = statement.name.id
+        names = tuple(name.id for name in statement.names)
         distinct = are_indices(values.value)
-        counter = name if distinct else self.counter()
+        counter = names[0] if distinct else self.counter(statement.names, statement.body)
         passes = []
         for number, value in enumerate(values.value):
-            here = Value(value.value, ex.Variable(name))
+            items = (value,) if len(names) == 1 else value.value
+            here = tuple(Value(item.value, ex.Variable(name)) for name, item in zip(names, items, strict=True))
             index = value.value if distinct else number
-            self.frame.names[name] = here
-            self.frame.passes.append(Pass(statement.name, index, here, ex.Variable(counter)))
+            self.frame.names.update(zip(names, here, strict=True))
+            self.frame.passes.append(Pass(statement.names, index, here, ex.Variable(counter)))
             with self.recording() as body:
                 self.carry_out(statement.body)
             self.frame.passes.pop()
             passes.append(tuple(body))
         found = tuple(value.plain() for value in values.value)
         text, span = statement.values.span.text, statement.span
-        self.body.append(Loop(name, None if distinct else counter, values.expression, found, tuple(passes), text, span))
+        self.body.append(
+            Loop(names, None if distinct else counter, values.expression, found, tuple(passes), text, span)
+        )
 
     def go_up(self, value: Result, node: nodes.Binary, before: nodes.Expression, count: Value) -> Result:
         if isinstance(count.expression, ex.Constant) and count.value < 2:
@@ -431,7 +435,7 @@ class _Writer(Elaborator):
         passes = []
         spec = value.spec
         for number in range(count.value):
-            self.frame.passes.append(Pass(None, number, None, ex.Variable(name)))
+            self.frame.passes.append(Pass((), number, (), ex.Variable(name)))
             with self.recording() as body:
                 result = self.stage(Tensor(spec, ex.Variable(variable)), node.left, before)
                 if not isinstance(result, Tensor):
@@ -442,7 +446,7 @@ class _Writer(Elaborator):
             spec = result.spec
         values = ex.Call(ex.Symbol("range"), (count.expression,))
         self.body.append(
-            Loop(name, None, values, tuple(range(count.value)), tuple(passes), node.right.span.text, node.span)
+            Loop((name,), None, values, tuple(range(count.value)), tuple(passes), node.right.span.text, node.span)
         )
         return Tensor(spec, ex.Variable(variable))
 

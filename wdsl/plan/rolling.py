@@ -28,7 +28,7 @@ from wdsl.plan.statements import (
     walk,
     without_unused,
 )
-from wdsl.plan.steps import Planner, built_again, input_of, key_of, of_graph, unique
+from wdsl.plan.steps import Planner, built_again, differs, input_of, key_of, of_graph, unique
 
 
 class NotAlike(Exception):
@@ -212,26 +212,25 @@ class _Roller:
 
     def loop(self, loop: outline.Loop) -> Sequence[Statement]:
         passes = [self.statements(each) for each in loop.passes]
-        alike: Body | None = passes[0] if passes else None
+        if not passes and ex.variables(loop.values):
+            return [For(loop.variables, _numbers(loop.values), (Refuse(ex.HOLE, loop.text, loop.span),), loop.span)]
+        alike: Body | None = passes[0] if passes else ()
         for each in passes[1:]:
             alike = alike and merged(alike, each)
         if any(each.name in self.unlike for each in _made([loop])):
             alike = None
-        values = loop.values
-        match values:
-            case ex.Call(ex.Symbol("tuple"), (ex.Call(ex.Symbol("range")) as numbers,)):
-                values = numbers
+        values = _numbers(loop.values)
         if alike is not None:
             if loop.counter is None:
-                return [For((loop.variable,), values, alike, loop.span)]
+                return [For(loop.variables, values, alike, loop.span)]
             enumerated = ex.Call(ex.Symbol("enumerate"), (values,))
-            return [For((loop.counter, loop.variable), enumerated, alike, loop.span)]
+            return [For((loop.counter, *loop.variables), enumerated, alike, loop.span)]
         statements: list[Statement] = []
         if ex.variables(values):
-            differs = ex.Operation("!=", (ex.Call(ex.Symbol("tuple"), (values,)), written(loop.found)))
-            statements.append(Refuse(differs, built_again(loop.text, self.network.name), loop.span))
+            statements.append(Refuse(differs(values, loop.found), built_again(loop.text, self.network.name), loop.span))
         for number, (value, body) in enumerate(zip(loop.found, passes, strict=True)):
-            known = {loop.variable: written(value)}
+            items = (value,) if len(loop.variables) == 1 else value
+            known = {name: written(item) for name, item in zip(loop.variables, items, strict=True)}
             if loop.counter:
                 known[loop.counter] = ex.Constant(number)
 
@@ -243,7 +242,7 @@ class _Roller:
                 )
                 return ex.folded(put)
 
-            statements += mapped(body, change)
+            statements += _decided(mapped(body, change))
         return statements
 
     def finished(self, body: Body) -> Body:
@@ -251,6 +250,8 @@ class _Roller:
         found: list[Statement] = []
         for each in body:
             match each:
+                case For(_, values, (Refuse(ex.HOLE, text), *_)):
+                    found.append(Refuse(differs(values, ()), built_again(text, self.network.name), each.span))
                 case For(_, _, inside):
                     found.append(each.replace(body=self.finished(inside)))
                 case If(_, bodies, text, span):
@@ -314,6 +315,33 @@ class _Roller:
     def tied_to(self, layer: str) -> ex.Mapped | None:
         """The shared weights that a layer is given when it is called."""
         return self.tied.get(layer) if layer in self.in_blocks else self.planner.tied.get(layer)
+
+
+def _decided(body: Sequence[Statement]) -> Iterator[Statement]:
+    """Statements with the branch that is taken in place of each condition of which that is known."""
+    for each in body:
+        match each:
+            case If((ex.Constant(test), *others), (first, *bodies), text, span):
+                if test:
+                    yield from _decided(first or ())
+                elif others:
+                    yield from _decided([If(tuple(others), tuple(bodies), text, span)])
+                else:
+                    yield from _decided(bodies[0] or ())
+            case For(_, _, inside):
+                yield each.replace(body=tuple(_decided(inside)))
+            case If(_, bodies):
+                yield each.replace(bodies=tuple(part and tuple(_decided(part)) for part in bodies))
+            case _:
+                yield each
+
+
+def _numbers(values: ex.Expression) -> ex.Expression:
+    """What a loop goes through: `range(n)`, without a list of it."""
+    match values:
+        case ex.Call(ex.Symbol("tuple"), (ex.Call(ex.Symbol("range")) as numbers,)):
+            return numbers
+    return values
 
 
 def _is_plain(view: View) -> bool:
@@ -399,7 +427,8 @@ def _without_counters(body: Sequence[Statement]) -> Body:
         match each:
             case For(targets, values, inside):
                 read = {name for part in expressions(inside) for name in ex.variables(part)}
-                if len(targets) > 1 and targets[0] not in read and isinstance(values, ex.Call):
+                if each.is_numbered and targets[0] not in read:
+                    assert isinstance(values, ex.Call)
                     targets, values = targets[1:], values.arguments[0]
                 targets = tuple(name if name in read else "_" for name in targets)
                 found.append(For(targets, values, _without_counters(inside), each.span))

@@ -26,12 +26,33 @@ class Step(Record):
 
 
 class For(Record):
-    """`for targets in values`"""
+    """`for targets in values`. Where those are numbered, the first target is the number."""
 
     targets: tuple[str, ...]
     values: ex.Expression
     body: Body
     span: Span = field(compare=False)
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether no pass was seen."""
+        return bool(self.body) and isinstance(self.body[0], Refuse) and self.body[0].test == ex.HOLE
+
+    @property
+    def is_numbered(self) -> bool:
+        return isinstance(self.values, ex.Call) and self.values.function == ex.Symbol("enumerate")
+
+    def is_like(self, other: For) -> bool:
+        """Whether another one, which may be numbered, goes through the same values."""
+        values = other.values.arguments[0] if other.is_numbered and isinstance(other.values, ex.Call) else other.values
+        return values == self.values and other.targets[-len(self.targets) :] == self.targets
+
+    def head(self, names: Callable[[str], str] = str) -> str:
+        """The targets as they are written: `i, (width, depth)`."""
+        first, *rest = map(names, self.targets)
+        if self.is_numbered and len(rest) > 1:
+            return f"{first}, ({', '.join(rest)})"
+        return ", ".join([first, *rest])
 
 
 class If(Record):
@@ -147,6 +168,10 @@ def merged(first: Sequence[Statement], second: Sequence[Statement]) -> Body | No
                 if (value := _merged(one.value, other.value)) is None:
                     return None
                 found.append(one.replace(value=value))
+            case For(), For() if one.is_unknown and one.is_like(other):
+                found.append(other)
+            case For(), For() if other.is_unknown and other.is_like(one):
+                found.append(one)
             case For(), For() if (one.targets, one.values) == (other.targets, other.values):
                 if (body := merged(one.body, other.body)) is None:
                     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Any
 
 from wdsl.annotations.equations import WeightName
 from wdsl.core import expressions as ex
@@ -179,8 +180,14 @@ def _differs(parameter: graph.Parameter) -> ex.Expression:
     if isinstance(value, bool):
         return ex.Operation("not", (variable,)) if value else variable
     if isinstance(value, (list, tuple)):
-        return ex.Operation("!=", (ex.Call(ex.Symbol("tuple"), (variable,)), written(value)))
+        return differs(variable, value)
     return ex.Operation("!=", (variable, ex.Constant(value)))
+
+
+def differs(values: ex.Expression, found: Sequence[Any]) -> ex.Expression:
+    """Whether a list, of lists perhaps, has not these values."""
+    function = "keras.tree.lists_to_tuples" if any(isinstance(each, (list, tuple)) for each in found) else "tuple"
+    return ex.Operation("!=", (ex.Call(ex.Symbol(function), (values,)), written(found)))
 
 
 def built_again(what: str, network: str) -> str:

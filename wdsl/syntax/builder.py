@@ -198,8 +198,8 @@ class Builder:
         return nodes.Output(self._identifier(name), value, span=self.at(keyword, value), doc=self._doc(keyword))
 
     def loop(self, children: list[Any]) -> nodes.For:
-        keyword, name, _, values, (body, brace) = children
-        return nodes.For(self._identifier(name), values, body, span=self.at(keyword, brace))
+        keyword, *names, _, values, (body, brace) = children
+        return nodes.For(tuple(map(self._identifier, names)), values, body, span=self.at(keyword, brace))
 
     def choice(self, children: list[Any]) -> nodes.If:
         branches = [child for child in children if isinstance(child, nodes.Branch)]

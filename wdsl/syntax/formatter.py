@@ -409,7 +409,7 @@ def _value(head: Sequence[Piece], kind: str) -> tuple[int, int]:
     if kind == "ELSE" and len(head) > 1:
         return 2, len(head)
     if kind == "FOR":
-        return 3, len(head)
+        return types.index("IN") + 1, len(head)
     if kind == "ASSERT":
         return 1, types.index("COMMA") if "COMMA" in types else len(head)
     return 0, 0

@@ -195,9 +195,9 @@ class Output(Documented):
 
 
 class For(Node):
-    """`for name in values { body }`"""
+    """`for name in values { body }`. Several names take the items of each value apart."""
 
-    name: Name
+    names: tuple[Name, ...]
     values: Expression
     body: tuple[Statement, ...]
 

@@ -91,8 +91,8 @@ def _statement(statement: nodes.Statement) -> Iterable[str]:
             yield f"{', '.join(name.id for name in names)} = {print_expression(value)}"
         case nodes.Output(name, value):
             yield f"output {f'{name.id} = ' if name else ''}{print_expression(value)}"
-        case nodes.For(name, values, body):
-            yield f"for {name.id} in {print_expression(values)} {{"
+        case nodes.For(names, values, body):
+            yield f"for {', '.join(name.id for name in names)} in {print_expression(values)} {{"
             yield from _body(body)
             yield "}"
         case nodes.If(branches, otherwise):

@@ -106,8 +106,8 @@ def _statements(body: Body, depth: int) -> Iterator[str]:
         match each:
             case Step(targets, value):
                 yield f"{before}{', '.join(map(shown, targets))} = {shown(value)}"
-            case For(targets, values, inside):
-                yield f"{before}for {', '.join(targets)} in {shown(values)}"
+            case For(_, values, inside):
+                yield f"{before}for {each.head()} in {shown(values)}"
                 yield from _statements(inside, depth + 1)
             case If(tests, bodies):
                 for number, part in enumerate(bodies):
