@@ -124,6 +124,38 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
         "network N(n: int = 2) { input x: [4]; layer deep = Deep(n); output y = x -> deep -> deep }",
         {"n": 3},
     ),
+    "shared with loops of layers": (
+        "block Deep(widths: list, n: int) { input x; for w in widths { x = x -> Bit(w) * n -> Dense(w) }\n"
+        "  for i in range(n) { layer d[i] = Dense(3) zero[diagonal]; x = x -> d[i] }; output y = x }\n"
+        "block Bit(n: int) { input x; output y = x -> Dense(n) -> tanh }\n"
+        "network N(n: int = 2, widths: list = [4, 5, 5]) { input x: [3]; layer deep = Deep(widths, n)\n"
+        "  output y = x -> deep -> deep }",
+        {"n": 3, "widths": [5, 4, 4]},
+    ),
+    "shared with loops in loops": (
+        "block Deep(stages: list) { input x; for w, n in stages { for i in range(n) { x = x -> Dense(w + i) } }\n"
+        "  output y = x -> Dense(3) }\n"
+        "network N(stages: list = [[4, 1], [5, 2]]) { input x: [3]; layer deep = Deep(stages)\n"
+        "  output y = x -> deep -> deep * 2 }",
+        {"stages": [[5, 2], [4, 1], [3, 3]]},
+    ),
+    "shared with conditions": (
+        "block Way(n: int, deep: bool) { input x: [size]; h = x -> Dense(n)\n"
+        "  if deep { layer more = Dense(n); h = h -> more -> Dense(n) } else { h = h -> relu -> Dense(n) }\n"
+        "  h = h + (x if size == n else (x -> Dense(n))); output y = h -> Dense(4) }\n"
+        "network N(n: int = 4, deep: bool = false) { input x: [4]; layer way = Way(n, deep)\n"
+        "  layer other = Way(5, true); output y = x -> way -> way -> other -> other }",
+        {"n": 5, "deep": True},
+    ),
+    "siamese": (
+        "block Encoder(widths: list) { input x; h = x; for w in widths { h = h -> Residual(w) }\n"
+        "  output y = h -> GlobalAveragePooling1D() }\n"
+        "block Residual(n: int) { input x: [t, channels]; h = x -> Dense(n) -> BatchNormalization() -> relu\n"
+        "  output y = h + (x if channels == n else (x -> Conv1D(n, 1))) }\n"
+        "network N(widths: list = [4, 8]) { input a: [5, 4]; input b: [5, 4]; layer encode = Encoder(widths)\n"
+        "  output y = (a -> encode, b -> encode) -> Dot(axes=1) }",
+        {"widths": [4, 6, 3]},
+    ),
     "two outputs": (
         "block Halves(units: int = 4) { input x; output left = x -> Dense(units); output right = x -> Dense(units) }\n"
         "network N(n: int = 2, units: int = 4) { input x: [4]; a, b = x -> Halves(units); "
@@ -249,6 +281,12 @@ REFUSED = {
         {"n": 3},
         "`range(n)` decides what N is made of",
     ),
+    "layers that are known by values of which two are the same": (
+        "block Deep(widths: list) { input x; for w in widths { x = x -> Dense(w) -> Dense(4) }; output y = x }\n"
+        "network N(widths: list = [4, 8]) { input x: [4]; layer d = Deep(widths); output y = x -> d -> d }",
+        {"widths": [8, 8]},
+        "`widths` decides what N is made of",
+    ),
     "a branch that is annotated": (
         "network N(wide: bool = false) { input x: [4]; h = x\n"
         "if wide { layer d = Dense(4) symmetric; h = h -> d } else { h = -h }; output h }",
@@ -289,6 +327,14 @@ def test_nested_loops_are_loops_and_a_block_in_them_is_a_function() -> None:
         loops = [each for each in ast.walk(tree) if isinstance(each, ast.For)]
         assert len(loops) == (3 if case == "loops of three" else 2)
         assert not [each for each in ast.walk(tree) if isinstance(each, ast.Raise)]
+
+
+def test_a_shared_block_is_one_function_that_makes_its_layers_once() -> None:
+    for case in ("shared with loops of layers", "shared with loops in loops", "shared with conditions", "siamese"):
+        text, _ = NETWORKS[case]
+        functions = [each.name for each in ast.parse(wdsl.loads(text).to_python()).body if hasattr(each, "returns")]
+        blocks = [line.split("(")[0].removeprefix("block ") for line in text.split("\n") if line.startswith("block ")]
+        assert functions[: 1 + len(blocks)] == ["N", *blocks], case
 
 
 def test_a_size_that_a_loop_leaves_behind() -> None:

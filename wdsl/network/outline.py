@@ -164,6 +164,8 @@ class _Writer(Elaborator):
         self.instance_of: dict[BlockObject, Instance] = {}
         # For the name of each layer and block in the network, what gives it in the function that constructs it.
         self.labels: dict[str, ex.Expression] = {}
+        # The variables of what is constructed in the wiring of a block, by the place.
+        self.sites: dict[tuple[BlockObject | None, str, int], str] = {}
         # The variable that a statement will assign to, if a loop may use it on the way there.
         self.target: str | None = None
         self.stages: Sequence[nodes.Expression] = ()
@@ -239,9 +241,20 @@ class _Writer(Elaborator):
         assert made.name is not None
         variable: ex.Expression
         if statement is None:
-            name = self.local(self.words_of(made), self.words().__contains__)
+            site = (self.frame.block, made.span.source.name, made.span.start)
+            if site not in self.sites:
+                # Numbered as they stand in the file, whichever branch of a condition was looked at first.
+                words = self.words_of(made)
+                sites = self.frame.sites(words)
+                position = sites.index(made.span.start) + 1 if made.span.start in sites else 1
+                wanted = f"{words}_{position}" if position > 1 else words
+                others = {name for (block, *_), name in self.sites.items() if block is self.frame.block}
+                self.sites[site] = self.local(wanted, {*self.words(), *others}.__contains__)
+            name = self.sites[site]
             self.frame.names[name] = made
             variable = ex.Variable(name)
+            if counters := [each.counter for each in self.frame.passes if each.counter]:
+                variable = ex.Subscript(variable, _index(counters))
         else:
             name, indices = statement.name.id, [self.evaluate(each) for each in statement.indices]
             values = [each for each in indices if isinstance(each, Value)]
@@ -258,11 +271,15 @@ class _Writer(Elaborator):
         body = self.body
         if self.frame.is_shared:
             # It is made when the block is constructed, where there are no tensors yet, nor their sizes.
-            if self.frame.passes or self.constructed is None or ex.variables(construct) & self.frame.given.keys():
+            if self.constructed is None or not self.is_known(construct):
                 raise _NotWritable
             body = self.constructed
         doc = statement.doc if statement else ""
         body.append(Make(variable, made.name, self.labels[made.name], construct, made.span, doc))
+
+    def is_known(self, expression: ex.Expression) -> bool:
+        """Whether an expression can be computed where a block is constructed: nothing in it is of a tensor."""
+        return ex.variables(expression).isdisjoint(self.frame.given) and ex.HOLE not in ex.walk(expression)
 
     def words_of(self, made: LayerObject | BlockObject) -> str:
         return keras_name(made.row.name if isinstance(made, LayerObject) else made.written.node.name.id)
@@ -375,6 +392,47 @@ class _Writer(Elaborator):
         finally:
             self.body = before
 
+    @contextmanager
+    def constructing(self) -> Iterator[list[Statement]]:
+        """What the block constructs when it is constructed, apart from what was before."""
+        before = self.constructed
+        found: list[Statement] = []
+        self.constructed = None if before is None else found
+        try:
+            yield found
+        finally:
+            self.constructed = before
+
+    def construct_loop(self, loop: Loop, made: Sequence[Sequence[Statement]]) -> None:
+        """Add a loop, and one that constructs what its passes apply, if they apply anything of the block's own."""
+        self.body.append(loop)
+        if any(made):
+            assert self.constructed is not None
+            if not self.is_known(loop.values):
+                raise _NotWritable
+            is_list = not isinstance(loop.values, ex.Call | ex.Sequence)
+            if loop.counter is None and is_list:
+                # What they make is known by these values.
+                lengths = [ex.Call(ex.Symbol("len"), (each,)) for each in (_set(loop.values), loop.values)]
+                self.constructed.append(Guard(ex.Operation("<", tuple(lengths)), False, loop.text, loop.span))
+            self.constructed.append(loop.replace(passes=tuple(map(tuple, made))))
+
+    def construct_choice(
+        self, tests: Sequence[ex.Expression], made: Sequence[Sequence[Statement] | None], text: str, span: Span
+    ) -> None:
+        """Add what the branches of a condition construct: all of it, if what decides is not known there."""
+        if not any(made):
+            return
+        assert self.constructed is not None
+        if all(map(self.is_known, tests)):
+            branches = tuple(None if each is None else tuple(each) for each in made)
+            self.constructed.append(Choice(tuple(tests), branches, text, span))
+            return
+        variables = [each.variable for branch in made for each in branch or () if isinstance(each, Make)]
+        if len(set(variables)) < len(variables):
+            raise _NotWritable  # each branch has a layer of that name
+        self.constructed += [each for branch in made for each in branch or ()]
+
     def settle(self, statements: Sequence[nodes.Statement]) -> None:
         """Let tensors stand in the variables that statements will assign to, so that each pass finds them there."""
         for name in names_in(statements):
@@ -396,58 +454,51 @@ class _Writer(Elaborator):
         return self.local("number", taken.__contains__)
 
     def go_through(self, statement: nodes.For, values: Value, again: Collection[str]) -> None:
-        if self.frame.is_shared and any(isinstance(each, nodes.Layer) for each in nodes.walk(statement)):
-            raise _NotWritable
         self.settle(statement.body)
         names = tuple(name.id for name in statement.names)
         distinct = are_indices(values.value)
         counter = names[0] if distinct else self.counter(statement.names, statement.body)
-        passes = []
+        passes, made = [], []
         for number, value in enumerate(values.value):
             items = (value,) if len(names) == 1 else value.value
             here = tuple(Value(item.value, ex.Variable(name)) for name, item in zip(names, items, strict=True))
             index = value.value if distinct else number
             self.frame.names.update(zip(names, here, strict=True))
             self.frame.passes.append(Pass(statement.names, index, here, ex.Variable(counter)))
-            with self.recording() as body:
+            with self.recording() as body, self.constructing() as constructed:
                 self.carry_out(statement.body)
             self.frame.passes.pop()
             passes.append(tuple(body))
+            made.append(constructed)
         found = tuple(value.plain() for value in values.value)
         text, span = statement.values.span.text, statement.span
-        self.body.append(
-            Loop(names, None if distinct else counter, values.expression, found, tuple(passes), text, span)
-        )
+        numbered = None if distinct else counter
+        self.construct_loop(Loop(names, numbered, values.expression, found, tuple(passes), text, span), made)
 
     def go_up(self, value: Result, node: nodes.Binary, before: nodes.Expression, count: Value) -> Result:
         if isinstance(count.expression, ex.Constant) and count.value < 2:
             return super().go_up(value, node, before, count)
-        if self.frame.is_shared and any(
-            isinstance(each, nodes.Call) and isinstance(each.function, nodes.Name) and each.function.id[0].isupper()
-            for each in nodes.walk(node.left)
-        ):
-            raise _NotWritable
         if not isinstance(value, Tensor):
             raise _NotWritable
         variable = self.target if self.target and node in self.stages else self.local("x", self.words().__contains__)
         self.body.append(Assign((variable,), value.expression, node.span))
         name = self.counter()
-        passes = []
+        passes, made = [], []
         spec = value.spec
         for number in range(count.value):
             self.frame.passes.append(Pass((), number, (), ex.Variable(name)))
-            with self.recording() as body:
+            with self.recording() as body, self.constructing() as constructed:
                 result = self.stage(Tensor(spec, ex.Variable(variable)), node.left, before)
                 if not isinstance(result, Tensor):
                     raise _NotWritable
                 body.append(Assign((variable,), result.expression, node.span))
             self.frame.passes.pop()
             passes.append(tuple(body))
+            made.append(constructed)
             spec = result.spec
         values = ex.Call(ex.Symbol("range"), (count.expression,))
-        self.body.append(
-            Loop((name,), None, values, tuple(range(count.value)), tuple(passes), node.right.span.text, node.span)
-        )
+        found = tuple(range(count.value))
+        self.construct_loop(Loop((name,), None, values, found, tuple(passes), node.right.span.text, node.span), made)
         return Tensor(spec, ex.Variable(variable))
 
     def binding(self, statement: nodes.Binding) -> None:
@@ -481,18 +532,17 @@ class _Writer(Elaborator):
         if not any(ex.variables(test.expression) for test in tests):
             self.carry_out(bodies[taken])
             return
-        if self.frame.is_shared and any(isinstance(each, nodes.Layer) for each in nodes.walk(statement)):
-            raise _NotWritable
         self.settle([each for body in bodies for each in body])
-        branches: list[tuple[Statement, ...] | None] = []
+        branches: list[tuple[Statement, ...] | None] = [None] * len(bodies)
+        made: list[Sequence[Statement] | None] = [None] * len(bodies)
         for number, body in enumerate(bodies):
             if number != taken:
-                branches.append(self.tried(lambda body=body: self.recorded(body)))  # type: ignore[misc]
-            else:
-                branches.append(None)
-        branches[taken] = self.recorded(bodies[taken])
-        text = statement.branches[0].test.span.text
-        self.body.append(Choice(tuple(test.expression for test in tests), tuple(branches), text, statement.span))
+                branches[number], made[number] = self.tried(lambda body=body: self.recorded(body))  # type: ignore[misc]
+        with self.constructing() as made[taken]:
+            branches[taken] = self.recorded(bodies[taken])
+        text, decided = statement.branches[0].test.span.text, tuple(test.expression for test in tests)
+        self.body.append(Choice(decided, tuple(branches), text, statement.span))
+        self.construct_choice(decided, made, text, statement.span)
 
     def condition(self, node: nodes.Expression) -> Value:
         test = self.evaluate(node)
@@ -507,15 +557,16 @@ class _Writer(Elaborator):
 
     def conditional(self, node: nodes.Conditional) -> Result:
         test = self.condition(node.test)
-        with self.recording() as own:
+        with self.recording() as own, self.constructing() as made:
             chosen = self.evaluate(node.then if test.value else node.otherwise)
         if isinstance(chosen, Value):
             return super().conditional(node)
         self.body += own
-        if not ex.variables(test.expression):
+        is_open = bool(ex.variables(test.expression))
+        if self.constructed is not None and not (is_open and isinstance(chosen, Tensor) and not own):
+            self.constructed += made
+        if not is_open:
             return chosen
-        if self.frame.is_shared:
-            raise _NotWritable
         if not isinstance(chosen, Tensor) or own:
             self.body.append(Guard(test.expression, bool(test.value), node.test.span.text, node.span))
             return chosen
@@ -525,13 +576,16 @@ class _Writer(Elaborator):
                 value = self.evaluate(node.otherwise if test.value else node.then)
             return value if isinstance(value, Tensor) and not needed else None
 
-        tried = self.tried(other)
+        tried, others = self.tried(other)
+        both = (made, others) if test.value else (others, made)
+        self.construct_choice((test.expression,), both, node.test.span.text, node.span)
         expressions = chosen.expression, tried.expression if tried else ex.HOLE
         then, otherwise = expressions if test.value else expressions[::-1]
         return Tensor(chosen.spec, ex.Operation("if", (then, test.expression, otherwise)))
 
-    def tried(self, work: Callable[[], T]) -> T | None:
-        """What comes of something that the network does not do, or None if it cannot; all is left as it was."""
+    def tried(self, work: Callable[[], T]) -> tuple[T | None, Sequence[Statement] | None]:
+        """What comes of something that the network does not do, with what that would construct when its block is
+        constructed; None if it cannot. All is left as it was, but for what the block has once it was constructed."""
         frame = self.frame
         mappings: list[Any] = [frame.names, frame.declared, self.renamed, self.numbers, self.operations]
         lists: list[Any] = [frame.outputs, frame.passes, self.outputs, self.annotated, self.asserted, self.problems]
@@ -542,11 +596,13 @@ class _Writer(Elaborator):
         is_broken, instances, known = frame.is_broken, len(self.instances), set(self.instance_of)
         blocks = {each for each in frame.names.values() if isinstance(each, BlockObject)}
         families = [(each, dict(each.members)) for each in frame.names.values() if isinstance(each, FamilyObject)]
+        own = (dict(frame.block.made), dict(frame.block.declared)) if frame.block else None
         found: T | None
-        try:
-            found = work()
-        except FAILS:
-            found = None
+        with self.constructing() as made:
+            try:
+                found = work()
+            except FAILS:
+                found = None
         new = self.annotated[len(saved[len(mappings) + 3]) :]
         if len(self.problems) > len(saved[len(mappings) + 5]) or any(
             statement.annotations or isinstance(statement, nodes.Weight) or statement.weights
@@ -560,6 +616,8 @@ class _Writer(Elaborator):
             del self.instances[instances:]
             for block in applied:
                 del self.instance_of[block]
+            if frame.block and own:
+                frame.block.made, frame.block.declared = own
         for each, before in zip((*mappings, *lists, *sets), saved, strict=True):
             each.clear()
             each.extend(before) if isinstance(each, list) else each.update(before)
@@ -569,7 +627,7 @@ class _Writer(Elaborator):
         self.carried_out, self.applied, self.evaluated = counts
         self.constructed, self.target, self.stages = aim
         frame.is_broken = is_broken
-        return found
+        return found, None if found is None else made
 
 
 def _seen_inside(spec: TensorSpec, name: str) -> TensorSpec:
@@ -585,6 +643,10 @@ def _seen_inside(spec: TensorSpec, name: str) -> TensorSpec:
 def _seen_outside(spec: TensorSpec) -> TensorSpec:
     """A tensor that comes out of a function: what its sizes are computed from is known in there alone."""
     return spec.replace(shape=tuple(Dim(size, ex.HOLE) if isinstance(size, Dim) else size for size in spec.shape))
+
+
+def _set(values: ex.Expression) -> ex.Expression:
+    return ex.Call(ex.Symbol("set"), (values,))
 
 
 def _index(indices: list[ex.Expression]) -> ex.Expression:
