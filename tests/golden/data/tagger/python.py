@@ -253,7 +253,7 @@ class Given(layers.Wrapper):
         values = [(self.variable(path), value) for path, value in tied.items()]
         with keras.StatelessScope(values, collect_losses=True) as scope:
             outputs = self.layer(*arguments, **options)
-        for variable in self.layer.non_trainable_variables:
+        for variable in self.layer.variables:
             if (value := scope.get_current_value(variable)) is not None:
                 variable.assign(value)
         for loss in scope.losses:

@@ -57,7 +57,7 @@ class Above(layers.Dense):
         label = np.broadcast_to(entry[:, :1], shape)
         places, where = np.unique(label, return_inverse=True)
         self.where = where.reshape(shape)
-        self.divisors = np.bincount(self.where.ravel())
+        self.divisors = np.bincount(self.where.ravel(), minlength=places.size)
 
         def draw(_, dtype):
             kernel = initializer(shape, dtype)
