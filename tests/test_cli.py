@@ -72,6 +72,20 @@ def test_build_writes_where_it_is_told(run: Run) -> None:
     assert not Path("fine.py").exists()
 
 
+def test_build_says_what_the_module_does_not_keep(run: Run) -> None:
+    text = (
+        "network Net(n: int = 0) {\n    input x: [4]\n    h = x -> Dense(4)\n"
+        "    for i in range(n) { h = h -> relu }\n    output y = h\n}\n"
+    )
+    Path("loop.wnet").write_text(text)
+    assert "warning[W0701]" in run("build", "loop.wnet").stderr
+    assert "net" in Path("loop.py").read_text().lower()
+    assert "W0701" in run("build", "loop.wnet", "--emit", "plan").stderr
+    # Nothing is lost of the network, and of what has passes to look at.
+    assert "W0701" not in run("check", "loop.wnet").stderr
+    assert "W0701" not in run("build", "loop.wnet", "--set", "n=1").stderr
+
+
 def test_build_to_standard_output_is_the_module_alone(run: Run) -> None:
     result = run("build", "odd.wnet", "-o", "-")
     assert result.stdout == module_of("odd")

@@ -129,7 +129,10 @@ class Net(Record):
             return make_plan(self.network, self.structures)
         from wdsl.network.outline import make_outline
 
-        return make_plan(self.network, self.structures, make_outline(*self.origin))
+        outline = make_outline(*self.origin)
+        if isinstance(outline, Diagnostic):
+            return make_plan(self.network, self.structures, None, (outline,))
+        return make_plan(self.network, self.structures, outline)
 
     def to_python(self, standalone: bool = True) -> str:
         """The source of a module with a function of the network's name that returns the `keras.Model`.

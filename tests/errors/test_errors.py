@@ -22,9 +22,10 @@ RULE = "─" * 80
 
 
 def report(text: str) -> str:
-    """What is said of `text`, be it errors or the warnings of a network that compiles."""
+    """What is said of `text`, be it errors, the warnings of a network that compiles, or what a module does not keep."""
     try:
-        diagnostics = wdsl.loads(text, filename="net.wnet").diagnostics
+        net = wdsl.loads(text, filename="net.wnet")
+        diagnostics = net.diagnostics or net.plan.notes
     except wdsl.WdslError as error:
         diagnostics = error.diagnostics
     return rendering.text(diagnostics)

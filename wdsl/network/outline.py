@@ -40,7 +40,7 @@ from wdsl.network.objects import (
     are_indices,
 )
 from wdsl.syntax import nodes
-from wdsl.text.diagnostics import has_errors
+from wdsl.text.diagnostics import Diagnostic, has_errors
 from wdsl.text.source import Span
 
 T = TypeVar("T")
@@ -92,12 +92,13 @@ class Choice(Record):
 
 
 class Guard(Record):
-    """What follows is so only if the expression has the value."""
+    """What follows is so only if the expression has the value. `reason` is why, if the file could say it otherwise."""
 
     expression: ex.Expression
     value: Any
     text: str
     span: Span
+    reason: str = ""
 
 
 Statement: TypeAlias = graph.Input | Make | Assign | Loop | Choice | Guard
@@ -133,7 +134,7 @@ class Outline(Record):
 
 
 class _NotWritable(Exception):
-    """There is no way here to write a network down as functions and loops."""
+    """There is no way here to write a network down as functions and loops. Raised with the reason and the place."""
 
 
 FAILS = (_NotWritable, TooDeep, TooLarge, TooMany)
@@ -142,14 +143,28 @@ FAILS = (_NotWritable, TooDeep, TooLarge, TooMany)
 
 def make_outline(
     network: nodes.Network, given: Mapping[str, Any], scope: Scope, max_layers: int | None = None
-) -> Outline | None:
-    """The outline of a network that `elaborate` found to be in order, or None if it has none."""
+) -> Outline | Diagnostic:
+    """The outline of a network that `elaborate` found to be in order, or why it has none."""
     writer = _Writer(network, scope, MAX_LAYERS if max_layers is None else max_layers)
+    reason, place = "for parameters in general it is not in order", network.name.span
     try:
         found = writer.outline(given)
-    except FAILS:
-        return None
-    return None if has_errors(writer.problems) else found
+        if not has_errors(writer.problems):
+            return found
+    except _NotWritable as error:
+        reason, place = error.args
+    except TooDeep as error:
+        reason, place = "blocks nest too deeply here", error.args[0]
+    except (TooLarge, TooMany):
+        reason = "it comes to too much"
+    return not_kept(f"the loops and blocks of `{network.name.id}` are written out", place, reason)
+
+
+def not_kept(message: str, span: Span, reason: str) -> Diagnostic:
+    """What is said of something that the written module does not keep, at the line in which it begins."""
+    line = span.source.text.find("\n", span.start, span.end)
+    end = span.end if line < 0 else len(span.source.text[:line].rstrip(" {"))
+    return Diagnostic("W0701", message, Span(span.source, span.start, max(end, span.start + 1)), reason)
 
 
 class _Writer(Elaborator):
@@ -186,10 +201,10 @@ class _Writer(Elaborator):
         sites = frame.sites(words)
         position = sites.index(span.start) + 1 if span.start in sites else 1
         number = [str(position)] if position > 1 or (frame.passes and len(sites) > 1) else []
-        self.label(name, [words, *number, *(each.counter for each in frame.passes if each.counter)])
+        self.label(name, [words, *number, *(each.counter for each in frame.passes if each.counter)], span)
         return name
 
-    def label(self, name: str, parts: Sequence[str | ex.Expression]) -> None:
+    def label(self, name: str, parts: Sequence[str | ex.Expression], span: Span) -> None:
         """Remember what gives the name of something in the function that constructs it."""
         joined: list[str | ex.Expression] = [ex.NAME, "_"] if self.frame.path else []
         for number, part in enumerate(parts):
@@ -199,7 +214,7 @@ class _Writer(Elaborator):
         values |= {each.counter.name: each.index for each in self.frame.passes if isinstance(each.counter, ex.Variable)}
         expression = ex.joined(joined)
         if ex.evaluate(expression, {ex.NAME.name: self.frame.path, **values}, str) != name:
-            raise _NotWritable  # another thing has this name
+            raise _NotWritable(f"what this makes is called `{name}` for this network alone", span)
         self.labels[name] = expression
 
     def variable_for(self, name: str) -> str:
@@ -235,7 +250,7 @@ class _Writer(Elaborator):
             case graph.Binding(names, expression) if expression != ex.Variable(names[0]):
                 self.body.append(Assign(names, expression, step.span))
             case graph.FreeWeight() if self.frame.block is not None:
-                raise _NotWritable  # it is shared by layers of this use of the block alone
+                raise _NotWritable("this weight is made anew for each use of its block", step.span)
 
     def add_made(self, made: LayerObject | BlockObject, statement: nodes.Layer | None) -> None:
         assert made.name is not None
@@ -258,7 +273,7 @@ class _Writer(Elaborator):
         else:
             name, indices = statement.name.id, [self.evaluate(each) for each in statement.indices]
             values = [each for each in indices if isinstance(each, Value)]
-            self.label(made.name, [name, *(each.expression for each in values)])
+            self.label(made.name, [name, *(each.expression for each in values)], statement.span)
             variable = ex.Variable(name)
             if values:
                 variable = ex.Subscript(variable, _index([each.expression for each in values]))
@@ -272,7 +287,7 @@ class _Writer(Elaborator):
         if self.frame.is_shared:
             # It is made when the block is constructed, where there are no tensors yet, nor their sizes.
             if self.constructed is None or not self.is_known(construct):
-                raise _NotWritable
+                raise _NotWritable("its block is applied many times, and this depends on the input's size", made.span)
             body = self.constructed
         doc = statement.doc if statement else ""
         body.append(Make(variable, made.name, self.labels[made.name], construct, made.span, doc))
@@ -362,7 +377,7 @@ class _Writer(Elaborator):
             self.instance_of[block] = instance
             self.instances.append(instance)
         elif before != instance:
-            raise _NotWritable
+            raise _NotWritable("this use of the block differs from the first one", node.span)
         arguments = tuple(tensor.expression for tensor, _ in given)
         if call is None:
             assert block.variable is not None
@@ -409,7 +424,7 @@ class _Writer(Elaborator):
         if any(made):
             assert self.constructed is not None
             if not self.is_known(loop.values):
-                raise _NotWritable
+                raise _NotWritable("its block is applied many times, and this depends on the input's size", loop.span)
             is_list = not isinstance(loop.values, ex.Call | ex.Sequence)
             if loop.counter is None and is_list:
                 # What they make is known by these values.
@@ -430,7 +445,7 @@ class _Writer(Elaborator):
             return
         variables = [each.variable for branch in made for each in branch or () if isinstance(each, Make)]
         if len(set(variables)) < len(variables):
-            raise _NotWritable  # each branch has a layer of that name
+            raise _NotWritable("its block is applied many times, and both branches have layers of one name", span)
         self.constructed += [each for branch in made for each in branch or ()]
 
     def settle(self, statements: Sequence[nodes.Statement]) -> None:
@@ -479,7 +494,7 @@ class _Writer(Elaborator):
         if isinstance(count.expression, ex.Constant) and count.value < 2:
             return super().go_up(value, node, before, count)
         if not isinstance(value, Tensor):
-            raise _NotWritable
+            raise _NotWritable("this stack is of several tensors", node.span)
         variable = self.target if self.target and node in self.stages else self.local("x", self.words().__contains__)
         self.body.append(Assign((variable,), value.expression, node.span))
         name = self.counter()
@@ -490,7 +505,7 @@ class _Writer(Elaborator):
             with self.recording() as body, self.constructing() as constructed:
                 result = self.stage(Tensor(spec, ex.Variable(variable)), node.left, before)
                 if not isinstance(result, Tensor):
-                    raise _NotWritable
+                    raise _NotWritable("this stack is of several tensors", node.span)
                 body.append(Assign((variable,), result.expression, node.span))
             self.frame.passes.pop()
             passes.append(tuple(body))
@@ -547,7 +562,8 @@ class _Writer(Elaborator):
     def condition(self, node: nodes.Expression) -> Value:
         test = self.evaluate(node)
         if not isinstance(test, Value):
-            raise _NotWritable  # a condition behind the one that holds, or in a branch that is not taken
+            # It is behind the one that holds, or in a branch that is not taken.
+            raise _NotWritable("this condition has no value here", node.span)
         return test
 
     def recorded(self, statements: Sequence[nodes.Statement]) -> tuple[Statement, ...]:
@@ -568,7 +584,10 @@ class _Writer(Elaborator):
         if not is_open:
             return chosen
         if not isinstance(chosen, Tensor) or own:
-            self.body.append(Guard(test.expression, bool(test.value), node.test.span.text, node.span))
+            reason = (
+                "it chooses between layers" if not isinstance(chosen, Tensor) else "what it chooses takes statements"
+            )
+            self.body.append(Guard(test.expression, bool(test.value), node.test.span.text, node.span, reason))
             return chosen
 
         def other() -> Tensor | None:
@@ -612,7 +631,9 @@ class _Writer(Elaborator):
         if found is None:
             applied = self.instance_of.keys() - known
             if applied & blocks:
-                raise _NotWritable  # one that is used elsewhere too has made its layers in there
+                # One that is used elsewhere too has made its layers in there.
+                place = next(iter(applied & blocks)).span
+                raise _NotWritable("it is first applied in a branch that is not taken and could not be tried", place)
             del self.instances[instances:]
             for block in applied:
                 del self.instance_of[block]

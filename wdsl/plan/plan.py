@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from functools import cached_property
 from os.path import basename, splitext
 from typing import TYPE_CHECKING
 
 from wdsl.core import expressions as ex
-from wdsl.core.record import Record
+from wdsl.core.record import Record, field
 from wdsl.network import graph
 from wdsl.plan.kinds import Kind
 from wdsl.plan.statements import Body, Function, expressions, mapped
 from wdsl.plan.steps import Planner, unique
 from wdsl.plan.tidy import tidy
+from wdsl.text.diagnostics import Diagnostic
 from wdsl.weights.products import products
 from wdsl.weights.structures import Structures
 
@@ -39,6 +39,8 @@ class Plan(Record):
     """The classes of layers and weights that a module has for them, of which the statements construct some."""
     patterns: frozenset[str]
     """Of the kernels that the runtime multiplies by without making them."""
+    notes: tuple[Diagnostic, ...] = field(default=(), compare=False)
+    """What of the file these statements do not keep, with the place and the reason: warnings."""
 
     @cached_property
     def externals(self) -> tuple[str, ...]:
@@ -72,19 +74,30 @@ class Plan(Record):
         return tuple(found.values())
 
 
-def make_plan(network: graph.Network, structures: Structures, outline: Outline | None = None) -> Plan:
+def make_plan(
+    network: graph.Network, structures: Structures, outline: Outline | None = None, notes: tuple[Diagnostic, ...] = ()
+) -> Plan:
     """The statements in the order of the file. A shared weight is made as soon as there is an input to hang it on.
 
     Without an outline, or if none of it fits all of the network, they are those that the network was carried out to.
+    `notes` say why there is none.
     """
     planner = Planner(network, structures, [each.node.name.id for each in outline.instances] if outline else [])
     functions: tuple[Function, ...] = ()
     body: Body | None = None
     if outline is not None:
+        from wdsl.network.outline import not_kept
         from wdsl.plan.rolling import NotAlike, roll
 
-        with suppress(NotAlike, RecursionError):  # what is carried out is a list, however deep
-            body, functions = roll(planner, outline)
+        reason, place = "it nests too deeply", network.span
+        try:
+            body, functions, notes = roll(planner, outline)
+        except NotAlike as error:
+            reason, place = error.args
+        except RecursionError:  # what is carried out is a list, however deep
+            pass
+        if body is None:
+            notes = (not_kept(f"the loops and blocks of `{network.name}` are written out", place, reason),)
     if body is None:
         body = planner.carried_out()
     parameters = [each.name for each in network.parameters]
@@ -103,7 +116,7 @@ def make_plan(network: graph.Network, structures: Structures, outline: Outline |
     constants = {variable.name: table for table, variable in names.items()}
     patterns = products(network, structures)
     kinds = planner.kinds.found(names)
-    return Plan(network, structures, body, result, functions, constants, kinds, patterns)
+    return Plan(network, structures, body, result, functions, constants, kinds, patterns, notes)
 
 
 def _constants(found: Iterable[ex.Expression], network: graph.Network) -> dict[ex.Expression, ex.Variable]:

@@ -29,14 +29,21 @@ from wdsl.plan.statements import (
     without_unused,
 )
 from wdsl.plan.steps import Planner, built_again, differs, input_of, key_of, of_graph, unique
+from wdsl.text.diagnostics import Diagnostic, in_order
+from wdsl.text.source import Span
+
+UNTRIED = "the other branch is annotated, or not in order for the values of now"
 
 
 class NotAlike(Exception):
-    """The uses of blocks differ in what functions cannot say: their weights are shared with others."""
+    """The uses of blocks differ in what functions cannot say. It is raised with the reason and the place."""
 
 
-def roll(planner: Planner, found: outline.Outline) -> tuple[Body, tuple[Function, ...]]:
-    """The statements of a network's function and the functions that they call. Raises NotAlike if there are none."""
+def roll(planner: Planner, found: outline.Outline) -> tuple[Body, tuple[Function, ...], tuple[Diagnostic, ...]]:
+    """The statements of a network's function, the functions that they call, and what these do not keep.
+
+    Raises NotAlike if there are none.
+    """
     roller = _Roller(planner, found)
     for instance in found.instances:
         roller.function(instance)
@@ -46,7 +53,7 @@ def roll(planner: Planner, found: outline.Outline) -> tuple[Body, tuple[Function
         ex.Variable(each.variable) for each in network.outputs
     ]
     body = roller.named(without_unused(roller.finished(_families(_unpacked(body))), results))
-    return body, tuple(roller.done.values())
+    return body, tuple(roller.done.values()), in_order(roller.notes)
 
 
 class _Roller:
@@ -56,6 +63,7 @@ class _Roller:
         self.layers = {each.name: each for each in planner.network.layers}
         self.functions: dict[str, Function] = {}
         self.done: dict[str, Function] = {}
+        self.notes: list[Diagnostic] = []
         # For each use of a block, the name of the function that it became.
         self.names: dict[str, str] = {}
         self.said: dict[WeightName, list[Equation | Tie]] = {}
@@ -151,21 +159,26 @@ class _Roller:
                 continue
             inside = all(each.name.layer in made for each in members)
             if not inside or members[0].coupled or not all(_is_plain(each.view) for each in members):
-                raise NotAlike
+                reason = f"`{owner}` is tied in a way that a function of this block cannot say"
+                raise NotAlike(reason, instance.node.name.span)
             first = made[owner.layer]
             layer = self.outline.layers[owner.layer]
             weight = next(each for each in layer.weights if each.name == owner.weight)
+            of_sizes = f"the shape of `{owner}`, which is tied, comes from sizes that are not known in this block"
             if any(ex.HOLE in ex.walk(expression_of(size)) for size in weight.shape):
-                raise NotAlike
+                raise NotAlike(of_sizes, instance.node.name.span)
             if instance.made is not None:
-                weight = weight.replace(shape=_known_before(weight.shape, members[0].weight.shape, instance.inputs))
+                shape = _known_before(weight.shape, members[0].weight.shape, instance.inputs)
+                if shape is None:
+                    raise NotAlike(of_sizes, instance.node.name.span)
+                weight = weight.replace(shape=shape)
             said = (each for member in members for each in self.said.get(member.name, ()))
             equations = tuple(dict.fromkeys(each.for_runtime for each in said if isinstance(each, Equation)))
             if len(equations) != len(members[0].equations):
-                raise NotAlike
+                raise NotAlike(f"what is said of `{owner}` differs from use to use", instance.node.name.span)
             ending = owner.weight.replace(".", "_")
-            if not isinstance(first.variable, ex.Variable):  # one of a family
-                raise NotAlike
+            if not isinstance(first.variable, ex.Variable):
+                raise NotAlike(f"`{owner}` is tied and one of a family", instance.node.name.span)
             taken = taken or set(variables(self.statements(everything)))
             taken |= {*instance.inputs, *(each.name for each in instance.parameters)}
             variable = unique(f"{first.variable.name}_{ending}", taken)
@@ -205,9 +218,9 @@ class _Roller:
                 case outline.Choice(tests, branches, text, span):
                     bodies = tuple(None if branch is None else self.statements(branch) for branch in branches)
                     body.append(If(tests, bodies, text, span))
-                case outline.Guard(test, value, text, span):
-                    message = built_again(text, self.network.name)
-                    body.append(Refuse(ex.Operation("not", (test,)) if value else test, message, span))
+                case outline.Guard(test, value, text, span, reason):
+                    refused = ex.Operation("not", (test,)) if value else test
+                    body.append(self.refuse(refused, text, span, reason))
         return tuple(_unpacked(body))
 
     def loop(self, loop: outline.Loop) -> Sequence[Statement]:
@@ -226,6 +239,10 @@ class _Roller:
             enumerated = ex.Call(ex.Symbol("enumerate"), (values,))
             return [For((loop.counter, *loop.variables), enumerated, alike, loop.span)]
         statements: list[Statement] = []
+        reason = "its passes do not come to the same statements"
+        if any(each.name in self.unlike for each in _made([loop])):
+            reason = "a layer of a pass is tied to one of another pass, or of another loop"
+        self.notes.append(outline.not_kept("this loop is written out", loop.span, reason))
         if ex.variables(values):
             statements.append(Refuse(differs(values, loop.found), built_again(loop.text, self.network.name), loop.span))
         for number, (value, body) in enumerate(zip(loop.found, passes, strict=True)):
@@ -245,24 +262,35 @@ class _Roller:
             statements += _decided(mapped(body, change))
         return statements
 
+    def refuse(self, test: ex.Expression, text: str, span: Span, reason: str) -> Refuse:
+        """A statement that refuses what could not be known when compiling. It is noted, with the reason."""
+        if reason:
+            self.notes.append(outline.not_kept(f"the module is for this value of `{text}` alone", span, reason))
+        return Refuse(test, built_again(text, self.network.name), span)
+
     def finished(self, body: Body) -> Body:
         """Statements in which what is not known is refused."""
         found: list[Statement] = []
         for each in body:
             match each:
                 case For(_, values, (Refuse(ex.HOLE, text), *_)):
-                    found.append(Refuse(differs(values, ()), built_again(text, self.network.name), each.span))
+                    reason = "without a pass, there is nothing to see of what one does"
+                    found.append(self.refuse(differs(values, ()), text, each.span, reason))
                 case For(_, _, inside):
                     found.append(each.replace(body=self.finished(inside)))
                 case If(_, bodies, text, span):
-                    refused = (Refuse(ex.Constant(True), built_again(text, self.network.name), span),)
-                    known = (refused if inside is None else self.finished(inside) for inside in bodies)
-                    found.append(each.replace(bodies=tuple(known)))
+                    known = tuple(
+                        (self.refuse(ex.Constant(True), text, span, UNTRIED),)
+                        if inside is None
+                        else self.finished(inside)
+                        for inside in bodies
+                    )
+                    found.append(each.replace(bodies=known))
                 case Step(_, value, span):
                     tests: list[ex.Expression] = []
                     value = _taken(value, tests)
                     for test in dict.fromkeys(tests):
-                        found.append(Refuse(test, built_again(shown(test), self.network.name), span))
+                        found.append(self.refuse(test, shown(test), span, UNTRIED))
                     found.append(each.replace(value=value))
                 case _:
                     found.append(each)
@@ -289,7 +317,7 @@ class _Roller:
             if structure.coupled and not structure.weight.trainable:
                 own = (*own, FROZEN)
             if len(own) != len(structure.equations):
-                raise NotAlike
+                raise NotAlike(f"what is said of `{structure.name}` differs from use to use", made.span)
             equations[structure.name] = own
         return self.planner.construct(layer, construct, made.label, equations, self.outline.layers.get(made.name))
 
@@ -350,16 +378,16 @@ def _is_plain(view: View) -> bool:
     return all(each == WHOLE for each in parts if isinstance(each, ex.Variable))
 
 
-def _known_before(local: Sequence[int], found: Sequence[int], inputs: Sequence[str]) -> tuple[int, ...]:
+def _known_before(local: Sequence[int], found: Sequence[int], inputs: Sequence[str]) -> tuple[int, ...] | None:
     """The sizes of a weight, for where there are no inputs yet: what comes from their shapes as the number it is.
 
-    Another use of the block with other shapes is then another function. Raises NotAlike if the number is a parameter's.
+    Another use of the block with other shapes is then another function. None if the number is a parameter's.
     """
     sizes = []
     for size, number in zip(local, found, strict=True):
         is_known = ex.variables(expression_of(size)).isdisjoint(inputs)
         if not is_known and isinstance(number, Dim):
-            raise NotAlike
+            return None
         sizes.append(size if is_known else number)
     return tuple(sizes)
 

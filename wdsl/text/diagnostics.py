@@ -70,6 +70,7 @@ CODES: dict[str, str] = {
     "W0503": "a region without entries",
     "W0504": "an equality that training will break",
     "W0505": "an annotation that adds nothing",
+    "W0701": "something that the written module does not keep",
 }
 """The title of every diagnostic code. `E…` are errors, `W…` warnings."""
 

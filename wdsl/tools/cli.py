@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 import wdsl
-from wdsl.text.diagnostics import CODES, Diagnostic, has_errors, nearest
+from wdsl.text.diagnostics import CODES, Diagnostic, has_errors, in_order, nearest
 from wdsl.text.files import Files
 from wdsl.text.source import Source, Span
 
@@ -170,8 +170,9 @@ def build(
         net = load(spec, network, root, max_layers, settings)
         if net is None:
             return False
-        report(net.diagnostics)
         module = emit is None or emit == "python"
+        # What a module does not keep is said by those who ask for one.
+        report(in_order([*net.diagnostics, *(net.plan.notes if module or emit == "plan" else ())]))
         text = net.to_python(standalone=not runtime) if module else net.emit(str(emit))
         if check:
             return same(output, text, spec)
