@@ -1052,7 +1052,7 @@ class Coupled(OfKind):
     def vector(self, thetas: Sequence[Any]) -> Any:
         """All entries of all weights, one weight after the other."""
         theta = ops.concatenate([ops.convert_to_tensor(each) for each in thetas])
-        return self.expansion.expand(ops.take(theta, self.order, axis=0))
+        return self.expansion.expand(ops.take(theta, self.order))
 
     def weights_of(self, thetas: Sequence[Any]) -> dict[str, Any]:
         """The weights, by name."""

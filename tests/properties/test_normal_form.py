@@ -18,9 +18,9 @@ from wdsl import structure
 from wdsl.backends.mechanisms import bare
 from wdsl.core import expressions as ex
 from wdsl.core.sizes import expression_of
-from wdsl.weights.coupled import Member, coupled_form, within
+from wdsl.weights.coupled import CoupledLowering, Member, coupled_form, within
 from wdsl.weights.entries import index_maps, library
-from wdsl.weights.normal import by_shape, evaluated, normal_form
+from wdsl.weights.normal import NormalForm, by_shape, evaluated, normal_form
 
 ROOT = Path(__file__).parents[2]
 SPECS = sorted(path for path in (ROOT / "specs").rglob("*.wnet") if path.parent.name != "parts")
@@ -66,16 +66,26 @@ def compare_coupled(sharing: list[Any], values: Mapping[str, Any]) -> None:
         for each in sharing
         for one in equations(each)
     ]
-    form = coupled_form(stated, members)
     given = {**values, "vector": np.arange(size)} | {arrays[name].name: at for name, at in places.items()}
-    found = evaluated(form, (size,), given, library)
     wanted = index_maps(sharing, values)
-    for each in sharing:
-        solved, factor = wanted[each.name]
-        assert factor == 1.0
-        at = places[str(each.name)]
-        scale, constant = (array if array is None else array[at] for array in (found.scale, found.constant))
-        same(structure.IndexMap(found.index[at], found.size, scale, constant), solved)
+    for form in (coupled_form(stated, members), in_steps(stated, members)):
+        found = evaluated(form, (size,), given, library)
+        for each in sharing:
+            solved, factor = wanted[each.name]
+            assert factor == 1.0
+            at = places[str(each.name)]
+            scale, constant = (array if array is None else array[at] for array in (found.scale, found.constant))
+            same(structure.IndexMap(found.index[at], found.size, scale, constant), solved)
+
+
+def in_steps(stated: list[ex.Expression], members: Mapping[str, Member]) -> NormalForm:
+    """The form whose arrays are those of every other equation, and then of all."""
+    lowering = CoupledLowering(members)
+    some = lowering.form(tuple(stated[::2]), tuple(stated), True)
+    if not lowering.goes_on(stated):
+        return CoupledLowering(members).form(tuple(stated), (), True)
+    form = lowering.form(tuple(stated), (), True)
+    return form.replace(lets=(*some.lets, *form.lets))
 
 
 def same(found: structure.IndexMap, wanted: structure.IndexMap) -> None:

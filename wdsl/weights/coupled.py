@@ -16,6 +16,7 @@ from wdsl.weights.normal import (
     AVERAGED,
     CONSTANT,
     ENTRY,
+    EQUAL,
     FALSE,
     LABEL,
     LIVE,
@@ -65,14 +66,18 @@ def coupled_form(
 
     Its assignments take `vector`, which is `np.arange` of its size, and the arrays of the members.
     """
-    return CoupledLowering(members, frozenset(tables)).form(tuple(equations), tuple(also), in_arrays=True)
+    return CoupledLowering(members, tables).form(tuple(equations), tuple(also), in_arrays=True)
 
 
 class CoupledLowering(Lowering):
-    """The assignments of all members, one after the other."""
+    """The assignments of all members, one after the other.
 
-    def __init__(self, members: Mapping[str, Member], tables: frozenset[str]) -> None:
-        super().__init__(1, tables)
+    A form of more equations than the last one goes on from the arrays that are there.
+    """
+
+    def __init__(self, members: Mapping[str, Member], tables: Iterable[str] = ()) -> None:
+        super().__init__(1, frozenset(tables))
+        self.is_live = False
         self.members = members
         self.others: list[ex.Variable] = []
         """Arrays of what entries equal; the next where a weight has its part of those before filled already."""
@@ -82,25 +87,47 @@ class CoupledLowering(Lowering):
         """Those among `others` that are for gradients to be averaged by."""
         self.fixed: list[tuple[ex.Expression, ex.Expression]] = []
         """Constants that are not zero, and where they stand."""
-        self.is_live = True
+        self.claimed: set[ex.Variable] = set()
+        """The members some of whose entries are constant by their own annotations."""
+        self.filled: dict[tuple[ex.Variable, bool], int] = {}
+        """How many of the arrays have a member's part in them, of the others and of the means."""
+        self.done: list[ex.Expression] = []
+        self.is_inside = False
+
+    def goes_on(self, equations: Sequence[ex.Expression]) -> bool:
+        """Whether the form of these equations can begin with the arrays of the last form.
+
+        A plain `equal` cannot: it asks what is constant by annotations of its weight alone.
+        """
+        rest = [ex.Call(each) for each in EQUAL]
+        new = [ex.parts(each)[-1] for each in equations if each not in self.done]
+        return all(each in equations for each in self.done) and not any(each in rest for each in new)
 
     def form(
         self, equations: tuple[ex.Expression, ...], also: tuple[ex.Expression, ...], in_arrays: bool
     ) -> NormalForm:
+        new = [each for each in equations if each not in self.done]
+        was_live = self.is_live
+        before = {*self.others, *self.means, *self.factors.values()}
+        self.lets, self.done = [], [*equations]
         for name, member in self.members.items():
             own, others = _of(name, equations), _of(name, also)
-            if own:
-                self.member(member, own, [each for each in others if each not in own])
-        first = [Let((LIVE,), call("np.ones", SIZE, ex.Symbol("bool")))] if not self.is_live else []
-        first += [Let((each,), ex.Call(attribute(VECTOR, "copy"))) for each in (*self.others, *self.means)]
-        first += [Let((each,), call("np.ones", SIZE)) for each in self.factors.values()]
+            if mine := _of(name, new):
+                self.member(member, mine, [each for each in others if each not in own])
+        known = bool(self.claimed)
+        first = [Let((LIVE,), call("np.ones", SIZE, ex.Symbol("bool")))] if known and not was_live else []
+        others = [*self.others, *self.means]
+        first += [Let((each,), ex.Call(attribute(VECTOR, "copy"))) for each in others if each not in before]
+        first += [Let((each,), call("np.ones", SIZE)) for each in self.factors.values() if each not in before]
         self.lets = [*first, *self.lets]
-        live, sign = not self.is_live, bool(self.factors)
-        known = live
-        joins = [Join(each, self.factors.get(each)) for each in (*self.others, *self.means)]
+        sign = bool(self.factors)
+        self.is_live = was_live or known or sign
+        joins = [Join(each, self.factors.get(each)) for each in others]
+        averaged = bool(self.means) and bool(self.others)
+        if not new:
+            return self.finished(self.is_live, bool(joins), sign, bool(self.fixed), averaged=averaged)
         if joins:
-            self.joined(joins, live)
-            live = live or sign
+            self.joined(joins, was_live or known)
         if joins and known:
             constants = call("np.isin", LABEL, item(LABEL, operation("~", LIVE)))
             self.let(operation("&", LIVE, operation("~", constants)), LIVE)
@@ -112,37 +139,37 @@ class CoupledLowering(Lowering):
         if self.fixed and joins:
             spread = operation("*", item(CONSTANT, LABEL), SIGN) if sign else item(CONSTANT, LABEL)
             self.let(call("np.where", LIVE, number(0), spread), CONSTANT)
-        averaged = bool(self.means) and bool(self.others)
         if averaged:
             self.let(either([operation("!=", each, VECTOR) for each in self.means]), AVERAGED)
-        return self.finished(live, bool(joins), sign, bool(self.fixed), averaged=averaged)
+        return self.finished(self.is_live, bool(joins), sign, bool(self.fixed), averaged=averaged)
+
+    def indices(self, lets: Iterable[Let]) -> list[Let]:
+        """Those of the entries of a member: nothing asks for them in the vector, which is its own."""
+        return [each for each in super().indices(lets) if each.targets != (ENTRY,)] if self.is_inside else []
 
     def member(self, member: Member, equations: Sequence[ex.Expression], also: Sequence[ex.Expression]) -> None:
         """The assignments for the equations of one weight; `also` are others of it that are in force elsewhere."""
         before, self.lets = self.lets, []
-        self.rank, self.taken = member.rank, set()
-        has_claims = False
+        self.rank, self.taken, self.is_inside = member.rank, set(), True
         for each in equations:
             match each:
                 case ex.Call(ex.Symbol("Zero"), regions):
                     for places in self.chosen(regions or (ALL,)):
                         self.let(FALSE, item(LIVE, places))
-                    has_claims = True
+                    self.claimed.add(member.array)
                 case ex.Call(ex.Symbol("Fixed"), (value, region)):
-                    places = self.chosen([region])
-                    for one in places:
-                        named = ex.Variable(f"fixed{len(self.fixed) + 1}")
-                        self.let(one, named)
+                    for places in self.chosen([region]):
+                        named = ex.Variable(f"fixed{len(self.fixed) + 1}" if self.fixed else "fixed")
+                        self.let(places, named)
                         self.let(FALSE, item(LIVE, named))
                         self.fixed.append((self.own(value), named))
-                    has_claims = True
-        self.is_live = self.is_live and not has_claims
-        taken: dict[bool, int] = {True: 0, False: 0}
+                    self.claimed.add(member.array)
         for each in equations:
-            for join in self.joins_of(each, has_claims, also):
+            for join in self.joins_of(each, member.array in self.claimed, also):
                 arrays = self.means if join.is_averaged else self.others
-                count = taken[join.is_averaged]
-                taken[join.is_averaged] += 1
+                part = member.array, join.is_averaged
+                count = self.filled.get(part, 0)
+                self.filled[part] = count + 1
                 if count == len(arrays):
                     name = "mean" if join.is_averaged else "other"
                     arrays.append(ex.Variable(name if not count else f"{name}{count + 1}"))
@@ -152,19 +179,23 @@ class CoupledLowering(Lowering):
         def change(part: ex.Expression) -> ex.Expression | None:
             return local.get(part.name) if isinstance(part, ex.Variable) else None
 
-        own = [*(each for each in self.indices(self.lets) if each.targets != (ENTRY,)), *self.lets]
+        own = [*self.indices(self.lets), *self.lets]
         self.lets = before + [
             Let(tuple(ex.replaced(one, change) for one in each.targets), ex.replaced(each.value, change))
             for each in own
         ]
-        self.rank = 1
+        self.rank, self.is_inside = 1, False
 
     def equal(self, other: ex.Variable, join: Places) -> None:
-        self.let(join.other, item(other, join.places))
+        places = join.places
+        if join.factor is not None and not isinstance(places, ex.Variable):
+            places = self.new("tied")
+            self.let(join.places, places)
+        self.let(join.other, item(other, places))
         if join.factor is not None:
             index = other.name.removeprefix("other")
             factor = self.factors.setdefault(other, ex.Variable(f"factor{index}"))
-            self.let(join.factor, item(factor, join.places))
+            self.let(join.factor, item(factor, places))
 
     # Places
 
@@ -178,11 +209,11 @@ class CoupledLowering(Lowering):
                 case ex.Call(ex.Symbol("Union"), inner):
                     found += self.chosen(inner)
                 case ex.Call(ex.Symbol("Flat"), items):
-                    slices = [each for each in items if _is_slice(each)]
+                    slices = [each for each in items if is_slice(each)]
                     numbers += [each for each in items if each not in slices]
                     found += [ENTRY if each in ALL.arguments else item(self.flat_array, self.own(each))
                               for each in slices]  # fmt: skip
-                case ex.Call(ex.Symbol("At"), items) if not any(map(_is_slice, items)) and self.rank > 1:
+                case ex.Call(ex.Symbol("At"), items) if not any(map(is_slice, items)) and self.rank > 1:
                     entries.append(ex.Sequence(items))
                 case ex.Call(ex.Symbol("At"), items):
                     found.append(item(ENTRY, self.own(ex.Sequence(items) if len(items) > 1 else items[0])))
@@ -210,9 +241,11 @@ class CoupledLowering(Lowering):
     def in_order(self, region: ex.Expression) -> ex.Expression:
         """Where the entries of a region stand, in C order."""
         match region:
-            case ex.Call(ex.Symbol("At"), items) if all(map(_is_rising, items)) and any(map(_is_slice, items)):
+            case ex.Call(ex.Symbol("At"), items) if all(map(is_rising, items)) and any(map(is_slice, items)):
                 chosen = item(ENTRY, self.own(ex.Sequence(items) if len(items) > 1 else items[0]))
                 return chosen if self.rank == 1 else ex.Call(attribute(chosen, "ravel"))
+            case ex.Call(ex.Symbol("Flat"), (one,)) if is_slice(one) and is_rising(one) and one not in ALL.arguments:
+                return item(self.flat_array, self.own(one))
         mask = self.mask(region)
         return ex.Call(attribute(ENTRY, "ravel")) if mask == TRUE else item(ENTRY, self.full(mask))
 
@@ -303,11 +336,11 @@ def _of(name: str, equations: Sequence[ex.Expression]) -> list[ex.Expression]:
     ]
 
 
-def _is_slice(subscript: ex.Expression) -> bool:
+def is_slice(subscript: ex.Expression) -> bool:
     return isinstance(subscript, ex.Call) and subscript.function == ex.Symbol("slice")
 
 
-def _is_rising(subscript: ex.Expression) -> bool:
+def is_rising(subscript: ex.Expression) -> bool:
     """Whether a subscript is no slice that goes backwards, for all that is known."""
     match subscript:
         case ex.Call(ex.Symbol("slice"), (_, _, step)):

@@ -58,7 +58,7 @@ class NormalForm(Record):
     is_one: bool
     is_empty: bool
     averaged: bool
-    """Whether there is an array of the entries whose gradients are averaged; without one, all are that equal others."""
+    """Whether the form of coupled weights has an array of the entries whose gradients are means, beside others."""
     needs: tuple[str, ...]
     functions: frozenset[str]
     """Of the functions below, those that it calls."""
@@ -68,14 +68,12 @@ class Join(Record):
     """That entries equal others, up to a factor: `other` is an array of the flat index of the other one.
 
     `is_first`: the other is the first of all that are equal by this. `is_mutual`: the other's other is the entry.
-    `is_averaged`: the gradient of them all is the mean of theirs.
     """
 
     other: ex.Expression
     factor: ex.Expression | None = None
     is_first: bool = False
     is_mutual: bool = False
-    is_averaged: bool = False
 
     @property
     def is_negated(self) -> bool:
@@ -352,14 +350,11 @@ class Lowering:
                     return [Join(attribute(ENTRY, "T"), factor, is_mutual=True)]
                 swapped = ex.Call(attribute(ENTRY, "swapaxes"), tuple(map(self.own, axes)))
                 return [Join(swapped, factor, is_mutual=True)]
-            case ex.Call(ex.Symbol("Averaged"), groups):
-                plain = self.joins(ex.Call(ex.Symbol("Equal"), groups), known)
-                return [each.replace(is_averaged=True) for each in plain]
-            case ex.Call(ex.Symbol("Equal"), ()):
+            case ex.Call(ex.Symbol("Equal" | "Averaged"), ()):
                 if known == FALSE:
                     return [Join(call("np.zeros_like", ENTRY), is_first=True)]
                 return [self.one(negated(known))]
-            case ex.Call(ex.Symbol("Equal"), groups):
+            case ex.Call(ex.Symbol("Equal" | "Averaged"), groups):
                 return [self.group(each) for each in groups]
             case ex.Call(ex.Symbol("Tie"), (view, *region)):
                 return [self.tied(view, *region)]
@@ -469,11 +464,7 @@ class Lowering:
         constant = any(value != number(0) for value, _ in fixed)
         if constant:
             self.constants(fixed, joins, sign)
-        means = [operation("!=", each.other, ENTRY) for each in joins if each.is_averaged]
-        averaged = bool(means) and len(means) < len(joins)
-        if averaged:
-            self.let(either(means), AVERAGED)
-        return self.finished(live, label, sign, constant, averaged=averaged)
+        return self.finished(live, label, sign, constant)
 
     def mirrored(self, join: Join, live: bool) -> bool:
         """Entries and their mirror images; returns whether they differ in sign."""
