@@ -24,13 +24,14 @@ NETWORKS: dict[str, tuple[str, Mapping[str, Any]]] = {
         network Kinds(n: int = 4) {
             input x: [n]
             layer a = Dense(n) symmetric, zero[diagonal]
-            layer b = Dense(n) tie(a.kernel), tie(c.kernel.T), zero[0, 5, (1, :), (2, 3), (3, 2)]
-            layer c = Dense(n) equal[by (i + n * j) % 3], zero[not blocks(3, 5), (0, 3)]
-            layer d = Dense(n) tie[1:n](-0.5 * a.kernel.T[0, ::-1][1:]), equal, zero[band(0, 1), where i == n - 1]
-            layer e = Dense(n) tie[(:, 0)](2 * d.kernel.flip(0)[:, 1]), tie[diagonal](e.kernel[0]), equal[(1:3, 1:3), 2]
-            layer f = Dense(n) equal[rows], tie[(::-1, 1)](e.kernel[:, 2])
-            layer g = Dense(n) equal[columns], equal[diagonals], tie[0](f.kernel[0, 0])
-            output y = x -> a -> b -> c -> d -> e -> f -> g
+            layer b = Dense(n) tie[(2:, :)](a.kernel[:-2]), tie[(0, :)](c.kernel.T[1]), zero[4, 5, (1, :), (3, 1)]
+            layer c = Dense(n) equal[by (i + n * j) % 5]
+            layer d = Dense(n) tie[1:n](-0.5 * a.kernel.T[0, ::-1][:-1]), equal, zero[band(1, 0), where i == n - 1]
+            layer e = Dense(n) tie[(:, 0)](2 * c.kernel.flip(0)[:, 1]), tie[diagonal](e.kernel[0]), equal[(1:3, 2:3), 3]
+            layer f = Dense(n) equal[rows], tie[(::-1, 1)](e.kernel[:, 2]), zero[(0, 0)]
+            layer g = Dense(n) equal[(0, :)], tie[diagonal(-1)](f.kernel[1:, 0]), zero[not blocks(3, 4)]
+            layer h = Dense(n) equal[columns], tie[(0, 0)](g.kernel[1, 0]), tie(kernel.flip(1))
+            output y = (x -> a) + (x -> b) + (x -> c) + (x -> d) + (x -> e) + (x -> f) + (x -> g) + (x -> h)
         }
         """,
         {"n": 6},

@@ -1,4 +1,4 @@
-"""The class of weights that have entries in common: one layer, which has the free numbers of the vector of all entries."""
+"""The class of weights that have entries in common: one layer, with the free numbers of the vector of all entries."""
 
 from __future__ import annotations
 
@@ -41,9 +41,7 @@ class CoupledWriter(Writer):
             while name in idents.values() or name in files or name in (*RESERVED, *FUNCTIONS) or OWN.fullmatch(name):
                 name += "_"
             idents[each.key] = name
-        self.members = {
-            each.key: Member(ex.Variable(idents[each.key]), len(each.sizes)) for each in kind.weights
-        }
+        self.members = {each.key: Member(ex.Variable(idents[each.key]), len(each.sizes)) for each in kind.weights}
         self.frozen = [self.members[each.key].array for each in kind.weights if not each.is_trained]
         self.lowering = CoupledLowering(self.members, files)
         super().__init__(kind, plan, files)
@@ -86,7 +84,7 @@ class CoupledWriter(Writer):
             ),
             "signature": _signature(["self", *arguments, "**options"]),
             "vector": "label" if is_plain else "vector",
-            "idents": [each.array.name for each in self.members.values()],
+            "targets": _targets([each.array.name for each in self.members.values()]),
             "has_list": not is_plain and body.is_scaled,
             "is_plain": is_plain,
             "is_regularized": is_regularized,
@@ -182,6 +180,14 @@ def _signature(arguments: Sequence[str]) -> list[str]:
     if len(text) + 8 <= WIDTH:
         return ["    def __init__(", f"        {text}", "    ):"]
     return ["    def __init__(", *(f"        {each}," for each in arguments), "    ):"]
+
+
+def _targets(names: Sequence[str]) -> str:
+    """What all the arrays are assigned to at once."""
+    text = ", ".join(names)
+    if len(f"        {text} = weights") <= WIDTH:
+        return text
+    return "\n".join(["(", *(f"            {each}," for each in names), "        )"])
 
 
 def _builtin(path: str) -> Any:

@@ -116,13 +116,13 @@ class CoupledLowering(Lowering):
                 self.member(member, mine, [each for each in others if each not in own])
         known = bool(self.claimed)
         first = [Let((LIVE,), call("np.ones", SIZE, ex.Symbol("bool")))] if known and not was_live else []
-        others = [*self.others, *self.means]
-        first += [Let((each,), ex.Call(attribute(VECTOR, "copy"))) for each in others if each not in before]
+        arrays = [*self.others, *self.means]
+        first += [Let((each,), ex.Call(attribute(VECTOR, "copy"))) for each in arrays if each not in before]
         first += [Let((each,), call("np.ones", SIZE)) for each in self.factors.values() if each not in before]
         self.lets = [*first, *self.lets]
         sign = bool(self.factors)
         self.is_live = was_live or known or sign
-        joins = [Join(each, self.factors.get(each)) for each in others]
+        joins = [Join(each, self.factors.get(each)) for each in arrays]
         averaged = bool(self.means) and bool(self.others)
         if not new:
             return self.finished(self.is_live, bool(joins), sign, bool(self.fixed), averaged=averaged)
