@@ -12,8 +12,7 @@ import pytest
 from hypothesis import assume, given
 
 import wdsl
-from tests.backends import test_one_truth as one_truth
-from tests.backends.test_one_truth import Observed, observe
+from tests.backends.test_one_truth import observe, same
 from tests.properties.test_solver import System, examples, systems
 
 keras = pytest.importorskip("keras")
@@ -166,11 +165,6 @@ NETWORKS: dict[str, tuple[str, Mapping[str, Any]]] = {
 }
 
 
-def same(one: Observed, other: Observed) -> None:
-    """All the same, but for the paths of variables of layers inside others."""
-    one_truth.same(*((([(path.split("/")[-1], value) for path, value in each[0]]), *each[1:]) for each in (one, other)))
-
-
 def written(text: str, python_module: Callable[..., ModuleType], **options: Any) -> tuple[wdsl.Net, ModuleType]:
     net = wdsl.loads(text, **options)
     assert any(each.coupled for each in net.weights)
@@ -208,10 +202,43 @@ def test_training_and_files(name: str, python_module: Callable[..., ModuleType],
     assert [each.name for each in live.weights] == [each.name for each in own.weights]
     for one, other in zip(live.get_weights(), own.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+    for one, make in ((live, makes[1]), (own, makes[0])):
+        one.save_weights(tmp_path / "some.weights.h5")
+        other = make()
+        other.load_weights(tmp_path / "some.weights.h5")
+        np.testing.assert_array_equal(other(inputs), one(inputs))
     own.save(tmp_path / "own.keras")
     loaded = keras.saving.load_model(tmp_path / "own.keras")
     np.testing.assert_array_equal(loaded(inputs), own(inputs))
     assert keras.models.clone_model(own).count_params() == own.count_params()
+
+
+def test_masks(tmp_path: Path, python_module: Callable[..., ModuleType]) -> None:
+    (tmp_path / "wiring.csv").write_text("1,0,1\n0,1,1\n1,1,0\n")
+    (tmp_path / "net.wnet").write_text("""
+        network Masked(n: int = 3) {
+            input x: [n]
+            layer a = Dense(n) zero[not mask("wiring.csv")], equal
+            layer b = Dense(n) tie[mask("wiring.csv")](a.kernel.reshape(9)[3:]), zero[(0, 0)] via mask
+            output y = (x -> a) + (x -> b)
+        }
+    """)
+    net = wdsl.load(str(tmp_path / "net.wnet"))
+    source = net.to_python()
+    assert "index_map" not in source
+    module = python_module(source)
+    same(observe(net, net.to_keras), observe(net, module.Masked))
+    with pytest.raises(ValueError, match=r"The mask of 'wiring.csv' has shape \(3, 3\), the weight \(4, 4\)"):
+        module.Masked(n=4)
+
+
+def test_mixed_precision(python_module: Callable[..., ModuleType]) -> None:
+    net, module = written(NETWORKS["initializers_and_regularizers"][0], python_module)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        same(observe(net, net.to_keras), observe(net, module.Drawn))
+    finally:
+        keras.config.set_dtype_policy("float32")
 
 
 @examples(12)
