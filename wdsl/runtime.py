@@ -54,6 +54,12 @@ class Expansion:
         self.is_trained = all(equation.is_trained for equation in equations)
         self.is_dense = self.size == solved.index.size
         self.is_reordered = False
+        # So says a plain `equal`. Others come to one number by accident, and the sum of
+        # the gradients has another order then.
+        stored = [equation for equation in equations if equation.is_trained]
+        self.is_one = self.size == len(stored) == 1 and getattr(
+            stored[0], "items", None
+        ) == ()
 
     @functools.cached_property
     def entries(self) -> Placement:
@@ -73,7 +79,7 @@ class Expansion:
         """The free parameter behind each entry, or zero."""
         if self.is_dense:
             return ops.reshape(theta, self.shape)
-        if self.size == 1 and not self.entries.has_zeros:
+        if self.is_one:
             return ops.broadcast_to(theta, self.shape)
         return self.entries(theta)
 
@@ -1052,7 +1058,7 @@ class Coupled(OfKind):
     def vector(self, thetas: Sequence[Any]) -> Any:
         """All entries of all weights, one weight after the other."""
         theta = ops.concatenate([ops.convert_to_tensor(each) for each in thetas])
-        return self.expansion.expand(ops.take(theta, self.order, axis=0))
+        return self.expansion.expand(ops.take(theta, self.order))
 
     def weights_of(self, thetas: Sequence[Any]) -> dict[str, Any]:
         """The weights, by name."""

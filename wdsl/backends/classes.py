@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from wdsl.backends.fitting import fitted
-from wdsl.backends.mechanisms import Enforced, bare, joins, mechanism_of
+from wdsl.backends.mechanisms import Enforced, bare, is_averaged, joins, mechanism_of
 from wdsl.backends.words import annotation, in_words
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record
@@ -118,9 +118,17 @@ class Writer:
         self.needs = {name: self.attribute(name) for name in needs}
 
     def normal_forms(self) -> dict[str, NormalForm]:
-        return {
-            each.key: normal_form(map(bare, self.equations[each.key]), len(each.sizes), self.files) for each in self.own
-        }
+        return {each.key: self.form(each, [*map(bare, self.equations[each.key])]) for each in self.own}
+
+    def form(
+        self,
+        weight: KindWeight,
+        equations: Sequence[ex.Expression],
+        also: Sequence[ex.Expression] = (),
+        in_arrays: bool = False,
+    ) -> NormalForm:
+        """The normal form of equations on a weight."""
+        return normal_form(equations, len(weight.sizes), self.files, also, in_arrays)
 
     @property
     def row(self) -> str:
@@ -244,17 +252,20 @@ class Body:
         equations = writer.equations[weight.key]
         is_enforced = weight.sizes and any(mechanism_of(each) != "parameter" for each in equations)
         self.enforced = Enforced(self, equations) if is_enforced else None
-        averaged = [each for each in equations if isinstance(each, ex.Call) and each.function == ex.Symbol("Averaged")]
-        self.averaged = averaged
+        self.averaged = [each for each in equations if is_averaged(each)]
         # Of some numbers the gradient is a mean, and of others not.
-        self.is_mixed = bool(averaged) and any(joins(each) for each in equations if each not in averaged)
+        self.is_mixed = bool(self.averaged) and any(joins(each) for each in equations if each not in self.averaged)
         if self.is_mixed and not self.enforced:
-            rank = len(weight.sizes)
-            self.form = normal_form(map(bare, equations), rank, writer.files, in_arrays=True)
+            self.form = writer.form(weight, [*map(bare, equations)], in_arrays=True)
 
     source = "initializer(shape, dtype)"
     """What is drawn."""
     initializer = "initializer"
+    places = "places"
+    """Of which entries of what is drawn numbers are stored."""
+    head = "def draw(_, dtype):"
+    size = "shape"
+    """The shape of the weight."""
 
     def named(self) -> tuple[str, str]:
         """What the weight is called in the class, and the attribute that has its free numbers."""
@@ -294,7 +305,7 @@ class Body:
         """The body of `add_weight` for it."""
         form = self.form
         if self.enforced:
-            return self.enforced.lines()
+            return [*self.checked(), *self.enforced.lines()]
         if self.is_plain:
             frozen = [] if self.weight.is_trained else ['options["trainable"] = False']
             return self.lines(*frozen, "return super().add_weight(shape, initializer, name=name, **options)")
@@ -335,15 +346,18 @@ class Body:
 
     def checked(self) -> list[str]:
         """That masks have the weight's shape, if that depends on parameters."""
-        if all(isinstance(each, ex.Constant) for each in self.weight.sizes):
+        return self.masks_checked(self.weight, self.writer.equations[self.weight.key], "shape")
+
+    def masks_checked(self, weight: KindWeight, equations: Sequence[ex.Expression], shape: str) -> list[str]:
+        if all(isinstance(each, ex.Constant) for each in weight.sizes):
             return []
-        equations = self.writer.equations[self.weight.key]
         used = {name for each in equations for name in ex.variables(each) if name in self.writer.files}
         found = []
         for name in sorted(used):
             file = repr(self.writer.files[name]).replace("{", "{{").replace("}", "}}")
-            said = f"The mask of {file} has shape {{{name}.shape}}, the weight {{shape}}."
-            found += self.lines(f"if {name}.shape != tuple(shape):", f"    raise ValueError(f{_quoted(said)})")
+            said = f"The mask of {file} has shape {{{name}.shape}}, the weight {{{shape}}}."
+            given = f"tuple({shape})" if shape == "shape" else shape
+            found += self.lines(f"if {name}.shape != {given}:", f"    raise ValueError(f{_quoted(said)})")
         return found
 
     def numbering(self, form: NormalForm) -> list[str]:
@@ -367,21 +381,34 @@ class Body:
             f"{self.where}[live] = np.arange(places.size)",
         )
 
+    def first(self, form: NormalForm) -> tuple[list[str], list[str]]:
+        """The lines by which a whole weight is drawn, and those that stand before the function that does."""
+        scale, factor = self.scale(form)
+        return scale, [f"{self.name} = {self.source}{factor}"]
+
+    def flat(self, value: str) -> str:
+        return f"ops.reshape({value}, (-1,))"
+
+    def got(self) -> list[str]:
+        """The initializer, of what an inner layer may give for one."""
+        if self.weight.initializer is not None:
+            return []
+        return self.lines("initializer = keras.initializers.get(initializer)")
+
     def drawn(self) -> list[str]:
         form, name = self.form, self.name
         if form.is_empty:
             return self.added("(0,)", '"zeros"')
-        scale, factor = self.scale(form)
-        get = [] if self.weight.initializer is not None else ["initializer = keras.initializers.get(initializer)"]
-        flat = f"ops.reshape({name}, (-1,))"
+        scale, drawn = self.first(form)
+        flat = self.flat(name)
         return [
-            *self.lines(*get),
+            *self.got(),
             *scale,
             "",
             *self.lines(
-                "def draw(_, dtype):",
-                f"    {name} = {self.source}{factor}",
-                f"    return {flat}[:1]" if form.is_one else f"    return ops.take({flat}, places)",
+                self.head,
+                *(f"    {each}" for each in drawn),
+                f"    return {flat}[:1]" if form.is_one else f"    return ops.take({flat}, {self.places})",
                 "",
             ),
             *self.added("(1,)" if form.is_one else "places.shape", "draw"),
@@ -409,8 +436,7 @@ class Body:
             found += self.lines("used = live | (constant != 0)")
         if fans == "unknown":
             self.writer.functions.add("scale_of")
-            axes = "".join(f", {each}" for each in self.weight.fans or ())
-            return found, f" * scale_of({self.initializer}, {used}{axes})"
+            return found, f" * scale_of({self.initializer}, {used})"
         rank = len(self.weight.sizes)
         inputs, outputs = self.weight.fans or ((rank - 2,), (rank - 1,))
         if rank < 2 and not self.weight.fans:
@@ -441,6 +467,13 @@ class Body:
         if whole.isidentifier() or (whole.endswith((")", "]")) and " " not in whole):
             return self.lines(f"scale = np.sqrt({whole} / fans)  {LARGER}")
         return [*self.sum("dense", whole.split(" + ")), *self.lines(f"scale = np.sqrt(dense / fans)  {LARGER}")]
+
+    at_places = ".flat[places]"
+    """What follows an array of entries, to have it of those whose numbers are stored."""
+
+    def option(self, name: str, value: str) -> list[str]:
+        """The line that gives an argument to what makes the variable."""
+        return self.lines(f'options["{name}"] = {value}')
 
     def regularizer(self) -> list[str]:
         if not self.weight.is_regularized:
@@ -479,8 +512,11 @@ class Body:
             return self.enforced.value()
         if not self.averaged:
             return self.expansion(self.form, self.numbers), []
-        name = self.name
-        return [f"ops.convert_to_tensor({self.numbers})", self.mean(), *self.expansion(self.form, name)], []
+        return [self.tensor(), self.mean(), *self.expansion(self.form, self.name)], []
+
+    def tensor(self) -> str:
+        """What is stored, as a tensor."""
+        return f"ops.convert_to_tensor({self.numbers})"
 
     def mean(self) -> str:
         """The numbers with gradients that are means."""
@@ -641,8 +677,11 @@ class WrappedBody(Body):
         return [
             *self.lines("shape = tuple(variable.shape)"),
             *(self.lines('options = {"regularizer": variable.regularizer}') if has_options else []),
-            *(line for line in super().stored() if line.strip() != "initializer = keras.initializers.get(initializer)"),
+            *super().stored(),
         ]
+
+    def got(self) -> list[str]:
+        return []
 
     def numbering(self, form: NormalForm) -> list[str]:
         if not form.live and not form.label and not form.is_one and not form.is_empty:  # it is not trained, no more

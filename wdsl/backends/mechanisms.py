@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from wdsl.core import expressions as ex
-from wdsl.weights.normal import Let, NormalForm, normal_form
+from wdsl.weights.coupled import WITHIN
+from wdsl.weights.normal import AVERAGED, Let, NormalForm
 
 if TYPE_CHECKING:
     from wdsl.backends.classes import Body
@@ -30,9 +31,24 @@ def bare(equation: ex.Expression) -> ex.Expression:
     )
 
 
+def _kind(equation: ex.Expression) -> str:
+    """The class of an equation, on a weight or on one within a vector."""
+    match equation:
+        case ex.Call(function, (_, inner)) if function == WITHIN:
+            return _kind(inner)
+        case ex.Call(ex.Symbol(name)):
+            return name
+    raise TypeError(f"{equation!r} is no equation")
+
+
 def joins(equation: ex.Expression) -> bool:
     """Whether an equation says what is equal, and not what is constant."""
-    return isinstance(equation, ex.Call) and equation.function not in (ex.Symbol("Zero"), ex.Symbol("Fixed"))
+    return _kind(equation) not in ("Zero", "Fixed")
+
+
+def is_averaged(equation: ex.Expression) -> bool:
+    """Whether gradients are averaged by it."""
+    return _kind(equation) == "Averaged"
 
 
 class Enforced:
@@ -46,22 +62,27 @@ class Enforced:
         self.stored = self.by["parameter"]
         self.is_dense = not self.stored
         self.methods: list[dict[str, Any]] = []
-        self.said: set[Let] = set()
+        self.said: dict[str, Let] = {}
+        """What an index is, by its name."""
+        self.is_numbered = False
 
     def form(self, equations: Sequence[ex.Expression]) -> NormalForm:
-        rank, tables = len(self.body.weight.sizes), self.body.writer.files
-        return normal_form(equations, rank, tables, [bare(each) for each in self.equations], in_arrays=True)
+        also = [bare(each) for each in self.equations]
+        return self.body.writer.form(self.body.weight, equations, also, in_arrays=True)
 
     def arrays(self, form: NormalForm) -> list[str]:
         """The assignments of a form, but for those of indices that stand above already."""
         self.body.writer.functions |= form.functions
         found = []
         for let in form.lets:
+            if let.targets == (AVERAGED,) and self.is_numbered:
+                continue  # means are of the gradients of what is stored
             names = {name for target in let.targets for name in ex.variables(target)}
+            indices = names - {"_", "*_"}
             is_index = names <= {"i", "j", "k", "l_", "m", "_", "*_", "entry"}
-            if not (is_index and let in self.said):
+            if not (is_index and all(self.said.get(each) == let for each in indices)):
                 found.append(self.body.let(let))
-            self.said.add(let)
+            self.said |= dict.fromkeys(indices, let)
         return found
 
     def lines(self) -> list[str]:
@@ -76,7 +97,8 @@ class Enforced:
                 found += body.lines(f"{body.sign} = sign")
             if form.constant:
                 found += body.lines(f"{body.constant} = constant")
-            at = ".flat[places]"
+            at = body.at_places
+            self.is_numbered = True
         self.stored_form = None if self.is_dense else self.form(self.stored)
         said = list(self.stored)
         self.groups: dict[str, str] = {}
@@ -106,7 +128,7 @@ class Enforced:
         if whole != said or "symmetric" in self.groups.values():
             found += self.arrays(self.whole)
         if self.by["constraint"]:
-            found += body.lines(f'options["constraint"] = self.project_{body.name}')
+            found += body.option("constraint", f"self.project_{body.name}")
         found += body.regularizer()
         if not body.weight.is_trained:
             found += body.lines('options["trainable"] = False')
@@ -128,9 +150,8 @@ class Enforced:
     def drawn(self) -> list[str]:
         """What is stored at first: what an initializer draws, once all annotations hold in it."""
         body, form = self.body, self.whole
-        scale, factor = body.scale(form)
+        scale, steps = body.first(form)
         name = body.name
-        steps = [f"{name} = {body.source}{factor}"]
         if form.label:
             steps.append(f"{name} = ops.take({name}, label)")
         if form.sign:
@@ -139,15 +160,14 @@ class Enforced:
             other = "ops.cast(constant, dtype)" if form.constant else "0"
             steps.append(f"{name} = ops.where(live, {name}, {other})")
         if not self.is_dense:
-            steps.append(f"{name} = ops.take({name}, places)")
+            steps.append(f"{name} = ops.take({name}, {body.places})")
         steps[-1] = steps[-1].replace(f"{name} = ", "return ", 1)
-        get = [] if body.weight.initializer is not None else ["initializer = keras.initializers.get(initializer)"]
-        shape = "shape" if self.is_dense else "places.shape"
+        shape = body.size if self.is_dense else "places.shape"
         return [
-            *body.lines(*get),
+            *body.got(),
             *scale,
             "",
-            *body.lines("def draw(_, dtype):", *(f"    {each}" for each in steps), ""),
+            *body.lines(body.head, *(f"    {each}" for each in steps), ""),
             *body.added(shape, "draw"),
         ]
 
@@ -167,7 +187,7 @@ class Enforced:
         """The steps from what is stored to the whole weight, and further methods."""
         body = self.body
         name = body.name
-        steps = [f"ops.convert_to_tensor({body.numbers})"]
+        steps = [body.tensor()]
         methods: list[tuple[str, list[str]]] = []
         if "gradient" in self.groups:
             body.writer.functions.add("with_gradient_of")

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 INDICES = ("i", "j", "k", "l_", "m")
 """What the indices on axes 0 to 4 are called in Python."""
 
-SHAPE, ENTRY, LIVE, LABEL, SIGN, CONSTANT, SELF = map(
-    ex.Variable, ("shape", "entry", "live", "label", "sign", "constant", "self")
+SHAPE, ENTRY, LIVE, LABEL, SIGN, CONSTANT, AVERAGED, SELF = map(
+    ex.Variable, ("shape", "entry", "live", "label", "sign", "constant", "averaged", "self")
 )
 TRUE, FALSE = ex.Constant(True), ex.Constant(False)
 EQUAL = (ex.Symbol("Equal"), ex.Symbol("Averaged"))
@@ -57,6 +57,8 @@ class NormalForm(Record):
     constant: bool
     is_one: bool
     is_empty: bool
+    averaged: bool
+    """Whether the form of coupled weights has an array of the entries whose gradients are means, beside others."""
     needs: tuple[str, ...]
     functions: frozenset[str]
     """Of the functions below, those that it calls."""
@@ -376,11 +378,15 @@ class Lowering:
                 return Join(call("np.broadcast_to", item(ENTRY, ex.Sequence(ends)), SHAPE), is_first=True)
             case _:
                 return self.one(self.mask(group))
+        return Join(ex.Call(attribute(self.first_of(key), "reshape"), (SHAPE,)), is_first=True)
+
+    def first_of(self, key: ex.Expression) -> ex.Expression:
+        """The flat index of the first entry with the key of each one."""
         named, first, numbers = self.new("key"), self.new("first"), self.new("group")
         self.let(key, named)
         found = call("np.unique", named, return_index=TRUE, return_inverse=TRUE)
         self.let(found, ex.Variable("_"), first, numbers)
-        return Join(ex.Call(attribute(item(first, numbers), "reshape"), (SHAPE,)), is_first=True)
+        return item(first, numbers)
 
     def tied(self, view: ex.Expression, region: ex.Expression | None = None) -> Join:
         factor: ex.Expression | None = None
@@ -520,11 +526,33 @@ class Lowering:
             self.let(call("np.where", LIVE, number(0), spread), CONSTANT)
 
     def finished(
-        self, live: bool, label: bool, sign: bool, constant: bool, is_one: bool = False, is_empty: bool = False
+        self,
+        live: bool,
+        label: bool,
+        sign: bool,
+        constant: bool,
+        is_one: bool = False,
+        is_empty: bool = False,
+        averaged: bool = False,
     ) -> NormalForm:
-        used = {name for each in self.lets for part in (each.value, *each.targets) for name in ex.variables(part)}
         if is_one:
-            self.lets, used = [], set()
+            self.lets = []
+        return NormalForm(
+            (*self.indices(self.lets), *self.lets),
+            live,
+            label,
+            sign,
+            constant,
+            is_one,
+            is_empty,
+            averaged,
+            tuple(self.needs),
+            frozenset(self.functions),
+        )
+
+    def indices(self, lets: Iterable[Let]) -> list[Let]:
+        """The assignments of what others need of an entry: its index on each axis, and its flat index."""
+        used = {name for each in lets for part in (each.value, *each.targets) for name in ex.variables(part)}
         first = []
         axes = [axis for axis in range(self.rank) if INDICES[axis] in used]
         if axes and self.rank == 1:
@@ -540,17 +568,7 @@ class Lowering:
         if "entry" in used:
             size = ex.Call(ex.Symbol("np.prod"), (SHAPE,))
             first.append(Let((ENTRY,), ex.Call(attribute(call("np.arange", size), "reshape"), (SHAPE,))))
-        return NormalForm(
-            (*first, *self.lets),
-            live,
-            label,
-            sign,
-            constant,
-            is_one,
-            is_empty,
-            tuple(self.needs),
-            frozenset(self.functions),
-        )
+        return first
 
 
 def _is_entry(subscripts: ex.Expression) -> bool:
