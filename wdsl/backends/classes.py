@@ -248,11 +248,8 @@ class Writer:
 
     def can_multiply(self, weight: KindWeight, varies: bool) -> bool:
         """Whether the class has a `call` in which a weight need not be made."""
-        return (
-            self.kind.form == "Structured"
-            and self.row == weight.name.replace("kernel", "Dense")
-            and not (self.given and varies)
-        )
+        is_kernel = (self.kind.form, self.row, weight.name) == ("Structured", "Dense", "kernel")
+        return is_kernel and not (self.given and varies)
 
     def flat(self, expression: ex.Expression) -> str:
         return flat(expression, self.names)
@@ -284,7 +281,9 @@ class Body:
             self.form = normal_form(map(bare, equations), rank, writer.files, in_arrays=True)
         plan = writer.plan
         found = realization(weight.structures, plan.network, plan.structures, weight.is_regularized)
-        self.realization = found if writer.can_multiply(weight, found.varies) else found.replace(pattern=None)
+        if found.pattern and not writer.can_multiply(weight, found.varies):
+            raise Unwritten  # the live model multiplies by it without making it, and may store it in halves
+        self.realization = found
         is_stored = not self.enforced.is_dense if self.enforced else self.form.live or self.form.label
         self.is_placed = found.placed is not None and is_stored
         if self.is_placed:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from typing import Any, Protocol
 
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record
+from wdsl.weights.normal import NormalForm
 from wdsl.weights.products import FEWEST_PLACED, Realization, ways_of
 
-if TYPE_CHECKING:
-    from wdsl.backends.classes import Body
-
 WIDE = 'wide = keras.backend.result_type(dtype, "float32")  # for sums of many'
+
+
+class Kernel(Protocol):
+    """What is known of a kernel where its class is written: the attributes of its numbers and of where they stand."""
+
+    numbers: str
+    where: str
+    form: NormalForm
+    writer: Any
+
+    def placed_by(self, ways: Collection[str]) -> None: ...
 
 
 class Product(Record):
@@ -37,16 +47,16 @@ SAID = {"SymmetricHalves": "a symmetric", "SkewHalves": "a skew-symmetric"} | {
 }
 
 
-def product_of(body: Body, realization: Realization) -> Product:
+def product_of(kernel: Kernel, realization: Realization) -> Product:
     """The lines for a kernel that has a pattern at the sizes that the file gives."""
-    return _PRODUCTS[type(realization.pattern).__name__](body, realization)
+    return _PRODUCTS[type(realization.pattern).__name__](kernel, realization)
 
 
-def _wide(body: Body, name: str) -> tuple[str, ...]:
-    return (WIDE, f"{name} = ops.cast(ops.cast({body.numbers}, self.compute_dtype), wide)", "x = ops.cast(x, wide)")
+def _wide(kernel: Kernel, name: str) -> tuple[str, ...]:
+    return (WIDE, f"{name} = ops.cast(ops.cast({kernel.numbers}, self.compute_dtype), wide)", "x = ops.cast(x, wide)")
 
 
-def _guard(body: Body, realization: Realization, attribute: str, condition: str) -> tuple[tuple[str, ...], str]:
+def _guard(kernel: Kernel, realization: Realization, attribute: str, condition: str) -> tuple[tuple[str, ...], str]:
     """The line that says whether a kernel of other sizes has the pattern too, and is as large as the runtime wants."""
     pattern: Any = realization.pattern
     if not realization.varies:
@@ -54,7 +64,7 @@ def _guard(body: Body, realization: Realization, attribute: str, condition: str)
     large = f"np.prod(shape) >= 2**{pattern.least.bit_length() - 1}"
     if realization.is_sure:
         return (f"self.{attribute} = {large}",), attribute
-    has_indices = any(ex.Variable("i") in let.targets for let in body.form.lets)
+    has_indices = any(ex.Variable("i") in let.targets for let in kernel.form.lets)
     return (
         *(() if has_indices else ("i, j = np.indices(shape)",)),
         f"is_so = {condition}",
@@ -62,19 +72,19 @@ def _guard(body: Body, realization: Realization, attribute: str, condition: str)
     ), attribute
 
 
-def _repeated_row(body: Body, realization: Realization) -> Product:
-    numbers = "0" if body.form.is_one else "j"
-    guard, name = _guard(body, realization, "is_repeated", f"({body.where} == {numbers}).all()")
-    call = (*_wide(body, "row"), "row = ops.broadcast_to(row, (self.units,))")
+def _repeated_row(kernel: Kernel, realization: Realization) -> Product:
+    numbers = "0" if kernel.form.is_one else "j"
+    guard, name = _guard(kernel, realization, "is_repeated", f"({kernel.where} == {numbers}).all()")
+    call = (*_wide(kernel, "row"), "row = ops.broadcast_to(row, (self.units,))")
     return Product(guard, (*call, "outputs = ops.cast(ops.sum(x, -1, keepdims=True) * row, dtype)"), name)
 
 
-def _repeated_column(body: Body, realization: Realization) -> Product:
-    guard, name = _guard(body, realization, "is_repeated", f"({body.where} == i).all()")
+def _repeated_column(kernel: Kernel, realization: Realization) -> Product:
+    guard, name = _guard(kernel, realization, "is_repeated", f"({kernel.where} == i).all()")
     return Product(
         guard,
         (
-            *_wide(body, "column"),
+            *_wide(kernel, "column"),
             "outputs = ops.cast(ops.matmul(x, ops.reshape(column, (-1, 1))), dtype)",
             "outputs = ops.broadcast_to(outputs, (*ops.shape(x)[:-1], self.units))",
         ),
@@ -82,12 +92,12 @@ def _repeated_column(body: Body, realization: Realization) -> Product:
     )
 
 
-def _diagonal_and_rest(body: Body, realization: Realization) -> Product:
-    guard, name = _guard(body, realization, "is_diagonal_and_rest", f"({body.where} == (i != j)).all()")
+def _diagonal_and_rest(kernel: Kernel, realization: Realization) -> Product:
+    guard, name = _guard(kernel, realization, "is_diagonal_and_rest", f"({kernel.where} == (i != j)).all()")
     return Product(
         guard,
         (
-            *_wide(body, "numbers"),
+            *_wide(kernel, "numbers"),
             "others = ops.sum(x, -1, keepdims=True) - x",
             "outputs = ops.cast(numbers[0] * x + numbers[1] * others, dtype)",
         ),
@@ -95,9 +105,9 @@ def _diagonal_and_rest(body: Body, realization: Realization) -> Product:
     )
 
 
-def _blocks(body: Body, realization: Realization) -> Product:
+def _blocks(kernel: Kernel, realization: Realization) -> Product:
     pattern: Any = realization.pattern
-    has_indices = any(ex.Variable("i") in let.targets for let in body.form.lets)
+    has_indices = any(ex.Variable("i") in let.targets for let in kernel.form.lets)
     stored, name = ["self.count = shape[0] // max(1, live[:, 0].sum())  # of blocks"], ""
     if realization.varies:
         name = "is_blocks"
@@ -114,7 +124,7 @@ def _blocks(body: Body, realization: Realization) -> Product:
     return Product(
         tuple(stored),
         (
-            f"blocks = ops.cast(ops.cast({body.numbers}, self.compute_dtype), dtype)",
+            f"blocks = ops.cast(ops.cast({kernel.numbers}, self.compute_dtype), dtype)",
             "blocks = ops.reshape(blocks, (self.count, x.shape[-1] // self.count, -1))",
             "parts = ops.reshape(ops.cast(x, dtype), (-1, self.count, blocks.shape[1]))",
             "outputs = ops.matmul(ops.transpose(parts, (1, 0, 2)), blocks)",
@@ -125,27 +135,27 @@ def _blocks(body: Body, realization: Realization) -> Product:
     )
 
 
-def _circulant(body: Body, realization: Realization) -> Product:
+def _circulant(kernel: Kernel, realization: Realization) -> Product:
     pattern: Any = realization.pattern
     key = "i + j" if pattern.to_left else "j - i"
-    condition = f"shape[0] == shape[1] and ({body.where} == ({key}) % shape[1]).all()"
-    guard, name = _guard(body, realization, "is_circulant", condition)
+    condition = f"shape[0] == shape[1] and ({kernel.where} == ({key}) % shape[1]).all()"
+    guard, name = _guard(kernel, realization, "is_circulant", condition)
     function = "correlated" if pattern.to_left else "convolved"
-    body.writer.functions.add(function)
+    kernel.writer.functions.add(function)
     return Product(
         guard,
-        (*_wide(body, "numbers"), f"outputs = ops.cast({function}(x, numbers, self.units), dtype)"),
+        (*_wide(kernel, "numbers"), f"outputs = ops.cast({function}(x, numbers, self.units), dtype)"),
         name,
     )
 
 
-def _toeplitz(body: Body, realization: Realization) -> Product:
+def _toeplitz(kernel: Kernel, realization: Realization) -> Product:
     pattern: Any = realization.pattern
     index = "i + j" if pattern.is_hankel else "np.where(j >= i, j - i, shape[1] - 1 + i - j)"
-    guard, name = _guard(body, realization, "is_transformed", f"({body.where} == {index}).all()")
+    guard, name = _guard(kernel, realization, "is_transformed", f"({kernel.where} == {index}).all()")
     function = "correlated" if pattern.is_hankel else "convolved"
-    body.writer.functions.add(function)
-    kernel = (
+    kernel.writer.functions.add(function)
+    transformed = (
         ("kernel = ops.concatenate([numbers, gap])",)
         if pattern.is_hankel
         else (
@@ -157,12 +167,12 @@ def _toeplitz(body: Body, realization: Realization) -> Product:
     return Product(
         guard,
         (
-            *_wide(body, "numbers"),
+            *_wide(kernel, "numbers"),
             "rows, columns = x.shape[-1], self.units",
             "# Room for all diagonals, so that none is met twice; powers of two are fastest.",
             "length = 1 << (rows + columns - 2).bit_length()",
             "gap = ops.zeros((length - (rows + columns - 1),), wide)",
-            *kernel,
+            *transformed,
             "flat = ops.pad(ops.reshape(x, (-1, rows)), ((0, 0), (0, length - rows)))",
             f"outputs = {function}(flat, kernel, length)[:, :columns]",
             "outputs = ops.reshape(outputs, (*ops.shape(x)[:-1], columns))",
@@ -172,14 +182,14 @@ def _toeplitz(body: Body, realization: Realization) -> Product:
     )
 
 
-def _band(body: Body, realization: Realization) -> Product:
+def _band(kernel: Kernel, realization: Realization) -> Product:
     pattern: Any = realization.pattern
     assert realization.solved
     strips = pattern.strips(realization.solved.index)
     is_placed = strips.size >= FEWEST_PLACED
-    numbers = f"ops.cast({body.numbers}, self.compute_dtype)"
-    has_indices = any(ex.Variable("i") in let.targets for let in body.form.lets)
-    entries = f"found = {body.where}[row.clip(0, shape[0] - 1), column.clip(max=shape[1] - 1)]"
+    numbers = f"ops.cast({kernel.numbers}, self.compute_dtype)"
+    has_indices = any(ex.Variable("i") in let.targets for let in kernel.form.lets)
+    entries = f"found = {kernel.where}[row.clip(0, shape[0] - 1), column.clip(max=shape[1] - 1)]"
     stored = [
         *([] if has_indices else ["i, j = np.indices(shape)"]),
         "self.upper, lower = (max(0, (side * live).max()) for side in (j - i, i - j))",
@@ -191,7 +201,7 @@ def _band(body: Body, realization: Realization) -> Product:
         "inside = (row >= 0) & (row < shape[0]) & (column < shape[1])",
     ]
     if is_placed:
-        body.placed_by(ways_of(strips) | {"zeros"})
+        kernel.placed_by(ways_of(strips) | {"zeros"})
         stored += [entries, "self.strips = Placement(np.where(inside, found, -1))"]
         value, shape = f"self.strips({numbers})", "self.strips.where.shape"
     else:
@@ -225,9 +235,9 @@ def _band(body: Body, realization: Realization) -> Product:
     )
 
 
-def _halves(body: Body, realization: Realization) -> Product:
+def _halves(kernel: Kernel, realization: Realization) -> Product:
     pattern: Any = realization.pattern
-    writer, name = body.writer, halves_of(pattern)
+    writer, name = kernel.writer, halves_of(pattern)
     assert realization.solved
     ways = ways_of(pattern.leaves(realization.solved.index))
     writer.functions |= {name, "by_transposed", "transposed_by"}
@@ -236,19 +246,19 @@ def _halves(body: Body, realization: Realization) -> Product:
         "said": SAID[name],
         "sign": pattern.sign,
         "is_lower": pattern.is_lower,
-        "has_signs": body.form.sign,
+        "has_signs": kernel.form.sign,
         "varies": realization.varies,
         "is_checked": realization.varies and not realization.is_sure,
-        "is_written": "written" in ways and not body.form.label,
+        "is_written": "written" in ways and not kernel.form.label,
         "many": "many" in ways,
-        "once": "once" in ways and not body.form.label,
-        "zeros": body.form.live,
+        "once": "once" in ways and not kernel.form.label,
+        "zeros": kernel.form.live,
     }
     return Product(
         (),
         (
             "flat = ops.reshape(ops.cast(x, dtype), (-1, self.units))",
-            f"numbers = ops.cast(ops.reshape({body.numbers}, (-1,)), dtype)",
+            f"numbers = ops.cast(ops.reshape({kernel.numbers}, (-1,)), dtype)",
             "outputs = ops.custom_gradient(self.halves.product)(flat, numbers)",
             "outputs = ops.reshape(outputs, ops.shape(x))",
         ),

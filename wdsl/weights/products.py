@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from wdsl.annotations.kinds import kind_of
@@ -177,10 +178,20 @@ def _solved(structure: Structure, network: Network) -> str | None:
 
 
 def _solution(structure: Structure, network: Network, shape: tuple[int, ...]) -> IndexMap:
+    used = {name for each in structure.equations for name in ex.variables(each)}
+    values = ((name, value) for name, value in network.values.items() if name in used)
+    return _entries(structure.equations, tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in values), shape)
+
+
+@lru_cache(maxsize=8)
+def _entries(
+    equations: tuple[ex.Expression, ...], values: tuple[tuple[str, Any], ...], shape: tuple[int, ...]
+) -> IndexMap:
+    """The entries, kept for other layers that say the same."""
     from wdsl.structure import index_map
     from wdsl.weights.entries import library
 
-    return index_map([ex.evaluate(each, network.values, library) for each in structure.equations], shape)
+    return index_map([ex.evaluate(each, dict(values), library) for each in equations], shape)
 
 
 def _is_kernel(structure: Structure) -> bool:
