@@ -49,6 +49,7 @@ bench: .venv/.for-dev
 	@.venv/bin/python -m tests.bench.run $(SAVE)
 	@.venv/bin/python -m tests.bench.compiler $(SAVE)
 	@.venv/bin/python -m tests.bench.training $(SAVE)
+	@.venv/bin/python -m tests.bench.modules $(SAVE)
 	@$(if $(SAVE),.venv/bin/python -m tests.bench.document)
 
 exactness: .venv/.for-dev

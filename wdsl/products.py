@@ -5,10 +5,11 @@ with one exception each entry to the bit: what goes through a Fourier transform 
 rounded as a whole, by some units in the last place of the largest numbers.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import keras  # noqa: TID251
 import numpy as np
@@ -58,16 +59,33 @@ def product_of(solved: IndexMap) -> tuple[MatrixProduct | None, IndexMap]:
 
 
 class Placement:
-    """Free parameters, each where it stands in a tensor, and zeros elsewhere."""
+    """Free parameters, each where it stands in a tensor, and zeros elsewhere.
+
+    A small tensor is read entry by entry, and has the gradient that Keras gives that.
+    """
+
+    least: ClassVar[int] = 2**14
+    """How many entries a tensor has for which a gradient of its own is worth it."""
 
     def __init__(self, index: Indices, size: int) -> None:
         self.index, self.size, self.is_live = index, size, index >= 0
         self.has_zeros = not self.is_live.all()
-        self.places = places_of(index, size)
-        # It is less work to write those that there are than to read for each entry.
-        self.are_written = len(self.places) == 1 and 4 * size <= 3 * index.size
+
+    @functools.cached_property
+    def places(self) -> list[Indices]:
+        return places_of(self.index, self.size)
+
+    @property
+    def are_written(self) -> bool:
+        """Whether it is less work to write those that there are than to read each."""
+        return len(self.places) == 1 and 4 * self.size <= 3 * self.index.size
 
     def __call__(self, theta: Any) -> Any:
+        if self.index.size < self.least:
+            if not self.has_zeros:
+                return ops.take(theta, self.index)
+            where = np.where(self.is_live, self.index, self.size)
+            return ops.take(ops.pad(theta, (0, 1)), where)
         place = ops.custom_gradient(lambda theta: (self.placed(theta), self.gathered))
         return place(ops.reshape(theta, (-1,)))  # a tensor, if it was a variable
 

@@ -110,6 +110,20 @@ def compiler() -> str:
     return table(["what", "× its base", "goal, at most", "ms", "base, ms"], rows)
 
 
+def modules() -> str:
+    """Training steps of written modules against those of live models."""
+    results: Results = saved("modules")["results"]
+    rows = (
+        [f"`{name}`", *(cell for mode in ("graph", "XLA") for cell in (ratio(modes[mode]), milliseconds(modes[mode])))]
+        for name, modes in results.items()
+    )
+    return table(["network", "in a graph", "ms", "under XLA", "ms"], rows)
+
+
+def milliseconds(result: dict[str, Any]) -> str:
+    return f"{result['base_milliseconds']:.1f}"
+
+
 def machine() -> str:
     """What it was measured on, and how fast that is."""
     about = saved("training-float32")
@@ -127,6 +141,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "training": training,
     "settings": settings,
     "compiler": compiler,
+    "modules": modules,
     "machine": machine,
 }
 

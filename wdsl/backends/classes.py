@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from wdsl.backends.fitting import fitted
 from wdsl.backends.mechanisms import Enforced, bare, is_averaged, joins, mechanism_of
+from wdsl.backends.products import Product, halves_of, product_of
 from wdsl.backends.words import annotation, in_words
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record
@@ -21,6 +22,7 @@ from wdsl.plan.kinds import FROZEN, Kind, KindWeight
 from wdsl.plan.plan import Plan
 from wdsl.plan.printing import WIDTH, flat, layout
 from wdsl.weights.normal import Let, NormalForm, by_shape, normal_form
+from wdsl.weights.products import realization
 
 FORMAT = 2
 """Of what is stored, and in which order: a class of another format has another name in files."""
@@ -61,6 +63,12 @@ PLAIN = frozenset({
 FUNCTIONS = ("joined", "joined_multiples", "scale_of", "with_fans", "with_gradient_of", "unpacked", "StoredGroups")
 """What classes may call, each in a template of its name."""
 
+WAYS = ("written", "read", "once", "few", "many", "zeros")
+"""In what ways numbers are put where they stand, of which a network needs some."""
+
+TEMPLATES = dict.fromkeys(("SymmetricHalves", "SkewHalves", "LowerHalves", "UpperHalves"), "Halves")
+"""The templates of classes that are written in more than one way."""
+
 MODULES = re.compile(r"(?<![\w.])(activations|base64|functools|initializers|layers|math|np|ops|regularizers)\.")
 """A module that is used in a text."""
 
@@ -94,7 +102,10 @@ def write_classes(kinds: Sequence[Kind], plan: Plan, files: Mapping[str, str], r
     packed = ex.Symbol("PackedMask")
     functions = sorted({name for each in writers for name in each.functions})
     functions += ["unpacked"] if any(packed in ex.parts(each) for each in plan.constants.values()) else []
-    texts += [render(name, {}) for name in functions]
+    ways = frozenset().union(*(each.ways for each in writers))
+    contexts: dict[str, Mapping[str, Any]] = {"Placement": {name: name in ways for name in WAYS}}
+    contexts |= {name: context for each in writers for name, context in each.contexts.items()}
+    texts += [fitted(render(TEMPLATES.get(name, name), contexts.get(name, {}))) for name in functions]
     modules = {name for text in texts for name in MODULES.findall(text)}
     return Written(tuple(texts), frozenset(modules), {each.kind.name: each.needs for each in writers})
 
@@ -114,6 +125,9 @@ class Writer:
         }
         self.forms = self.normal_forms()
         self.functions: set[str] = set()
+        self.ways: set[str] = set()
+        self.contexts: dict[str, dict[str, Any]] = {}
+        self.product: Product | None = None
         needs = dict.fromkeys(name for form in self.forms.values() for name in form.needs)
         self.needs = {name: self.attribute(name) for name in needs}
 
@@ -141,7 +155,9 @@ class Writer:
 
     def parts(self) -> dict[str, Any]:
         kind = self.kind
+        weights = [self.weight(each) for each in self.own]
         return {
+            "weights": weights,
             "registered": f'"{self.plan.network.name}", "{kind.name}_{self.digest()}"',
             "name": kind.name,
             "row": self.row,
@@ -149,9 +165,10 @@ class Writer:
             "doc": wrapped(self.doc()),
             "structure": self.structure(),
             "needs": list(self.needs.values()),
-            "weights": [self.weight(each) for each in self.own],
             "given": [each.name for each in self.given],
-            "call": self.call() if self.given else (),
+            "call": self.call() if self.given or self.product else (),
+            "halves": any(each in TEMPLATES for each in self.functions),
+            "product_varies": bool(self.product and self.product.only_if),
             "is_by_name": self.row in BY_NAME,
             "is_changed": self.row in CHANGED,
             "is_none_at_first": self.row in NONE_AT_FIRST,
@@ -171,6 +188,7 @@ class Writer:
 
         said = {key: [ex.replaced(one, meant) for one in those] for key, those in self.equations.items()}
         weights = [(each.key, said.get(each.key)) for each in self.kind.weights]
+        weights += [(name, None) for name in sorted(self.functions & TEMPLATES.keys())]  # which say an order
         return hashlib.sha256(repr((FORMAT, self.kind.form, self.row, weights)).encode()).hexdigest()[:6]
 
     def annotations(self, weight: KindWeight) -> list[str]:
@@ -221,6 +239,11 @@ class Writer:
             case "EinsumDense":
                 lines = [f"outputs = ops.einsum(self.equation, inputs, {kernel})"]
                 test = f"{bias} is not None"
+            case "Dense" if self.product:
+                lines = [*MULTIPLIED, *self.product.call]
+                if self.product.only_if:
+                    lines = [f"if not self.{self.product.only_if}:", "    return super().call(inputs)", *lines]
+                test = "self.use_bias"
             case "Dense":
                 lines = [f"outputs = ops.matmul(inputs, {kernel})"]
                 test = "self.use_bias"
@@ -230,6 +253,11 @@ class Writer:
         if "bias" in given:
             return [*lines, "return self.activation(ops.add(outputs, bias))"]
         return [*lines, f"if {test}:", f"    outputs = ops.add(outputs, {bias})", "return self.activation(outputs)"]
+
+    def can_multiply(self, weight: KindWeight, varies: bool) -> bool:
+        """Whether the class has a `call` in which a weight need not be made."""
+        is_kernel = (self.kind.form, self.row, weight.name) == ("Structured", "Dense", "kernel")
+        return is_kernel and not (self.given and varies)
 
     def flat(self, expression: ex.Expression) -> str:
         return flat(expression, self.names)
@@ -257,6 +285,25 @@ class Body:
         self.is_mixed = bool(self.averaged) and any(joins(each) for each in equations if each not in self.averaged)
         if self.is_mixed and not self.enforced:
             self.form = writer.form(weight, [*map(bare, equations)], in_arrays=True)
+        plan = writer.plan
+        found = realization(weight.structures, plan.network, plan.structures, weight.is_regularized)
+        if found.pattern and not writer.can_multiply(weight, found.varies):
+            raise Unwritten  # the live model multiplies by it without making it, and may store it in halves
+        self.realization = found
+        is_stored = not self.enforced.is_dense if self.enforced else self.form.live or self.form.label
+        self.is_placed = found.placed is not None and is_stored
+        if self.is_placed:
+            self.where = "where"
+            self.placed_by(found.placed or ())
+        self.zero = "-1" if self.is_in("BandMatrix", "Halves") else "places.size"
+
+    def is_in(self, *patterns: str) -> bool:
+        return type(self.realization.pattern).__name__ in patterns
+
+    def placed_by(self, ways: Collection[str]) -> None:
+        """Have a class `Placement` in these ways, and those that other sizes can need."""
+        self.writer.functions.add("Placement")
+        self.writer.ways |= {*ways, *(["zeros"] if self.form.live else []), *(["read"] if self.form.label else [])}
 
     source = "initializer(shape, dtype)"
     """What is drawn."""
@@ -318,11 +365,22 @@ class Body:
         if form.constant:
             found += self.lines(f"{self.constant} = constant")
         found += self.numbering(form)
+        found += self.placing(form)
+        if self.realization.pattern:
+            self.writer.product = product_of(self, self.realization)
+            found += self.lines(*self.writer.product.stored)
         found += self.divided(form)
         found += self.regularizer()
         if not self.weight.is_trained:
             found += self.lines('options["trainable"] = False')
         return [*found, *self.drawn()]
+
+    def placing(self, form: NormalForm) -> list[str]:
+        """What puts the numbers of a large weight where they stand."""
+        if not self.is_placed:
+            return []
+        where = f"np.where({self.where} < places.size, {self.where}, -1)" if form.live else self.where
+        return self.lines(f"self.{self.prefix}placed = Placement({where})")
 
     def divided(self, form: NormalForm) -> list[str]:
         """By how much gradients are divided that are means."""
@@ -365,19 +423,22 @@ class Body:
             return []
         if not form.live and not form.label:
             raise Unwritten
+        if self.is_in("Halves"):
+            return self.in_halves(form)
         if not form.live:
             return self.lines(
                 "places, where = np.unique(label, return_inverse=True)", f"{self.where} = where.reshape(shape)"
             )
         if form.label:
+            number = "number" if self.where == "where" else "where"
             return self.lines(
-                "places, where = np.unique(label[live], return_inverse=True)",
-                f"{self.where} = np.full(shape, places.size)",
-                f"{self.where}[live] = where",
+                f"places, {number} = np.unique(label[live], return_inverse=True)",
+                f"{self.where} = np.full(shape, {self.zero})",
+                f"{self.where}[live] = {number}",
             )
         return self.lines(
             "places = np.flatnonzero(live)",
-            f"{self.where} = np.full(shape, places.size)",
+            f"{self.where} = np.full(shape, {self.zero})",
             f"{self.where}[live] = np.arange(places.size)",
         )
 
@@ -394,6 +455,24 @@ class Body:
         if self.weight.initializer is not None:
             return []
         return self.lines("initializer = keras.initializers.get(initializer)")
+
+    def in_halves(self, form: NormalForm) -> list[str]:
+        """The numbering of a kernel that is cut in halves: block by block."""
+        has_entry = any(ex.Variable("entry") in let.targets for let in form.lets)
+        entry = [] if has_entry else ["entry = np.arange(np.prod(shape)).reshape(shape)"]
+        label = "label" if form.label else "entry"
+        sign = ", sign" if form.sign else ""
+        name = halves_of(self.realization.pattern)
+        return self.lines(
+            *entry,
+            f"self.halves = {name}(np.where(live, {label}, -1){sign})"
+            if form.live
+            else f"self.halves = {name}({label}{sign})",
+            "places = self.halves.places",
+            "number = np.zeros(entry.size, int)",
+            "number[places] = np.arange(places.size)",
+            f"{self.where} = np.where(live, number[{label}], -1)" if form.live else f"{self.where} = number[{label}]",
+        )
 
     def drawn(self) -> list[str]:
         form, name = self.form, self.name
@@ -534,6 +613,8 @@ class Body:
             return [whole, f"{name} + ops.sum({numbers})  # of none"]
         if form.is_one:
             steps = [f"ops.broadcast_to({numbers}, {self.shape})"]
+        elif self.is_placed:
+            steps = [f"self.{self.prefix}placed({numbers})"]
         elif form.live:
             steps = [f"ops.take(ops.pad({numbers}, (0, 1)), {self.where})"]
         else:
@@ -543,6 +624,13 @@ class Body:
         if form.constant:
             steps.append(f"{name} + ops.cast({self.constant}, {name}.dtype)")
         return steps
+
+
+MULTIPLIED = (
+    "x = ops.convert_to_tensor(inputs, sparse=False)",
+    "dtype = keras.backend.result_type(x.dtype, self.compute_dtype)",
+)
+"""How a call begins in which the kernel is not made."""
 
 
 def wrapped(doc: str) -> str:
@@ -586,6 +674,7 @@ _ATTRIBUTES = frozenset({
     *("input", "output", "inputs", "outputs", "structure", "where", "constant", "sign", "shape", "supports_masking"),
     *("metrics", "activity_regularizer", "input_spec", "cell", "layer", "kernel", "bias", "arguments", "options"),
     *("compute_dtype", "variable_dtype", "dtype_policy", "quantize", "rank", "axis", "self", "add_weight"),
+    *("placed", "halves", "strips", "upper", "count"),
 })  # fmt: skip
 """Attributes that a layer has in any case, and names that its methods need."""
 

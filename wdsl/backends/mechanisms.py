@@ -92,7 +92,7 @@ class Enforced:
         at = ""
         if not self.is_dense:
             form = self.form(self.stored)
-            found += [*self.arrays(form), *body.numbering(form), *body.divided(form)]
+            found += [*self.arrays(form), *body.numbering(form), *body.placing(form), *body.divided(form)]
             if form.sign:
                 found += body.lines(f"{body.sign} = sign")
             if form.constant:

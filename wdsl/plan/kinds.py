@@ -8,7 +8,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 
 from wdsl import catalog
 from wdsl.core import expressions as ex
-from wdsl.core.record import Record
+from wdsl.core.record import Record, field
 from wdsl.core.sizes import expression_of
 from wdsl.network.graph import NEEDED, FreeWeight, Layer
 from wdsl.weights.structures import Structure
@@ -56,6 +56,8 @@ class KindWeight(Record):
     initializer: str | ex.Expression | None
     is_regularized: bool
     fans: tuple[tuple[int, ...], tuple[int, ...]] | None
+    structures: tuple[Structure, ...] = field(default=(), compare=False)
+    """Those that it stands for, one of each shape: how it is computed is for their sizes."""
 
     @property
     def name(self) -> str:
@@ -106,6 +108,7 @@ def kind_weight(
         initializer,
         regularizer,
         weight.fans if weight.fans != ((0,), (1,)) else None,
+        (structure,),
     )
 
 
@@ -156,6 +159,9 @@ class Kinds:
                 name, number = f"{wanted}{number}", number + 1
             self.taken |= {name, f"{name}Cell"}
             self.kinds[key] = Kind(name, form, base, row, weights)
+        elif weights:
+            kind = self.kinds[key]
+            self.kinds[key] = kind.replace(weights=tuple(map(_with_structures, kind.weights, weights)))
         return self.kinds[key].name
 
     def found(self, tables: Mapping[ex.Expression, ex.Variable]) -> tuple[Kind, ...]:
@@ -170,6 +176,13 @@ class Kinds:
             )
             for kind in self.kinds.values()
         )
+
+
+def _with_structures(weight: KindWeight, other: KindWeight) -> KindWeight:
+    """A weight that stands for what another one does as well."""
+    shapes = {each.weight.shape for each in weight.structures}
+    more = tuple(each for each in other.structures if each.weight.shape not in shapes)
+    return weight.replace(structures=(*weight.structures, *more)) if more else weight
 
 
 def camel(name: str) -> str:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from wdsl.annotations.kinds import kind_of
 from wdsl.core import expressions as ex
+from wdsl.core.record import Record
 from wdsl.core.sizes import Dim
 from wdsl.network.graph import Layer, Network
 from wdsl.weights.structures import Structure, Structures
+
+if TYPE_CHECKING:
+    from wdsl.patterns import MatrixPattern
+    from wdsl.structure import IndexMap
 
 MOST, MOST_TO_NAME = 2**22, 2**24
 """Entries of a kernel above which none is solved to know for sure: in a build, and where it is asked for."""
@@ -35,6 +42,94 @@ def products(network: Network, structures: Structures) -> frozenset[str]:
                 solved[alike] = _solved(each, network)
             found.update(names if each.size > MOST else [solved[alike]])
     return frozenset(name for name in found if name)
+
+
+class Realization(Record):
+    """How a weight is computed at the sizes that the file gives.
+
+    `pattern` is that by which it is multiplied, if it is not made, and `solved` the entries in which that was found.
+    `varies` says that parameters can give other sizes or entries, `is_sure` that the pattern is the same at all sizes.
+    A large weight that is made is `placed`, in these ways; with None, it is read entry by entry.
+    """
+
+    pattern: MatrixPattern | None
+    solved: IndexMap | None
+    varies: bool
+    is_sure: bool
+    placed: frozenset[str] | None
+
+
+FEWEST_PLACED = 2**14
+"""How many entries a weight has for which a gradient of its own is worth it."""
+
+_SURE = frozenset({
+    *(ex.Call(ex.Symbol(kind)) for kind in ("Symmetric", "Skew", "Equal")),
+    *(ex.Call(ex.Symbol("Zero"), (ex.Call(ex.Symbol(kind)),)) for kind in ("Diagonal", "Upper", "Lower")),
+    *(ex.Call(ex.Symbol("Zero"), (ex.Call(ex.Symbol(kind), (ex.Constant(0),)),)) for kind in ("Upper", "Lower")),
+    *(ex.Call(ex.Symbol("Equal"), (ex.Call(ex.Symbol("Axis"), (ex.Constant(axis),)),)) for axis in (0, 1)),
+})  # fmt: skip
+"""Equations that come to the same pattern at all sizes."""
+
+
+def realization(
+    members: Iterable[Structure], network: Network, structures: Structures, is_made: bool = False
+) -> Realization:
+    """How the weights that one class is about are computed. `is_made`: also if they are multiplied by otherwise."""
+    members = tuple(members)
+    varies = len(members) > 1 or any(_varies(each, network) for each in members)
+    is_sure = all(equation in _SURE for each in members for equation in each.equations)
+    pattern, solved = None, None
+    ways: set[str] = set()
+    is_placed = False
+    for each in members:
+        names = _fitting(_possible(each, structures), each)
+        found, entries = _found(each, network, is_sure) if names else (None, None)
+        if found and not pattern:
+            pattern, solved = found, entries
+        if each.size >= FEWEST_PLACED and (is_made or found is None):
+            is_placed = True
+            ways |= _ways(each, network)
+    return Realization(pattern, solved, varies, is_sure, frozenset(ways) if is_placed else None)
+
+
+def _found(structure: Structure, network: Network, is_sure: bool) -> tuple[MatrixPattern | None, IndexMap | None]:
+    from wdsl.patterns import pattern_of
+
+    rows, columns = map(int, structure.weight.shape)
+    if is_sure and rows == columns and rows % 512 == 0:
+        rows = columns = 512  # for which it is the same
+    if rows * columns > MOST_TO_NAME:
+        return None, None
+    solved = _solution(structure, network, (rows, columns))
+    return pattern_of(solved), solved
+
+
+def _ways(structure: Structure, network: Network) -> set[str]:
+    """How entries are put where they stand, and their gradients read."""
+    stored = [each for each in structure.equations if ex.Symbol("Via") not in ex.walk(each)]
+    joins = [each for each in stored if isinstance(each, ex.Call) and each.function not in _CONSTANTS]
+    if not joins and structure.trained:
+        return {"once", "written" if 4 * (structure.free or 0) <= 3 * structure.size else "read"}
+    if set(joins) <= {ex.Call(ex.Symbol("Symmetric")), ex.Call(ex.Symbol("Skew"))}:
+        return {"few", "read"}
+    if structure.size > MOST:
+        return {"few", "many", "read"}
+    solved = _solution(structure.replace(equations=tuple(stored)), network, tuple(map(int, structure.weight.shape)))
+    return ways_of(solved.index) | ({"read"} if joins else set())
+
+
+_CONSTANTS = (ex.Symbol("Zero"), ex.Symbol("Fixed"), ex.Symbol("Frozen"))
+
+
+def ways_of(index: Any) -> set[str]:
+    """How numbers are put where they stand by the number of each entry, as the runtime does it."""
+    import numpy as np
+
+    counts = np.unique(index[index >= 0], return_counts=True)[1]
+    most = int(counts.max(initial=1))
+    if most > 4 or most * counts.size > 2 * counts.sum():
+        return {"many", "read"}
+    return {"few" if most > 1 else "once", "written" if most == 1 and 4 * counts.size <= 3 * index.size else "read"}
 
 
 def product(structure: Structure, network: Network, structures: Structures) -> str | None:
@@ -77,12 +172,26 @@ def _varies(structure: Structure, network: Network) -> bool:
 
 def _solved(structure: Structure, network: Network) -> str | None:
     from wdsl.patterns import pattern_of
+
+    found = pattern_of(_solution(structure, network, tuple(map(int, structure.weight.shape))))
+    return type(found).__name__ if found else None
+
+
+def _solution(structure: Structure, network: Network, shape: tuple[int, ...]) -> IndexMap:
+    used = {name for each in structure.equations for name in ex.variables(each)}
+    values = ((name, value) for name, value in network.values.items() if name in used)
+    return _entries(structure.equations, tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in values), shape)
+
+
+@lru_cache(maxsize=8)
+def _entries(
+    equations: tuple[ex.Expression, ...], values: tuple[tuple[str, Any], ...], shape: tuple[int, ...]
+) -> IndexMap:
+    """The entries, kept for other layers that say the same."""
     from wdsl.structure import index_map
     from wdsl.weights.entries import library
 
-    terms = [ex.evaluate(each, network.values, library) for each in structure.equations]
-    found = pattern_of(index_map(terms, tuple(map(int, structure.weight.shape))))
-    return type(found).__name__ if found else None
+    return index_map([ex.evaluate(each, dict(values), library) for each in equations], shape)
 
 
 def _is_kernel(structure: Structure) -> bool:
