@@ -374,9 +374,9 @@ def effective_weights(model: keras.Model, inputs: Any = None) -> dict[str, np.nd
 
     Tied weights are read in a forward pass, on `inputs` or else on zeros, with 64 for every unknown size.
     """
-    from wdsl import runtime
+    from wdsl.models.weights import effective_weights
 
-    return runtime.effective_weights(model, inputs)
+    return effective_weights(model, inputs)
 
 
 def project(net: Net, weights: Mapping[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
@@ -419,7 +419,7 @@ def assign(model: keras.Model, weights: Mapping[str, Any]) -> None:
     """
     from wdsl.models.assign import assign
 
-    assign(model, weights)
+    assign(model, weights, loads)
 
 
 def freeze(model: keras.Model, keep_products: bool = True) -> keras.Model:
@@ -440,7 +440,7 @@ def freeze(model: keras.Model, keep_products: bool = True) -> keras.Model:
     """
     from wdsl.models.freeze import freeze
 
-    return freeze(model, keep_products)
+    return freeze(model, loads, keep_products)
 
 
 def verify(model: keras.Model | str | os.PathLike[str]) -> Report:
@@ -457,7 +457,7 @@ def verify(model: keras.Model | str | os.PathLike[str]) -> Report:
         from wdsl import runtime  # noqa: F401  (Keras finds the classes there)
 
         model = keras.saving.load_model(model, compile=False)
-    return verify(model)
+    return verify(model, loads)
 
 
 def _choose(file: nodes.File, name: str | None) -> tuple[nodes.Network | None, tuple[Diagnostic, ...]]:
