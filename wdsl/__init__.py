@@ -446,8 +446,11 @@ def freeze(model: keras.Model, keep_products: bool = True) -> keras.Model:
 def verify(model: keras.Model | str | os.PathLike[str]) -> Report:
     """Whether a model, or one saved as `.keras`, is what its annotations promise: a look at every entry.
 
+    A written module has to be imported before a file is loaded that has layers of it.
+
     Raises:
-        ValueError: The file is not a saved model that Keras can load.
+        ValueError: The file is not a saved model that Keras can load; or what a class of a written module says of its
+            weights cannot be read.
     """
     import keras  # noqa: TID251
 

@@ -19,8 +19,8 @@ class CoupledWriter(Writer):
 
     template = "coupled"
 
-    def __init__(self, kind: Kind, plan: Plan, files: Mapping[str, str]) -> None:
-        super().__init__(kind, plan, files)
+    def __init__(self, kind: Kind, plan: Plan, files: Mapping[str, str], names: Mapping[str, str]) -> None:
+        super().__init__(kind, plan, files, names)
         if any(FROZEN in each.equations or each.is_regularized or each.fans for each in kind.weights):
             raise Unwritten
         self.idents = {each.key: ex.Variable(each.ident) for each in kind.weights}

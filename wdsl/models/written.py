@@ -58,7 +58,7 @@ def equations_of(
         sizes, annotations = ", ".join(map(str, shapes[name])), structure.get(name, "")
         for file, path in masks.items():
             annotations = annotations.replace(f'mask("{path}")', f'mask("{file}")')
-        for other, short in names.items():
+        for other, short in names.items() if TIED in annotations else ():
             annotations = re.sub(rf"(?<![\w.\"]){re.escape(other)}(?!\w)", short, annotations)
         # A weight of any shape has to be that of a layer before it is one of the network.
         lines += [
@@ -70,7 +70,7 @@ def equations_of(
     try:
         with tempfile.TemporaryDirectory() as folder:
             for file, path in masks.items():
-                np.save(Path(folder, file), type(layer).masks[path])
+                np.save(Path(folder, file), _global(layer, type(layer).masks[path]))
             net = loads("\n".join([*lines, "}"]), "<structure>", None, given, folder)
     except Exception as error:
         said = ", ".join(f"{name}: {annotations}" for name, annotations in structure.items())
@@ -84,6 +84,12 @@ def equations_of(
         name: tuple(_term(_renamed(each, originals), net.network.values) for each in found[own])
         for name, own in names.items()
     }
+
+
+def _global(layer: Any, name: str) -> Any:
+    """What the module that has a layer's class calls by this name."""
+    functions = (each for each in vars(type(layer)).values() if inspect.isfunction(each))
+    return next(functions).__globals__[name]
 
 
 def _parameters(layer: Any) -> dict[str, Any]:
