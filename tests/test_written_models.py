@@ -23,7 +23,7 @@ const two = 2
 network Net(reach: int = 1, lambda: int = 4, units: int = 3) {
     input x: [5, 6]
     layer narrow = Dense(6, kernel_regularizer=L2(0.1)) {
-        kernel: zero[where abs(i - j) > reach], equal[by (i + lambda) % two]
+        kernel: zero[where abs(i - j) > reach], equal[by (j - i + lambda) * two]
         bias: equal(gradient=mean)
     }
     layer wired = Dense(6) zero[mask("wires.csv")], fixed[(0, 1)] = 0.3
@@ -31,7 +31,7 @@ network Net(reach: int = 1, lambda: int = 4, units: int = 3) {
     layer moved = Dense(6) symmetric via gradient, fixed[diagonal] = 0.1 via mask { bias: zero[0] via initial }
     layer kept = Dense(6, use_bias=false) skew via constraint
     layer still = Dense(6) { kernel: frozen, symmetric; bias: frozen }
-    layer norm = BatchNormalization() { gamma: equal }
+    layer norm = LayerNormalization() { gamma: equal }
     layer timed = TimeDistributed(Dense(6)) skew
     layer attend = MultiHeadAttention(2, 3) { query.kernel: tie(key.kernel); value.kernel: zero[where i > units] }
     layer encode = Dense(4)
@@ -119,7 +119,7 @@ def test_weights_that_were_tampered_with(built: Built, name: str, where: int, nu
 def test_a_class_that_does_not_do_what_it_says(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
     layer = built.model.get_layer("wired")
     where = layer.where.copy()
-    where.flat[0] = 0
+    where[1, 2] = 0
     monkeypatch.setattr(layer, "where", where)
     assert [each.weight for each in wdsl.verify(built.model).findings if not each.ok] == ["wired.kernel"]
 
@@ -152,7 +152,7 @@ def test_assign(built: Built) -> None:
     for one, other in zip(built.live.get_weights(), built.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     start["mirrored.kernel"][0, 0] += 1
-    with pytest.raises(ValueError, match=r"`mirrored.kernel` does not obey .*: entry \(0, 0\)"):
+    with pytest.raises(ValueError, match=r"`mirrored.kernel` does not obey its annotations"):
         wdsl.assign(built.model, start)
     with pytest.raises(ValueError, match=r"has no weight `encode.kernl`: did you mean `encode.kernel`\?"):
         wdsl.assign(built.model, {"encode.kernl": np.zeros((6, 4))})
@@ -175,9 +175,18 @@ def test_frozen_models_count_as_called(built: Built) -> None:
     assert wdsl.freeze(built.model)._called
 
 
-@pytest.mark.parametrize("kind", ["live", "model"])
-def test_models_around_models(built: Built, kind: str) -> None:
-    inner = getattr(built, kind)
+@pytest.mark.parametrize("kind", ["live", "written"])
+def test_models_around_models(kind: str, python_module: Callable[..., ModuleType]) -> None:
+    net = wdsl.loads("""
+    network Net {
+        input x: [5, 6]
+        layer mix = Dense(6) symmetric
+        layer encode = Dense(4)
+        layer decode = Dense(6) tie(encode.kernel.T)
+        output y = x -> mix -> encode -> decode
+    }
+    """)
+    inner = net.to_keras() if kind == "live" else python_module(net.to_python()).Net()
     x = keras.Input((5, 6))
     deeper = keras.Model(x, inner(keras.layers.Dense(6)(x)))
     stacked = keras.Sequential([inner, keras.layers.Dense(3)])
@@ -200,7 +209,8 @@ def test_models_around_models(built: Built, kind: str) -> None:
         assert all((found[name] == effective[name]).all() for name in found)
         assert wdsl.verify(model) == findings
         wdsl.assign(model, {"decode.bias": np.arange(6.0)})
-        assert (inner.get_layer("decode").bias.numpy() == np.arange(6.0)).all() if kind == "model" else True
+        np.testing.assert_array_equal(inner.get_layer("decode").bias.numpy(), np.arange(6.0))
+        inner.get_layer("decode").bias.assign(np.zeros(6))
     for model in (deeper, stacked, stacked_on_input):
         want = np.asarray(model(X))
         frozen = wdsl.freeze(model, keep_products=False)
@@ -229,7 +239,8 @@ def test_quantize_leaves_them_alone(built: Built, mode: str) -> None:
     model = keras.models.clone_model(built.model)
     model.set_weights(built.model.get_weights())
     before = wdsl.effective_weights(model)
-    model.quantize(mode)
+    with pytest.warns(UserWarning, match="Layer Wired does not have a `quantize` method"):
+        model.quantize(mode)
     for name, array in wdsl.effective_weights(model).items():
         np.testing.assert_array_equal(array, before[name], name)
     assert wdsl.verify(model).ok

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -43,7 +43,8 @@ class _Holder(Record):
 
 def assign(model: Any, weights: Mapping[str, Any], loads: Loads) -> None:
     """Give a model weights that obey its equations; all of them or, if there is an error, none."""
-    holding = {name: _holder(model, name) for name in weights}
+    found = _all(model)
+    holding = {name: _holder(name, found) for name in weights}
     given = {name: checked(name, weights[name], holder.shape) for name, holder in holding.items()}
     rows: dict[int, Masked] = {}
     for name, holder in holding.items():
@@ -102,43 +103,40 @@ def _compare(name: str, given: Masked, entries: Any, holder: _Holder) -> None:
         )
 
 
-def _holder(model: Any, name: str) -> _Holder:
-    """Where a model keeps the weight of this name. Raises ValueError if it has none, or several."""
-    found: list[_Holder] = []
-    names: list[str] = []
+def _all(model: Any) -> list[Place]:
+    """Every weight of a model. Those that a layer gives to others go by the names that they have there."""
+    found: list[Place] = []
     for layer in layers_of(model):
-        source = graph_source(layer)
-        if source:
-            # Those that belong to layers go by the names that they have there.
-            own = [each for each in source.shapes if "." not in each]
-            found += [_part(source, name)] if name in own else []
-            names += own
-            continue
-        structured = places(layer)
-        by_name = {place.name: place for place in structured} | _without_structure(layer, structured)
-        names += by_name
-        if name in by_name:
-            place = by_name[name]
-            found.append(_part(place.source, name) if place.source else _tied(tensor_at(layer, place.path)))
-    if not found:
-        raise ValueError(f"the model has no weight `{name}`: {suggestion(name, names)}")
-    if len(found) > 1:
-        raise ValueError(f"the model has {len(found)} weights `{name}`")
-    return found[0]
+        if source := graph_source(layer):
+            found += [Place(layer, name, "", source) for name in source.shapes if "." not in name]
+        else:
+            structured = places(layer)
+            found += [*structured, *_without_structure(layer, structured)]
+    return found
 
 
-def _without_structure(layer: Any, structured: Sequence[Place]) -> dict[str, Place]:
+def _holder(name: str, found: Sequence[Place]) -> _Holder:
+    """Where a model keeps the weight of this name. Raises ValueError if it has none, or several."""
+    named = [each for each in found if each.name == name]
+    if not named:
+        raise ValueError(f"the model has no weight `{name}`: {suggestion(name, [each.name for each in found])}")
+    if len(named) > 1:
+        raise ValueError(f"the model has {len(named)} weights `{name}`")
+    (place,) = named
+    return _part(place.source, name) if place.source else _tied(tensor_at(place))
+
+
+def _without_structure(layer: Any, structured: Sequence[Place]) -> Iterator[Place]:
     """The variables of a layer, and of layers inside it, that are weights as they are."""
     inner = plain_of(layer)
     numbers = {id(each) for place in structured if place.source for each in place.source.variables}
-    found = {}
     for way, holder in holders(inner):
         for each in (*holder._trainable_variables, *holder._non_trainable_variables):
             if id(each) not in numbers:
-                name = name_of(layer.name, inner, f"{way}{each.name}")
+                path = f"{way}{each.name}"
+                name = name_of(layer.name, inner, path)
                 source = Source((each,), {name: tuple(each.shape)}, partial(_row, each), lambda _, name=name: {name: ()})
-                found[name] = Place(name, f"{way}{each.name}", source)
-    return found
+                yield Place(layer, name, path, source)
 
 
 def _row(variable: Any) -> Any:

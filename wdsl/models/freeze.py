@@ -47,7 +47,7 @@ def freeze(model: keras.Model, loads: Loads, keep_products: bool = True) -> kera
         return keras.models.clone_model(model, clone_function=copy, **way)
 
     frozen: Any = copy_model(model)
-    values = {(id(layer), place.path): array for layer, place, array in effective(model)}
+    values = {(id(place.layer), place.path): array for place, array in effective(model)}
     for layer, copied, structured in copies:
         _give(layer, copied, structured, values)
     frozen._called = True  # Keras exports models alone that were

@@ -50,11 +50,10 @@ class Source(Record):
         """That of what equations are about."""
         return next(iter(self.shapes.values())) if len(self.shapes) == 1 else (self.size,)
 
-    def arrays(self) -> dict[str, Array]:
-        """The weights, by name."""
-        places, _ = side_by_side(self.shapes)
-        entries = ops.convert_to_numpy(self.entries())
-        return {name: entries[where] for name, where in places.items()}
+    def array(self) -> Array:
+        """What equations are about, as a forward pass computes it."""
+        found: Array = ops.convert_to_numpy(self.entries()).reshape(self.shape)
+        return found
 
     def numbering(self, loads: Loads) -> tuple[Any, Any, Any]:
         """The free parameter of which each entry is a multiple, or -1; by what; and where in the variables each is."""
@@ -78,11 +77,12 @@ class Source(Record):
 
 
 class Place(Record):
-    """A structured weight of a layer, by the way to it from the layer that it would be without structure.
+    """A weight of a layer, by the way to it from the layer that it would be without structure.
 
     It comes from a source, or with each call from the graph.
     """
 
+    layer: Any
     name: str
     path: str
     source: Source | None = None
@@ -179,29 +179,30 @@ def _frozen_last(layer: Any, expansion: Expansion, equations: Mapping[str, Seque
 
 def places(layer: Any) -> list[Place]:
     """The structured weights of a layer."""
-    if has_structure(layer):
-        return [_live(layer, weight) for weight in layer.structured]
     if graph_source(layer):
         return []
-    found = []
-    for way, holder in holders(layer) if not isinstance(layer, keras.Model) else ():
-        if is_written(holder):
+    found: list[Place] = []
+    for way, holder in holders(layer):
+        if has_structure(holder):
+            found += [_live(layer, way, holder, weight) for weight in holder.structured]
+        elif is_written(holder):
             found += _written(layer, way, holder)
     return found
 
 
-def _live(layer: Any, weight: Any) -> Place:
-    name, expansion = name_of(layer.name, layer.layer, weight.path), weight.expansion
+def _live(layer: Any, way: str, holder: Any, weight: Any) -> Place:
+    name, expansion = name_of(layer.name, layer, f"{way}layer/{weight.path}"), weight.expansion
+    path = f"{way}layer/{weight.path}" if way else weight.path
     if expansion is None:
-        return Place(name, weight.path)
+        return Place(layer, name, path)
     source = Source(
         (weight.theta,),
         {name: tuple(weight.shape)},
         lambda: ops.reshape(expansion.expand(weight.theta), (-1,)),
-        lambda _: {name: layer.structures[weight.path]},
+        lambda _: {name: holder.structures[weight.path]},
         product=weight.product is not None,
     )
-    return Place(name, weight.path, source)
+    return Place(layer, name, path, source)
 
 
 def _written(layer: Any, way: str, holder: Any) -> Iterator[Place]:
@@ -212,7 +213,7 @@ def _written(layer: Any, way: str, holder: Any) -> Iterator[Place]:
     for key, annotations in stated(holder).items():
         path = f"{inside}{key}"
         name, ident = name_of(layer.name, layer, path), key.replace("/", "_")
-        place = Place(name, path.removeprefix("layer/") if is_around and not way else path)
+        place = Place(layer, name, path.removeprefix("layer/") if is_around and not way else path)
         if annotations == TIED:
             yield place
             continue
@@ -227,7 +228,7 @@ def _written(layer: Any, way: str, holder: Any) -> Iterator[Place]:
         yield place.replace(source=source)
     if is_around and holder is layer:
         for path in _given(layer):
-            yield Place(name_of(layer.name, layer.layer, path), path)
+            yield Place(layer, name_of(layer.name, layer.layer, path), path)
 
 
 def _own(
@@ -272,28 +273,23 @@ def _given(layer: Any) -> Mapping[str, Any]:
     return {key: given[key] for key, said in stated(layer).items() if said == TIED} if is_written(layer) else {}
 
 
-def tensor_at(layer: Any, path: str) -> Any:
+def tensor_at(place: Place) -> Any:
     """The tensor of the graph that a layer is given as a weight."""
-    return _given(layer)[path]
+    return _given(place.layer)[place.path]
 
 
 def effective_weights(model: Any, inputs: Any = None) -> dict[str, Array]:
     """The structured weights of a model as its forward pass uses them. See `wdsl.effective_weights`."""
-    return {place.name: array for _, place, array in effective(model, inputs)}
+    return {place.name: array for place, array in effective(model, inputs)}
 
 
-def effective(model: Any, inputs: Any = None) -> list[tuple[Any, Place, Array]]:
-    """The layer, the place and the value of each structured weight: first those that the layers hold themselves."""
-    found, tied = [], []
-    for layer in layers_of(model):
-        for place in places(layer):
-            if place.source:
-                found.append((layer, place, next(iter(place.source.arrays().values()))))
-            else:
-                tied.append((layer, place))
-    if tied:
-        values = _in_calls(model, dict.fromkeys(layer for layer, _ in tied), inputs)
-        found += [(layer, place, values[id(layer)][place.path]) for layer, place in tied]
+def effective(model: Any, inputs: Any = None) -> list[tuple[Place, Array]]:
+    """The place and the value of each structured weight: first those that the layers hold themselves."""
+    all_of_them = [place for layer in layers_of(model) for place in places(layer)]
+    found = [(each, each.source.array()) for each in all_of_them if each.source]
+    if tied := [each for each in all_of_them if not each.source]:
+        values = _in_calls(model, dict.fromkeys(each.layer for each in tied), inputs)
+        found += [(each, values[id(each.layer)][each.path]) for each in tied]
     return found
 
 
@@ -338,9 +334,10 @@ def _run(model: Any, inputs: Any) -> None:
     if inputs is not None:
         model(inputs)
     elif getattr(model, "inputs", None):
+        taken = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
         model(
             keras.tree.map_structure(
-                lambda t: ops.zeros((t.shape[0] or 1, *(n or 64 for n in t.shape[1:])), t.dtype), model.input
+                lambda t: ops.zeros((t.shape[0] or 1, *(n or 64 for n in t.shape[1:])), t.dtype), taken
             )
         )
     else:  # it has no graph, but models in it may
@@ -358,6 +355,6 @@ def structures_of(model: Any, loads: Loads) -> Iterator[tuple[str, Array, Sequen
         given = graph_source(layer) if layer.built else None
         for source in (given,) if given else (place.source for place in places(layer)):
             if source:
-                array = ops.convert_to_numpy(source.entries()).reshape(source.shape)
+                array = source.array()
                 for name, equations in source.read(loads).items():
                     yield name, array, equations
