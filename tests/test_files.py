@@ -26,6 +26,8 @@ STRUCTURES = {
 
 SIZES = dict.fromkeys(STRUCTURES, 512) | dict.fromkeys(("wired", "rewired", "small"), 8)
 
+TEXT = "network N {{\n    input x: [{0}]\n    layer s = Dense({0}) {1}\n    output y = x -> s\n}}\n"
+
 SAVE = """
 import sys, json, importlib
 import keras, numpy
@@ -69,14 +71,11 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, tuple[st
         (folder / name).mkdir()
         rows = [kept[turn:] + kept[:turn] for turn in range(8)]
         (folder / name / "wires.csv").write_text("\n".join(",".join(row) for row in rows) + "\n")
-    for name, annotations in STRUCTURES.items():
-        size = SIZES[name]
-        text = f"network N {{\n    input x: [{size}]\n    layer s = Dense({size}) {annotations}\n    output y = x -> s\n}}\n"
-        net = wdsl.loads(text, str(folder / f"{name}.wnet"))
+    for name, structure in STRUCTURES.items():
+        net = wdsl.loads(TEXT.format(SIZES[name], structure), str(folder / f"{name}.wnet"))
         (folder / f"{name}.py").write_text(net.to_python())
-    live = wdsl.load(_spec(folder))
-    (folder / "live.py").write_text(f"import wdsl\n\ndef N():\n    return wdsl.compile({str(_spec(folder))!r})\n")
-    assert live.parameters
+    text = TEXT.format(512, "symmetric")
+    (folder / "live.py").write_text(f"import wdsl\n\ndef N():\n    return wdsl.loads({text!r}).to_keras()\n")
     sizes = SIZES | {"live": 512}
     cases = [
         (file, sizes[file], order)
@@ -106,14 +105,12 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, tuple[st
     return {(file, tuple(modules)): said for file, modules, said in found}
 
 
-def _spec(folder: Path) -> Path:
-    path = folder / "live.wnet"
-    path.write_text("network N {\n    input x: [512]\n    layer s = Dense(512) symmetric\n    output y = x -> s\n}\n")
-    return path
-
-
 def test_where_its_own_module_is_there_outputs_are_the_same(loaded: dict[Any, Any]) -> None:
-    own = {key: said for key, said in loaded.items() if {*key[1]} & {key[0], "live" if key[0] != "live" else "wdsl.runtime"}}
+    own = {
+        key: said
+        for key, said in loaded.items()
+        if {*key[1]} & {key[0], "live" if key[0] != "live" else "wdsl.runtime"}
+    }
     assert len(own) == 14
     for key, said in own.items():
         assert said == 0.0, key

@@ -15,7 +15,6 @@ import wdsl
 from wdsl import effective_weights
 from wdsl.catalog import LAYERS
 
-
 LAYERS_WITH_WEIGHTS: dict[str, tuple[str, ...]] = {
     "Dense": ("[6]", "Dense(3)"),
     "EinsumDense": ("[4, 3]", 'EinsumDense("abc,cd->abd", [4, 5], bias_axes="d")'),

@@ -605,8 +605,8 @@ class WrappedWriter(Writer):
 
     template = "wrapped"
 
-    def __init__(self, kind: Kind, plan: Plan, files: Mapping[str, str]) -> None:
-        super().__init__(kind, plan, files)
+    def __init__(self, kind: Kind, plan: Plan, files: Mapping[str, str], names: Mapping[str, str]) -> None:
+        super().__init__(kind, plan, files, names)
         if self.row == "SpectralNormalization":  # it assigns to its kernel, through which no gradient may go
             raise Unwritten
 

@@ -135,8 +135,12 @@ def _without_structure(layer: Any, structured: Sequence[Place]) -> Iterator[Plac
             if id(each) not in numbers:
                 path = f"{way}{each.name}"
                 name = name_of(layer.name, inner, path)
-                source = Source((each,), {name: tuple(each.shape)}, partial(_row, each), lambda _, name=name: {name: ()})
+                source = Source((each,), {name: tuple(each.shape)}, partial(_row, each), partial(_nothing, name))
                 yield Place(layer, name, path, source)
+
+
+def _nothing(name: str, loads: Loads) -> dict[str, tuple[()]]:
+    return {name: ()}
 
 
 def _row(variable: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The weights of a model by name, in live models and in those of written modules: what computes them, and what holds."""
+"""The weights of a model by name, live or of a written module: what computes them, and what holds of them."""
 
 from __future__ import annotations
 
@@ -210,11 +210,11 @@ def _written(layer: Any, way: str, holder: Any) -> Iterator[Place]:
     is_around = base_of(holder) is keras.layers.Wrapper
     inside = f"{way}layer/" if is_around else way
     own = {v.name: v for v in (*holder._trainable_variables, *holder._non_trainable_variables)}
-    for key, annotations in stated(holder).items():
+    for key, said in stated(holder).items():
         path = f"{inside}{key}"
         name, ident = name_of(layer.name, layer, path), key.replace("/", "_")
         place = Place(layer, name, path.removeprefix("layer/") if is_around and not way else path)
-        if annotations == TIED:
+        if said == TIED:
             yield place
             continue
         shape = tuple(ops.shape(_whole(holder, ident)))
@@ -222,7 +222,7 @@ def _written(layer: Any, way: str, holder: Any) -> Iterator[Place]:
             (own[ident],),
             {name: shape},
             partial(_entries, holder, ident),
-            partial(_own, holder, key, name, shape, annotations),
+            partial(_own, holder, key, name, shape, said),
             product="call" in vars(type(holder)) and not is_around,
         )
         yield place.replace(source=source)
@@ -253,7 +253,9 @@ def _whole(holder: Any, ident: str) -> Any:
     if method := getattr(holder, f"whole_{ident}", None):
         return method()
     whole = getattr(type(holder), ident, None)
-    return whole.fget(_AsStored(holder)) if isinstance(whole, property) else getattr(holder, ident)
+    if isinstance(whole, property) and whole.fget:
+        return whole.fget(_AsStored(holder))
+    return getattr(holder, ident)
 
 
 def _entries(holder: Any, ident: str) -> Any:

@@ -368,7 +368,7 @@ def summary(
     type=click.Path(exists=True, dir_okay=False),
     multiple=True,
     shell_complete=file_names,
-    help="A written module that the model is from, or a file with classes of its layers, which is run; may be repeated.",
+    help="A written module that the model is from, or another that has classes of its layers. It is run.",
 )
 def verify(model: str, modules: Sequence[str]) -> None:
     """Says whether a saved model is what its annotations promise.
@@ -381,20 +381,9 @@ def verify(model: str, modules: Sequence[str]) -> None:
       wdsl verify model.keras
       wdsl verify model.keras --module net.py    if net.py has built the model
     """
-    import runpy
-
     try:
-        import keras
-    except ImportError:
-        raise click.UsageError("models need Keras and TensorFlow: pip install 'wdsl[tensorflow]'") from None
-    for module in modules:
-        sys.path.insert(0, os.path.dirname(os.path.abspath(module)))  # as it is for a script
-        try:
-            runpy.run_path(module)
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-            raise click.UsageError(f"{click.format_filename(module)} cannot be run: {reason}") from None
-    try:
+        for module in modules:
+            run(module)
         found = wdsl.verify(model)
     except (OSError, TypeError, ValueError) as error:
         name = click.format_filename(model)
@@ -405,9 +394,25 @@ def verify(model: str, modules: Sequence[str]) -> None:
             ) from None
         reason = str(error).strip().partition("\n")[0]
         raise click.UsageError(f"{name} is no model that Keras can load: {reason}") from None
+    except ImportError:
+        raise click.UsageError("models need Keras and TensorFlow: pip install 'wdsl[tensorflow]'") from None
     say(str(found))
     if not found.ok:
         sys.exit(PROBLEMS)
+
+
+def run(module: str) -> None:
+    """Runs a module, so that Keras knows its classes. Raises ImportError where Keras is not there."""
+    import runpy
+
+    sys.path.insert(0, os.path.dirname(os.path.abspath(module)))  # as it is for a script
+    try:
+        runpy.run_path(module)
+    except Exception as error:
+        if isinstance(error, ImportError) and error.name in ("keras", "tensorflow"):
+            raise
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise click.UsageError(f"{click.format_filename(module)} cannot be run: {reason}") from None
 
 
 @main.command()
