@@ -150,7 +150,7 @@ def prove_tie(path: Path) -> np.ndarray:
     encode, decode = kernels.values()
     equal = int((decode == encode.T).sum())
     check(f"decode.kernel == encode.kernel.T in {equal} of {decode.size} entries", equal == decode.size)
-    reported = wdsl.runtime.effective_weights(keras.saving.load_model(path))
+    reported = wdsl.effective_weights(keras.saving.load_model(path))
     agree = [np.array_equal(reported.get(f"{name}.kernel"), kernel) for name, kernel in kernels.items()]
     check("effective_weights reports these very kernels", all(agree))
     return encode

@@ -377,9 +377,9 @@ def effective_weights(model: keras.Model, inputs: Any = None) -> dict[str, np.nd
 
     Tied weights are read in a forward pass, on `inputs` or else on zeros, with 64 for every unknown size.
     """
-    from wdsl import runtime
+    from wdsl.models.weights import effective_weights
 
-    return runtime.effective_weights(model, inputs)
+    return effective_weights(model, inputs)
 
 
 def project(net: Net, weights: Mapping[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
@@ -422,7 +422,7 @@ def assign(model: keras.Model, weights: Mapping[str, Any]) -> None:
     """
     from wdsl.models.assign import assign
 
-    assign(model, weights)
+    assign(model, weights, loads)
 
 
 def freeze(model: keras.Model, keep_products: bool = True) -> keras.Model:
@@ -443,14 +443,17 @@ def freeze(model: keras.Model, keep_products: bool = True) -> keras.Model:
     """
     from wdsl.models.freeze import freeze
 
-    return freeze(model, keep_products)
+    return freeze(model, loads, keep_products)
 
 
 def verify(model: keras.Model | str | os.PathLike[str]) -> Report:
     """Whether a model, or one saved as `.keras`, is what its annotations promise: a look at every entry.
 
+    A written module has to be imported before a file is loaded that has layers of it.
+
     Raises:
-        ValueError: The file is not a saved model that Keras can load.
+        ValueError: The file is not a saved model that Keras can load; or what a class of a written module says of its
+            weights cannot be read.
     """
     import keras  # noqa: TID251
 
@@ -460,7 +463,7 @@ def verify(model: keras.Model | str | os.PathLike[str]) -> Report:
         from wdsl import runtime  # noqa: F401  (Keras finds the classes there)
 
         model = keras.saving.load_model(model, compile=False)
-    return verify(model)
+    return verify(model, loads)
 
 
 def _choose(file: nodes.File, name: str | None) -> tuple[nodes.Network | None, tuple[Diagnostic, ...]]:

@@ -969,6 +969,23 @@ class Constant(keras.Layer):
         }
 
 
+def trained_and_frozen(
+    expansion: Expansion,
+    shapes: Mapping[str, Shape],
+    structures: Mapping[str, Sequence[Equation]],
+) -> tuple[Indices, Indices]:
+    """The free parameters of coupled weights that are trained, and those that are not.
+
+    A weight that is not trained has parts of others with it.
+    """
+    places, _ = side_by_side(shapes)
+    is_frozen = np.zeros(expansion.size + 1, bool)
+    for name, equations in structures.items():
+        if not all(equation.is_trained for equation in equations):
+            is_frozen[expansion.solved.index[places[name]]] = True
+    return np.flatnonzero(~is_frozen[:-1]), np.flatnonzero(is_frozen[:-1])
+
+
 @register_terms
 @keras.saving.register_keras_serializable("wdsl2")
 class Coupled(OfKind):
@@ -1012,17 +1029,12 @@ class Coupled(OfKind):
         }
 
     def build(self, input_shape: Any) -> None:
-        places, size = side_by_side(self.shapes)
+        _, size = side_by_side(self.shapes)
         in_vector = [each for those in self.in_vector().values() for each in those]
         self.expansion = expansion_of(in_vector, (size,))
-        # A weight that is not trained has parts of others with it in a second variable.
-        numbers = self.expansion.solved.index
-        is_frozen = np.zeros(self.expansion.size + 1, bool)
-        for name, equations in self.structures.items():
-            if not all(equation.is_trained for equation in equations):
-                is_frozen[numbers[places[name]]] = True
-        trained = np.flatnonzero(~is_frozen[:-1])
-        frozen = np.flatnonzero(is_frozen[:-1])
+        trained, frozen = trained_and_frozen(
+            self.expansion, self.shapes, self.structures
+        )
         self.order = np.argsort(np.concatenate([trained, frozen]))
         self.thetas = [
             self.add_weight(
@@ -1131,68 +1143,3 @@ class OldLayer(keras.Layer):
             "and `get_weights` of the other layers, `assign` puts into a model that "
             "this version builds."
         )
-
-
-def effective_weights(model: Any, inputs: Any = None) -> dict[str, np.ndarray]:
-    """The structured weights of a model as its forward pass uses them.
-
-    Tied weights come from the graph, so they are read in a forward pass, on `inputs`
-    or else on zeros, with 64 for every unknown size.
-    """
-    found: dict[str, np.ndarray] = {}
-
-    def keep(layer: Any, values: Sequence[Any]) -> Sequence[Any]:
-        for weight, value in zip(layer.structured, values, strict=True):
-            name = name_of(layer.name, layer.layer, weight.path)
-            whole = weight.expansion.expand(value) if weight.product else value
-            found[name] = ops.convert_to_numpy(whole)
-        return values
-
-    tied = []
-    for layer in model._flatten_layers():
-        if has_structure(layer):
-            if all(weight.expansion for weight in layer.structured):
-                keep(layer, layer.weights_of_call())
-            else:
-                tied.append(layer)
-    try:
-        for layer in tied:
-            compute = layer.weights_of_call
-            layer.weights_of_call = lambda t, layer=layer, f=compute: keep(layer, f(t))
-        if tied and inputs is None:
-            inputs = keras.tree.map_structure(
-                lambda t: ops.zeros(
-                    (t.shape[0] or 1, *(n or 64 for n in t.shape[1:])), t.dtype
-                ),
-                model.input,
-            )
-        if tied:
-            with keras.StatelessScope():
-                model(inputs)
-    finally:
-        for layer in tied:
-            del layer.weights_of_call
-    return found
-
-
-def structures_of(model: Any) -> Iterator[tuple[str, np.ndarray, tuple[Any, ...]]]:
-    """The structured weights of a model that are not tied, and those that are shared.
-
-    For each its name, its value in a forward pass, and its equations. Those of a
-    coupled weight are about all that it is coupled with, in a row.
-    """
-    found = effective_weights(model)
-    for layer in model._flatten_layers():
-        kind = keras.saving.get_registered_name(type(layer))
-        if kind == "wdsl2>Shared" and layer.built:
-            weight = layer.expand(layer.theta)
-            yield layer.name, ops.convert_to_numpy(weight), layer.equations
-        elif kind == "wdsl2>Coupled" and layer.built:
-            vector = ops.convert_to_numpy(layer.vector(layer.thetas))
-            for name, equations in layer.in_vector().items():
-                yield name, vector, equations
-        elif has_structure(layer):
-            for weight in layer.structured:
-                name = name_of(layer.name, layer.layer, weight.path)
-                if weight.expansion:
-                    yield name, found[name], layer.structures[weight.path]

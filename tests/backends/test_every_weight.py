@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import wdsl
+from wdsl import effective_weights
 from wdsl.catalog import LAYERS
-from wdsl.runtime import effective_weights
 
 LAYERS_WITH_WEIGHTS: dict[str, tuple[str, ...]] = {
     "Dense": ("[6]", "Dense(3)"),

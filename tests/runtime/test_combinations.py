@@ -8,7 +8,8 @@ import pytest
 from keras import dtype_policies, layers
 
 import wdsl
-from wdsl.runtime import Shared, Structured, Wrapped, effective_weights
+from wdsl import effective_weights
+from wdsl.runtime import Shared, Structured, Wrapped
 from wdsl.structure import Diagonal, Equal, Flat, Symmetric, Tied, Zero
 
 MODES = ("int8", "int4", "float8")

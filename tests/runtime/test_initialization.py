@@ -7,7 +7,8 @@ from keras import initializers, layers, ops
 from scipy import stats
 
 import wdsl
-from wdsl.runtime import Averaged, Shared, Structured, Via, Wrapped, effective_weights
+from wdsl import effective_weights
+from wdsl.runtime import Averaged, Shared, Structured, Via, Wrapped
 from wdsl.structure import (
     Axis,
     Band,

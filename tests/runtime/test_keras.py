@@ -15,7 +15,8 @@ from keras import layers, ops
 import wdsl.runtime
 import wdsl.structure
 from tests.rounding import Bounded, exact, l2
-from wdsl.runtime import Shared, Structured, Wrapped, effective_weights
+from wdsl import effective_weights
+from wdsl.runtime import Shared, Structured, Wrapped
 from wdsl.structure import Diagonal, Equal, Flat, Lower, Symmetric, Tied, Where, Zero
 
 

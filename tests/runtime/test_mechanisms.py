@@ -10,7 +10,8 @@ import tensorflow as tf
 from keras import layers, ops
 
 from tests.rounding import exact, in_float64, l2, same_but_for_rounding
-from wdsl.runtime import Averaged, Shared, Structured, Via, effective_weights
+from wdsl import effective_weights
+from wdsl.runtime import Averaged, Shared, Structured, Via
 from wdsl.structure import At, By, Equal, Fixed, Flat, Frozen, Lower, Skew, Symmetric, Tied, Zero
 
 SIZE = 5

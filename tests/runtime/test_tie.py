@@ -11,7 +11,8 @@ import tensorflow as tf
 from keras import layers, ops
 
 from tests.rounding import affine
-from wdsl.runtime import Shared, Structured, effective_weights
+from wdsl import effective_weights
+from wdsl.runtime import Shared, Structured
 from wdsl.structure import Diagonal, Equal, Symmetric, Tied, Zero
 
 

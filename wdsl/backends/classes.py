@@ -7,6 +7,7 @@ it, and in which order, is in the templates.
 from __future__ import annotations
 
 import hashlib
+import keyword
 import re
 import textwrap
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -90,14 +91,17 @@ class Written(Record):
     needs: Mapping[str, Mapping[str, str]]
 
 
-def write_classes(kinds: Sequence[Kind], plan: Plan, files: Mapping[str, str], render: Render) -> Written:
+def write_classes(
+    kinds: Sequence[Kind], plan: Plan, files: Mapping[str, str], names: Mapping[str, str], render: Render
+) -> Written:
     """The classes of a network's layers, and the functions that they call.
 
-    `files` are where the masks in the equations come from, by their names; `render` fills the template of a name.
+    `files` are where the masks in the equations come from, by their names; `names` are the identifiers of what stands
+    beside the classes; `render` fills the template of a name.
     """
     if any(each.form in ("Shared",) for each in kinds) and not any(each.name == "Shared" for each in kinds):
         kinds = [Kind("Shared", "Shared", None, None, ()), *kinds]
-    writers = [WRITERS[each.form](each, plan, files) for each in kinds]
+    writers = [WRITERS[each.form](each, plan, files, names) for each in kinds]
     texts = [fitted(render(each.template, each.parts())) for each in writers]
     packed = ex.Symbol("PackedMask")
     functions = sorted({name for each in writers for name in each.functions})
@@ -115,9 +119,9 @@ class Writer:
 
     template = "layer"
 
-    def __init__(self, kind: Kind, plan: Plan, files: Mapping[str, str]) -> None:
+    def __init__(self, kind: Kind, plan: Plan, files: Mapping[str, str], names: Mapping[str, str]) -> None:
         self.kind, self.plan, self.files = kind, plan, files
-        self.names = _Own()
+        self.names = _Own(names)
         self.own = [each for each in kind.weights if not each.tied]
         self.given = [each for each in kind.weights if each.tied]
         self.equations = {
@@ -151,7 +155,8 @@ class Writer:
     def attribute(self, name: str) -> str:
         """The attribute, and argument, in which the layer keeps a parameter of the network."""
         arguments = {each.name for each in self.kind.row.arguments} if self.kind.row else {"shape", "initializer"}
-        return f"{name}_" if name in _ATTRIBUTES | arguments | {each.name for each in self.kind.weights} else name
+        taken = _ATTRIBUTES | arguments | {each.name for each in self.kind.weights}
+        return f"{name}_" if name in taken or keyword.iskeyword(name) else name
 
     def parts(self) -> dict[str, Any]:
         kind = self.kind
@@ -180,20 +185,18 @@ class Writer:
 
         def meant(part: ex.Expression) -> ex.Expression | None:
             match part:
-                case ex.Named(_, _, value):
-                    return value
                 case ex.Variable(name) if name in tables:
                     return ex.Sequence(ex.parts(tables[name])[2:])  # all but where it was read from
             return None
 
-        said = {key: [ex.replaced(one, meant) for one in those] for key, those in self.equations.items()}
+        said = {key: [ex.replaced(_valued(one), meant) for one in those] for key, those in self.equations.items()}
         weights = [(each.key, said.get(each.key)) for each in self.kind.weights]
         weights += [(name, None) for name in sorted(self.functions & TEMPLATES.keys())]  # which say an order
         return hashlib.sha256(repr((FORMAT, self.kind.form, self.row, weights)).encode()).hexdigest()[:6]
 
     def annotations(self, weight: KindWeight) -> list[str]:
         frozen = [FROZEN] if not weight.is_trained else []
-        return [annotation(each, self.files, weight.name) for each in (*self.equations[weight.key], *frozen)]
+        return [annotation(_valued(each), self.files, weight.name) for each in (*self.equations[weight.key], *frozen)]
 
     def doc(self) -> str:
         said = [f"whose {each.name} {in_words(self.annotations(each))}" for each in self.own]
@@ -202,11 +205,15 @@ class Writer:
         return f"A `{self.row}` {', and '.join(said)}."
 
     def structure(self) -> str:
-        if not self.own:
-            return ""
+        """What the class carries for those who read it back: what it says of weights, and where masks are."""
         said = [f"{self.path(each)}: {', '.join(self.annotations(each))}" for each in self.own]
+        said += [f"{self.path(each)}: tie" for each in self.given if self.kind.form == "Structured"]
         texts = tuple(ex.Constant(each) for each in said if not each.endswith(": "))
-        return self.assignment("structure", ex.Sequence(texts), 4)
+        lines = [self.assignment("structure", ex.Sequence(texts), 4)]
+        used = {name for those in self.equations.values() for each in those for name in ex.variables(each)}
+        if masks := tuple((self.files[name], ex.Constant(name)) for name in self.files if name in used):
+            lines.append(self.assignment("masks", ex.Mapped(masks), 4))
+        return "\n".join(lines)
 
     def path(self, weight: KindWeight) -> str:
         """What `structure` calls a weight."""
@@ -679,6 +686,11 @@ _ATTRIBUTES = frozenset({
 """Attributes that a layer has in any case, and names that its methods need."""
 
 
+def _valued(expression: ex.Expression) -> ex.Expression:
+    """An expression with the values of constants in place of their names, which the file has and the class has not."""
+    return ex.replaced(expression, lambda part: _valued(part.value) if isinstance(part, ex.Named) else None)
+
+
 class _Own(dict[str, str]):
     """Identifiers; whatever is not among them is one by itself."""
 
@@ -691,8 +703,8 @@ class SharedWriter(Writer):
 
     template = "shared_by_structure"
 
-    def __init__(self, kind: Kind, plan: Plan, files: Mapping[str, str]) -> None:
-        super().__init__(kind, plan, files)
+    def __init__(self, kind: Kind, plan: Plan, files: Mapping[str, str], names: Mapping[str, str]) -> None:
+        super().__init__(kind, plan, files, names)
         if not kind.weights:
             self.template = "shared"
 
@@ -718,8 +730,8 @@ class WrappedWriter(Writer):
 
     template = "wrapped"
 
-    def __init__(self, kind: Kind, plan: Plan, files: Mapping[str, str]) -> None:
-        super().__init__(kind, plan, files)
+    def __init__(self, kind: Kind, plan: Plan, files: Mapping[str, str], names: Mapping[str, str]) -> None:
+        super().__init__(kind, plan, files, names)
         if self.row == "SpectralNormalization":  # it assigns to its kernel, through which no gradient may go
             raise Unwritten
 
@@ -807,14 +819,14 @@ class CellWriter(Writer):
         }
 
 
-def _writer_of_layer(kind: Kind, plan: Plan, files: Mapping[str, str]) -> Writer:
-    return (CellWriter if any("/" in each.key for each in kind.weights) else Writer)(kind, plan, files)
+def _writer_of_layer(kind: Kind, plan: Plan, files: Mapping[str, str], names: Mapping[str, str]) -> Writer:
+    return (CellWriter if any("/" in each.key for each in kind.weights) else Writer)(kind, plan, files, names)
 
 
-def _coupled(kind: Kind, plan: Plan, files: Mapping[str, str]) -> Writer:
+def _coupled(kind: Kind, plan: Plan, files: Mapping[str, str], names: Mapping[str, str]) -> Writer:
     from wdsl.backends.coupled import CoupledWriter
 
-    return CoupledWriter(kind, plan, files)
+    return CoupledWriter(kind, plan, files, names)
 
 
 class ConstantWriter(Writer):
@@ -823,7 +835,7 @@ class ConstantWriter(Writer):
     template = "constant"
 
 
-WRITERS: Mapping[str, Callable[[Kind, Plan, Mapping[str, str]], Writer]] = {
+WRITERS: Mapping[str, Callable[[Kind, Plan, Mapping[str, str], Mapping[str, str]], Writer]] = {
     "Structured": _writer_of_layer,
     "Wrapped": WrappedWriter,
     "Shared": SharedWriter,

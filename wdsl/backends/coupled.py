@@ -34,7 +34,7 @@ class CoupledWriter(Writer):
 
     template = "coupled"
 
-    def __init__(self, kind: Kind, plan: Plan, files: Mapping[str, str]) -> None:
+    def __init__(self, kind: Kind, plan: Plan, files: Mapping[str, str], names: Mapping[str, str]) -> None:
         idents: dict[str, str] = {}
         for each in kind.weights:
             name = each.ident
@@ -44,7 +44,7 @@ class CoupledWriter(Writer):
         self.members = {each.key: Member(ex.Variable(idents[each.key]), len(each.sizes)) for each in kind.weights}
         self.frozen = [self.members[each.key].array for each in kind.weights if not each.is_trained]
         self.lowering = CoupledLowering(self.members, files)
-        super().__init__(kind, plan, files)
+        super().__init__(kind, plan, files, names)
 
     def normal_forms(self) -> dict[str, NormalForm]:
         """That of the vector, which is about the entries of all."""

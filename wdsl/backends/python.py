@@ -50,9 +50,9 @@ def write(plan: Plan, standalone: bool = True) -> str:
     It imports Keras and NumPy alone. With `standalone=False` it imports the classes for its weights from wdsl, instead
     of holding their text.
     """
-    written = _with_classes(plan) if standalone else None
+    beside, named = _beside(plan), plan.named
+    written = _with_classes(plan, beside) if standalone else None
     plan, classes = written or (plan, Written((), frozenset(), {}))
-    beside = _beside(plan)
     names = _names([*(each.name for each in plan.network.parameters), *variables(plan.body)], beside)
     of_functions = {each.name: _names_in(each, beside) for each in plan.functions}
     own = _own_symbols(plan)
@@ -83,7 +83,7 @@ def write(plan: Plan, standalone: bool = True) -> str:
         name=network.name,
         parameters=_parameters(f"def {network.name}", network.parameters, names, "keras.Model"),
         function_docstring=_docstring(_function_docstring(plan, names), 4),
-        named=[line for each in plan.named for line in _constant(each, beside)],
+        named=[line for each in named for line in _constant(each, beside)],
         body="\n".join(_body(plan.body, names, 4, network.source, of_functions)),
         result="    " + layout(plan.result, names, 4, "return ", statement=True),
         functions=[_function(each, beside[each.name], network.source, of_functions) for each in functions],
@@ -94,7 +94,7 @@ def write(plan: Plan, standalone: bool = True) -> str:
     )
 
 
-def _with_classes(plan: Plan) -> tuple[Plan, Written] | None:
+def _with_classes(plan: Plan, beside: Mapping[str, str]) -> tuple[Plan, Written] | None:
     """The plan with classes of its own in place of the runtime's, and their text; None if one cannot be written yet."""
     files = {name: str(ex.parts(each)[1].value) for name, each in plan.constants.items()}  # type: ignore[union-attr]
 
@@ -102,7 +102,7 @@ def _with_classes(plan: Plan) -> tuple[Plan, Written] | None:
         return str(_templates().get_template(f"{name}.py.jinja").render(parts)).rstrip()
 
     try:
-        written = write_classes(in_use(plan), plan, files, render)
+        written = write_classes(in_use(plan), plan, files, beside, render)
     except Unwritten:
         return None
     return with_classes(plan, written.needs), written

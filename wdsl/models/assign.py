@@ -3,57 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+import keras  # noqa: TID251
 import numpy as np
+from keras import ops  # noqa: TID251
 
 from wdsl.core.record import Record
+from wdsl.models.weights import Place, Source, graph_source, holders, layers_of, places, plain_of, tensor_at
+from wdsl.models.written import Loads
+from wdsl.runtime import name_of
 from wdsl.structure import side_by_side
 from wdsl.weights.project import Array, Masked, checked, entry_of, suggestion
-
-
-class _Source(Record):
-    """The variables of a model from which weights are computed.
-
-    `expansion` is the way from them to the weights, in a row; or None if the only one is the weight itself. `order`
-    says where in the variables, one after the other, each free parameter is.
-    """
-
-    variables: tuple[Any, ...]
-    expansion: Any = None
-    order: Any = None
-
-    @property
-    def size(self) -> int:
-        """How many entries the weights have."""
-        return int(self.expansion.solved.index.size if self.expansion else math.prod(self.variables[0].shape))
-
-    def stored(self, numbers: Masked) -> Array:
-        """The free parameters with which the weights have these entries; where all are masked, what they are."""
-        theta = np.concatenate([np.asarray(each.numpy()).astype(np.float64).ravel() for each in self.variables])
-        theta = theta if self.order is None else theta[self.order]
-        index, scale = np.arange(numbers.size), np.ones(numbers.size)
-        if self.expansion is not None:
-            index = self.expansion.solved.index.ravel()
-            scale = scale if self.expansion.scale is None else self.expansion.scale.ravel()
-        # The first entry of each that is given counts, and so comes last.
-        at = np.flatnonzero((index >= 0) & ~np.ma.getmaskarray(numbers))[::-1]
-        theta[index[at]] = numbers.data[at] / scale[at]
-        return theta
-
-    def weights(self, theta: Array) -> Any:
-        """All entries of the weights, as a forward pass computes them."""
-        from keras import ops  # noqa: TID251
-
-        weights = ops.convert_to_tensor(theta, self.variables[0].dtype)
-        return ops.reshape(self.expansion.expand(weights) if self.expansion else weights, (-1,))
-
-    def assign(self, theta: Array) -> None:
-        theta = theta if self.order is None else theta[np.argsort(self.order)]
-        ends = np.cumsum([math.prod(each.shape) for each in self.variables])
-        for variable, part in zip(self.variables, np.split(theta, ends[:-1]), strict=True):
-            variable.assign(part.reshape(variable.shape))
 
 
 class _Holder(Record):
@@ -62,7 +25,7 @@ class _Holder(Record):
     `view` is the function of the graph that gives the view, of a weight of shape `viewed`.
     """
 
-    source: _Source
+    source: Source
     shape: tuple[int, ...]
     start: int = 0
     view: Any = None
@@ -78,34 +41,53 @@ class _Holder(Record):
         return weight if self.view is None else self.view(weight)
 
 
-def assign(model: Any, weights: Mapping[str, Any]) -> None:
+def assign(model: Any, weights: Mapping[str, Any], loads: Loads) -> None:
     """Give a model weights that obey its equations; all of them or, if there is an error, none."""
-    holders = {name: _holder(model, name) for name in weights}
-    given = {name: checked(name, weights[name], holder.shape) for name, holder in holders.items()}
+    found = _all(model)
+    holding = {name: _holder(name, found) for name in weights}
+    given = {name: checked(name, weights[name], holder.shape) for name, holder in holding.items()}
     rows: dict[int, Masked] = {}
-    for name, holder in holders.items():
+    for name, holder in holding.items():
         if holder.view is None:
             size = holder.source.size
             row = rows.setdefault(holder.key, np.ma.masked_array(np.zeros(size), np.ones(size, bool)))
             row[holder.start : holder.start + given[name].size] = given[name].ravel()
-    sources = {holder.key: holder.source for holder in holders.values()}
-    thetas = {key: sources[key].stored(row) for key, row in rows.items()}
-    entries = {key: sources[key].weights(theta) for key, theta in thetas.items()}
-    for name, holder in holders.items():
-        if holder.key not in thetas:
+    sources = {holder.key: holder.source for holder in holding.values()}
+    stored = {key: _stored(sources[key], row, loads) for key, row in rows.items()}
+    entries = {key: _entries(sources[key], values) for key, values in stored.items()}
+    for name, holder in holding.items():
+        if holder.key not in stored:
             raise ValueError(
                 f"`{name}` is a view of another weight, and that is not given: "
                 "`wdsl.project` gives all weights that belong together"
             )
         _compare(name, given[name], entries[holder.key], holder)
-    for key, theta in thetas.items():
-        sources[key].assign(theta)
+    for key, values in stored.items():
+        for variable, value in zip(sources[key].variables, values, strict=True):
+            variable.assign(value)
+
+
+def _stored(source: Source, numbers: Masked, loads: Loads) -> list[Array]:
+    """What variables hold when the weights have these entries; where all are masked, what they do hold."""
+    theta = np.concatenate([np.asarray(each.numpy()).astype(np.float64).ravel() for each in source.variables])
+    index, scale, order = source.numbering(loads)
+    # The first entry of each that is given counts, and so comes last.
+    at = np.flatnonzero((index >= 0) & ~np.ma.getmaskarray(numbers))[::-1]
+    theta[order[index[at]]] = numbers.data[at] / scale[at]
+    ends = np.cumsum([math.prod(each.shape) for each in source.variables])
+    parts = np.split(theta, ends[:-1])
+    return [part.reshape(each.shape) for part, each in zip(parts, source.variables, strict=True)]
+
+
+def _entries(source: Source, values: list[Array]) -> Any:
+    """All entries of the weights, as a forward pass computes them when the variables hold these values."""
+    tensors = [ops.convert_to_tensor(value, v.dtype) for value, v in zip(values, source.variables, strict=True)]
+    with keras.StatelessScope(zip(source.variables, tensors, strict=True)):
+        return source.entries()
 
 
 def _compare(name: str, given: Masked, entries: Any, holder: _Holder) -> None:
     """Raise ValueError if a weight is not what was given for it, but for rounding."""
-    from keras import ops  # noqa: TID251
-
     weight = holder.weight(ops.convert_to_numpy(entries))
     computed = ops.convert_to_numpy(weight)
     wanted = ops.convert_to_numpy(ops.convert_to_tensor(given.data, entries.dtype))
@@ -121,98 +103,63 @@ def _compare(name: str, given: Masked, entries: Any, holder: _Holder) -> None:
         )
 
 
-def _holder(model: Any, name: str) -> _Holder:
-    """Where a model keeps the weight of this name. Raises ValueError if it has none, or several."""
-    path = name.partition(".")[2]
-    found: list[tuple[Any, Any]] = []
-    names = []
-    for layer in dict.fromkeys(_layers(model)):
-        places = _places(layer)
-        names += [place for place, _ in places]
-        found += [(layer, each) for place, each in places if place == name]
-        if hasattr(layer, "thetas") and name in layer.shapes and not path:
-            return _coupled(layer, name)
-    if not found:
-        raise ValueError(f"the model has no weight `{name}`: {suggestion(name, names)}")
-    if len(found) > 1:
-        raise ValueError(f"the model has {len(found)} weights `{name}`")
-    ((layer, weight),) = found
-    if hasattr(layer, "theta"):
-        return _shared(layer)
-    if not hasattr(weight, "theta"):
-        return _Holder(_Source((weight,)), tuple(weight.shape))
-    if weight.expansion is not None:
-        return _Holder(_Source((weight.theta,), weight.expansion), tuple(weight.shape))
-    return _tied(layer._inbound_nodes[0].arguments.kwargs["tied"][weight.path])
-
-
-def _places(layer: Any) -> list[tuple[str, Any]]:
-    """The weights of a layer by name: a `Weight` of the runtime for each with structure, else a variable.
-
-    What a `Shared` holds has the name of the layer. What a `Coupled` holds goes by the names of the weights.
-    """
-    from wdsl.runtime import has_structure, name_of
-
-    if hasattr(layer, "theta"):
-        return [(layer.name, layer)]
-    if hasattr(layer, "thetas"):
-        return []
-    inner, structured = (layer.layer, layer.structured) if has_structure(layer) else (layer, ())
-    thetas = {id(weight.theta) for weight in structured}
-    paths: list[tuple[str, Any]] = [(weight.path, weight) for weight in structured]
-    for way, holder in _holders(inner):
-        own = (*holder._trainable_variables, *holder._non_trainable_variables)
-        paths += [(f"{way}{v.name}", v) for v in own if id(v) not in thetas]
-    return [(name_of(layer.name, inner, path), weight) for path, weight in paths]
-
-
-def _holders(layer: Any, way: str = "") -> Iterator[tuple[str, Any]]:
-    """A layer and those inside it, each with the way to it in attributes."""
-    yield way, layer
-    inside = {id(each) for each in layer._layers}
-    # Those that it tracks stand in a list as well; what has a public name is found by that.
-    for name, value in sorted(vars(layer).items(), key=lambda each: each[0].startswith("_")):
-        parts = enumerate(value) if isinstance(value, list) and name != "_layers" else [("", value)]
-        for number, part in parts:
-            if id(part) in inside:
-                inside.remove(id(part))
-                yield from _holders(part, f"{way}{name}/{number}/".replace("//", "/"))
-
-
-def _layers(model: Any) -> Iterator[Any]:
-    """The layers of a model, and of models in it."""
-    for layer in model.layers:
-        if hasattr(layer, "layers"):
-            yield from _layers(layer)
+def _all(model: Any) -> list[Place]:
+    """Every weight of a model. Those that a layer gives to others go by the names that they have there."""
+    found: list[Place] = []
+    for layer in layers_of(model):
+        if source := graph_source(layer):
+            found += [Place(layer, name, "", source) for name in source.shapes if "." not in name]
         else:
-            yield layer
+            structured = places(layer)
+            found += [*structured, *_without_structure(layer, structured)]
+    return found
+
+
+def _holder(name: str, found: Sequence[Place]) -> _Holder:
+    """Where a model keeps the weight of this name. Raises ValueError if it has none, or several."""
+    named = [each for each in found if each.name == name]
+    if not named:
+        raise ValueError(f"the model has no weight `{name}`: {suggestion(name, [each.name for each in found])}")
+    if len(named) > 1:
+        raise ValueError(f"the model has {len(named)} weights `{name}`")
+    (place,) = named
+    return _part(place.source, name) if place.source else _tied(tensor_at(place))
+
+
+def _without_structure(layer: Any, structured: Sequence[Place]) -> Iterator[Place]:
+    """The variables of a layer, and of layers inside it, that are weights as they are."""
+    inner = plain_of(layer)
+    numbers = {id(each) for place in structured if place.source for each in place.source.variables}
+    for way, holder in holders(inner):
+        for each in (*holder._trainable_variables, *holder._non_trainable_variables):
+            if id(each) not in numbers:
+                path = f"{way}{each.name}"
+                name = name_of(layer.name, inner, path)
+                source = Source((each,), {name: tuple(each.shape)}, partial(_row, each), partial(_nothing, name))
+                yield Place(layer, name, path, source)
+
+
+def _nothing(name: str, loads: Loads) -> dict[str, tuple[()]]:
+    return {name: ()}
+
+
+def _row(variable: Any) -> Any:
+    return ops.reshape(variable, (-1,))
+
+
+def _part(source: Source, name: str) -> _Holder:
+    where, size = side_by_side(source.shapes)
+    return _Holder(source, source.shapes[name], int(where[name].min(initial=size)))
 
 
 def _tied(tensor: Any) -> _Holder:
-    """The holder of a weight that is a tensor of the graph: of a `Coupled` or `Shared`, or a view of the latter."""
-    from keras import Function, tree  # noqa: TID251
-
-    source = tensor
-    while not any(hasattr(source._keras_history.operation, name) for name in ("theta", "thetas")):
-        operation, node, _ = source._keras_history
-        (source,) = operation._inbound_nodes[node].input_tensors
-    layer = source._keras_history.operation
-    if hasattr(layer, "thetas"):
-        names = tree.flatten({name: name for name in layer.shapes})  # in the order that Keras gives its outputs
-        return _coupled(layer, names[source._keras_history.tensor_index])
-    whole = _shared(layer)
-    if tensor is source:
+    """The holder of a weight that is a tensor of the graph: one that a layer gives, or a view of that."""
+    origin = tensor
+    while not (source := graph_source(origin._keras_history.operation)):
+        operation, node, _ = origin._keras_history
+        (origin,) = operation._inbound_nodes[node].input_tensors
+    names = keras.tree.flatten({name: name for name in source.shapes})  # in the order that Keras gives its outputs
+    whole = _part(source, names[origin._keras_history.tensor_index])
+    if tensor is origin:
         return whole
-    return whole.replace(shape=tuple(tensor.shape), view=Function(source, tensor), viewed=whole.shape)
-
-
-def _shared(layer: Any) -> _Holder:
-    from wdsl import runtime
-
-    return _Holder(_Source((layer.theta,), runtime.expansion_of(layer.equations, layer.shape)), layer.shape)
-
-
-def _coupled(layer: Any, name: str) -> _Holder:
-    places, _ = side_by_side(layer.shapes)
-    source = _Source(tuple(layer.thetas), layer.expansion, layer.order)
-    return _Holder(source, layer.shapes[name], int(places[name].min(initial=source.size)))
+    return whole.replace(shape=tuple(tensor.shape), view=keras.Function(origin, tensor), viewed=whole.shape)

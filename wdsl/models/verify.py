@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from wdsl.core.record import Record
@@ -59,17 +59,17 @@ def _verdict(finding: Finding) -> str:
     return f"{'off' if finding.ok else 'BROKEN'} by {finding.violation:.3g}"
 
 
-def verify(model: Any) -> Report:
-    """Hold the weights that a model uses against their equations."""
-    return Report(tuple(_findings(model)))
+def verify(model: Any, loads: Callable[..., Any]) -> Report:
+    """Hold the weights that a model uses against their equations. `loads` reads what written modules say of them."""
+    return Report(tuple(_findings(model, loads)))
 
 
-def _findings(model: Any) -> Iterator[Finding]:
+def _findings(model: Any, loads: Callable[..., Any]) -> Iterator[Finding]:
     import numpy as np
 
-    from wdsl import runtime
+    from wdsl.models.weights import structures_of
 
-    for name, array, equations in runtime.structures_of(model):
+    for name, array, equations in structures_of(model, loads):
         known = np.zeros(array.shape, bool)
         for equation in equations:
             known |= equation.known(array.shape)[0]

@@ -362,8 +362,16 @@ def summary(
 
 
 @main.command()
-@click.argument("model", metavar="MODEL.KERAS")
-def verify(model: str) -> None:
+@click.argument("model", metavar="MODEL.KERAS", shell_complete=file_names)
+@click.option(
+    *("-m", "--module", "modules"),
+    metavar="NET.PY",
+    type=click.Path(exists=True, dir_okay=False),
+    multiple=True,
+    shell_complete=file_names,
+    help="A written module that the model is from, or another that has classes of its layers. It is run.",
+)
+def verify(model: str, modules: Sequence[str]) -> None:
     """Says whether a saved model is what its annotations promise.
 
     Every entry that an equation speaks of is held against it, to the bit.
@@ -372,17 +380,40 @@ def verify(model: str) -> None:
     \b
     Examples:
       wdsl verify model.keras
+      wdsl verify model.keras --module net.py    if net.py has built the model
     """
     try:
+        for module in modules:
+            run(module)
         found = wdsl.verify(model)
     except (OSError, TypeError, ValueError) as error:
+        name = click.format_filename(model)
+        if unknown := re.search(r"Could not locate class '(\w+)'", str(error)):
+            raise click.UsageError(
+                f"{name} has a layer of class {unknown[1]!r}, which nothing here defines: name the module that does, "
+                "with `--module net.py`"
+            ) from None
         reason = str(error).strip().partition("\n")[0]
-        raise click.UsageError(f"{click.format_filename(model)} is no model that Keras can load: {reason}") from None
+        raise click.UsageError(f"{name} is no model that Keras can load: {reason}") from None
     except ImportError:
         raise click.UsageError("models need Keras and TensorFlow: pip install 'wdsl[tensorflow]'") from None
     say(str(found))
     if not found.ok:
         sys.exit(PROBLEMS)
+
+
+def run(module: str) -> None:
+    """Runs a module, so that Keras knows its classes. Raises ImportError where Keras is not there."""
+    import runpy
+
+    sys.path.insert(0, os.path.dirname(os.path.abspath(module)))  # as it is for a script
+    try:
+        runpy.run_path(module)
+    except Exception as error:
+        if isinstance(error, ImportError) and error.name in ("keras", "tensorflow"):
+            raise
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise click.UsageError(f"{click.format_filename(module)} cannot be run: {reason}") from None
 
 
 @main.command()

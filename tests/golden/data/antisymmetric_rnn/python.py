@@ -42,6 +42,8 @@ def AntisymmetricRNN(width: int = 12, classes: int = 3) -> keras.Model:
 class Read(layers.RNN):
     """An `RNN` of a `SimpleRNNCell` whose recurrent_kernel is skew-symmetric."""
 
+    structure = ()
+
     def inner_loop(self, *arguments, **options):
         # Made once, for all steps.
         self.cell.made_recurrent_kernel = self.cell.recurrent_kernel

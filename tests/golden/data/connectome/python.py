@@ -48,6 +48,8 @@ def Connectome() -> keras.Model:
 class Pyloric(layers.RNN):
     """An `RNN` of a `SimpleRNNCell` whose recurrent_kernel has `zero[not mask("connectome.csv")]`."""
 
+    structure = ()
+
     def inner_loop(self, *arguments, **options):
         # Made once, for all steps.
         self.cell.made_recurrent_kernel = self.cell.recurrent_kernel
@@ -62,6 +64,7 @@ class PyloricCell(layers.SimpleRNNCell):
     """A `SimpleRNNCell` whose recurrent_kernel has `zero[not mask("connectome.csv")]`."""
 
     structure = ('recurrent_kernel: zero[not mask("connectome.csv")]',)
+    masks = {"connectome.csv": "CONNECTOME"}
     made_recurrent_kernel = None
 
     def add_weight(self, shape, initializer, name, **options):

@@ -120,6 +120,8 @@ def Decoder(
 class Shared(keras.Layer):
     """A weight as a tensor of the graph, called on any other for the sake of standing in it."""
 
+    structure = ()
+
     def __init__(self, shape, initializer="glorot_uniform", **options):
         super().__init__(**options)
         self.shape = tuple(shape)
@@ -146,6 +148,8 @@ class Shared(keras.Layer):
 @keras.saving.register_keras_serializable("GPT", "EmbeddingByTable_9df41a")
 class EmbeddingByTable(layers.Embedding):
     """A `Embedding` that is given its embeddings with each call."""
+
+    structure = ("embeddings: tie",)
 
     def add_weight(self, shape, initializer, name, **options):
         if name != "embeddings":
@@ -190,6 +194,8 @@ class Place(layers.EinsumDense):
 @keras.saving.register_keras_serializable("GPT", "DenseByKernel_40c062")
 class DenseByKernel(layers.Dense):
     """A `Dense` that is given its kernel with each call."""
+
+    structure = ("kernel: tie",)
 
     def add_weight(self, shape, initializer, name, **options):
         if name != "kernel":

@@ -55,6 +55,8 @@ def LanguageModel(vocabulary: int = 96, width: int = 32) -> keras.Model:
 class Shared(keras.Layer):
     """A weight as a tensor of the graph, called on any other for the sake of standing in it."""
 
+    structure = ()
+
     def __init__(self, shape, initializer="glorot_uniform", **options):
         super().__init__(**options)
         self.shape = tuple(shape)
@@ -82,6 +84,8 @@ class Shared(keras.Layer):
 class EmbeddingByTable(layers.Embedding):
     """A `Embedding` that is given its embeddings with each call."""
 
+    structure = ("embeddings: tie",)
+
     def add_weight(self, shape, initializer, name, **options):
         if name != "embeddings":
             return super().add_weight(shape, initializer, name=name, **options)
@@ -101,6 +105,8 @@ class EmbeddingByTable(layers.Embedding):
 @keras.saving.register_keras_serializable("LanguageModel", "DenseByKernel_40c062")
 class DenseByKernel(layers.Dense):
     """A `Dense` that is given its kernel with each call."""
+
+    structure = ("kernel: tie",)
 
     def add_weight(self, shape, initializer, name, **options):
         if name != "kernel":

@@ -131,6 +131,8 @@ class CoupledWeights(keras.Layer):
 class Shared(keras.Layer):
     """A weight as a tensor of the graph, called on any other for the sake of standing in it."""
 
+    structure = ()
+
     def __init__(self, shape, initializer="glorot_uniform", **options):
         super().__init__(**options)
         self.shape = tuple(shape)
@@ -157,6 +159,8 @@ class Shared(keras.Layer):
 @keras.saving.register_keras_serializable("Multiscale", "Conv2DByKernelAndBias_cbe357")
 class Conv2DByKernelAndBias(layers.Conv2D):
     """A `Conv2D` that is given its kernel and bias with each call."""
+
+    structure = ("kernel: tie", "bias: tie")
 
     def add_weight(self, shape, initializer, name, **options):
         if name not in ("kernel", "bias"):

@@ -60,6 +60,8 @@ def SharedFilters(features: int = 6) -> keras.Model:
 class Shared(keras.Layer):
     """A weight as a tensor of the graph, called on any other for the sake of standing in it."""
 
+    structure = ()
+
     def __init__(self, shape, initializer="glorot_uniform", **options):
         super().__init__(**options)
         self.shape = tuple(shape)
@@ -87,6 +89,8 @@ class Shared(keras.Layer):
 class Conv2DByKernel(layers.Conv2D):
     """A `Conv2D` that is given its kernel with each call."""
 
+    structure = ("kernel: tie",)
+
     def add_weight(self, shape, initializer, name, **options):
         if name != "kernel":
             return super().add_weight(shape, initializer, name=name, **options)
@@ -106,6 +110,8 @@ class Conv2DByKernel(layers.Conv2D):
 @keras.saving.register_keras_serializable("SharedFilters", "DenseByKernel_40c062")
 class DenseByKernel(layers.Dense):
     """A `Dense` that is given its kernel with each call."""
+
+    structure = ("kernel: tie",)
 
     def add_weight(self, shape, initializer, name, **options):
         if name != "kernel":

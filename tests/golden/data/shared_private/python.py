@@ -146,6 +146,8 @@ class CoupledWeights(keras.Layer):
 class DenseByKernel(layers.Dense):
     """A `Dense` that is given its kernel with each call."""
 
+    structure = ("kernel: tie",)
+
     def add_weight(self, shape, initializer, name, **options):
         if name != "kernel":
             return super().add_weight(shape, initializer, name=name, **options)

@@ -148,6 +148,8 @@ def Tagger(
 class Shared(keras.Layer):
     """A weight as a tensor of the graph, called on any other for the sake of standing in it."""
 
+    structure = ()
+
     def __init__(
         self,
         shape,
@@ -210,6 +212,8 @@ class Given(layers.Wrapper):
     """A layer that is given some weights of layers inside it, `tied`, with each
     call.
     """
+
+    structure = ()
 
     def __init__(self, layer, **options):
         super().__init__(layer, **options)

@@ -69,6 +69,8 @@ def Find(size: int = 5, features: int = 6) -> keras.Model:
 class Shared(keras.Layer):
     """A weight as a tensor of the graph, called on any other for the sake of standing in it."""
 
+    structure = ()
+
     def __init__(self, shape, initializer="glorot_uniform", **options):
         super().__init__(**options)
         self.shape = tuple(shape)
@@ -96,6 +98,8 @@ class Shared(keras.Layer):
 class DenseByKernel(layers.Dense):
     """A `Dense` that is given its kernel with each call."""
 
+    structure = ("kernel: tie",)
+
     def add_weight(self, shape, initializer, name, **options):
         if name != "kernel":
             return super().add_weight(shape, initializer, name=name, **options)
@@ -115,6 +119,8 @@ class DenseByKernel(layers.Dense):
 @keras.saving.register_keras_serializable("Find", "Conv2DByKernel_51e63a")
 class Conv2DByKernel(layers.Conv2D):
     """A `Conv2D` that is given its kernel with each call."""
+
+    structure = ("kernel: tie",)
 
     def add_weight(self, shape, initializer, name, **options):
         if name != "kernel":

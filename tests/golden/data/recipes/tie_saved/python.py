@@ -65,6 +65,8 @@ def SparseCoding(code: int = 20) -> keras.Model:
 class Shared(keras.Layer):
     """A weight as a tensor of the graph, called on any other for the sake of standing in it."""
 
+    structure = ()
+
     def __init__(self, shape, initializer="glorot_uniform", **options):
         super().__init__(**options)
         self.shape = tuple(shape)
@@ -91,6 +93,8 @@ class Shared(keras.Layer):
 @keras.saving.register_keras_serializable("SparseCoding", "DenseByKernel_40c062")
 class DenseByKernel(layers.Dense):
     """A `Dense` that is given its kernel with each call."""
+
+    structure = ("kernel: tie",)
 
     def add_weight(self, shape, initializer, name, **options):
         if name != "kernel":

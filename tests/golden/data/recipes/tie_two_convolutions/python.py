@@ -60,6 +60,8 @@ def Scales(filters: int = 4, classes: int = 3) -> keras.Model:
 class Shared(keras.Layer):
     """A weight as a tensor of the graph, called on any other for the sake of standing in it."""
 
+    structure = ()
+
     def __init__(self, shape, initializer="glorot_uniform", **options):
         super().__init__(**options)
         self.shape = tuple(shape)
@@ -86,6 +88,8 @@ class Shared(keras.Layer):
 @keras.saving.register_keras_serializable("Scales", "Conv2DByKernel_51e63a")
 class Conv2DByKernel(layers.Conv2D):
     """A `Conv2D` that is given its kernel with each call."""
+
+    structure = ("kernel: tie",)
 
     def add_weight(self, shape, initializer, name, **options):
         if name != "kernel":

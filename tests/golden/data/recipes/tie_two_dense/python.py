@@ -54,6 +54,8 @@ def Spectrometers(lines: int = 6) -> keras.Model:
 class Shared(keras.Layer):
     """A weight as a tensor of the graph, called on any other for the sake of standing in it."""
 
+    structure = ()
+
     def __init__(self, shape, initializer="glorot_uniform", **options):
         super().__init__(**options)
         self.shape = tuple(shape)
@@ -80,6 +82,8 @@ class Shared(keras.Layer):
 @keras.saving.register_keras_serializable("Spectrometers", "DenseByKernel_40c062")
 class DenseByKernel(layers.Dense):
     """A `Dense` that is given its kernel with each call."""
+
+    structure = ("kernel: tie",)
 
     def add_weight(self, shape, initializer, name, **options):
         if name != "kernel":
