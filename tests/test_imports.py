@@ -46,6 +46,7 @@ THE_ONE_PLACE = {
     "wdsl/backends/python.py": {"jinja2"},
     "wdsl/models/assign.py": {"keras"},
     "wdsl/models/freeze.py": {"keras"},
+    "wdsl/models/weights.py": {"keras"},
     "wdsl/products.py": {"keras"},
     "wdsl/runtime.py": {"keras"},
     "wdsl/syntax/builder.py": {"lark"},

@@ -13,12 +13,10 @@ import textwrap
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from wdsl.backends.fitting import fitted
 from wdsl.backends.mechanisms import Enforced, bare, is_averaged, joins, mechanism_of
 from wdsl.backends.products import Product, halves_of, product_of
 from wdsl.backends.words import annotation, in_words
 from wdsl.core import expressions as ex
-from wdsl.core.record import Record
 from wdsl.plan.kinds import FROZEN, Kind, KindWeight
 from wdsl.plan.plan import Plan
 from wdsl.plan.printing import WIDTH, flat, layout
@@ -78,40 +76,6 @@ Render = Callable[[str, Mapping[str, Any]], str]
 
 class Unwritten(Exception):
     """There is no class yet for what is said of a weight."""
-
-
-class Written(Record):
-    """Classes and functions as text, in the order in which they stand, and the modules that they import.
-
-    `needs` are the parameters of the network that a class takes, by its name: each with the argument's name.
-    """
-
-    texts: tuple[str, ...]
-    modules: frozenset[str]
-    needs: Mapping[str, Mapping[str, str]]
-
-
-def write_classes(
-    kinds: Sequence[Kind], plan: Plan, files: Mapping[str, str], names: Mapping[str, str], render: Render
-) -> Written:
-    """The classes of a network's layers, and the functions that they call.
-
-    `files` are where the masks in the equations come from, by their names; `names` are the identifiers of what stands
-    beside the classes; `render` fills the template of a name.
-    """
-    if any(each.form in ("Shared",) for each in kinds) and not any(each.name == "Shared" for each in kinds):
-        kinds = [Kind("Shared", "Shared", None, None, ()), *kinds]
-    writers = [WRITERS[each.form](each, plan, files, names) for each in kinds]
-    texts = [fitted(render(each.template, each.parts())) for each in writers]
-    packed = ex.Symbol("PackedMask")
-    functions = sorted({name for each in writers for name in each.functions})
-    functions += ["unpacked"] if any(packed in ex.parts(each) for each in plan.constants.values()) else []
-    ways = frozenset().union(*(each.ways for each in writers))
-    contexts: dict[str, Mapping[str, Any]] = {"Placement": {name: name in ways for name in WAYS}}
-    contexts |= {name: context for each in writers for name, context in each.contexts.items()}
-    texts += [fitted(render(TEMPLATES.get(name, name), contexts.get(name, {}))) for name in functions]
-    modules = {name for text in texts for name in MODULES.findall(text)}
-    return Written(tuple(texts), frozenset(modules), {each.kind.name: each.needs for each in writers})
 
 
 class Writer:
@@ -819,26 +783,7 @@ class CellWriter(Writer):
         }
 
 
-def _writer_of_layer(kind: Kind, plan: Plan, files: Mapping[str, str], names: Mapping[str, str]) -> Writer:
-    return (CellWriter if any("/" in each.key for each in kind.weights) else Writer)(kind, plan, files, names)
-
-
-def _coupled(kind: Kind, plan: Plan, files: Mapping[str, str], names: Mapping[str, str]) -> Writer:
-    from wdsl.backends.coupled import CoupledWriter
-
-    return CoupledWriter(kind, plan, files, names)
-
-
 class ConstantWriter(Writer):
     """A tensor that is the same for all inputs."""
 
     template = "constant"
-
-
-WRITERS: Mapping[str, Callable[[Kind, Plan, Mapping[str, str], Mapping[str, str]], Writer]] = {
-    "Structured": _writer_of_layer,
-    "Wrapped": WrappedWriter,
-    "Shared": SharedWriter,
-    "Coupled": _coupled,
-    "Constant": ConstantWriter,
-}

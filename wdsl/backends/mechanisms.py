@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wdsl.core import expressions as ex
 from wdsl.weights.coupled import WITHIN
 from wdsl.weights.normal import AVERAGED, Let, NormalForm
-
-if TYPE_CHECKING:
-    from wdsl.backends.classes import Body
 
 ORDER = ("mask", "constraint", "gradient", "initial")
 SYMMETRIC = ex.Call(ex.Symbol("Symmetric"))
@@ -52,9 +49,9 @@ def is_averaged(equation: ex.Expression) -> bool:
 
 
 class Enforced:
-    """One weight with mechanisms."""
+    """One weight with mechanisms. `body` is its `Body` in `classes.py`, which has the lines that all have."""
 
-    def __init__(self, body: Body, equations: Sequence[ex.Expression]) -> None:
+    def __init__(self, body: Any, equations: Sequence[ex.Expression]) -> None:
         self.body, self.equations = body, equations
         self.by = {
             name: [bare(each) for each in equations if mechanism_of(each) == name] for name in ("parameter", *ORDER)
@@ -68,7 +65,7 @@ class Enforced:
 
     def form(self, equations: Sequence[ex.Expression]) -> NormalForm:
         also = [bare(each) for each in self.equations]
-        return self.body.writer.form(self.body.weight, equations, also, in_arrays=True)
+        return self.body.writer.form(self.body.weight, equations, also, in_arrays=True)  # type: ignore[no-any-return]
 
     def arrays(self, form: NormalForm) -> list[str]:
         """The assignments of a form, but for those of indices that stand above already."""
@@ -145,7 +142,7 @@ class Enforced:
         if counts and at:
             arguments.append("counts=counts")
         counted = [f"counts = np.bincount({body.where}.ravel(), minlength=places.size)[: places.size]"]
-        return body.lines(*(counted if counts and at else []), f"{attribute} = StoredGroups({', '.join(arguments)})")
+        return body.lines(*(counted if counts and at else []), f"{attribute} = StoredGroups({', '.join(arguments)})")  # type: ignore[no-any-return]
 
     def drawn(self) -> list[str]:
         """What is stored at first: what an initializer draws, once all annotations hold in it."""

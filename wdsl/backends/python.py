@@ -12,8 +12,9 @@ from functools import cache
 from typing import Any
 
 from wdsl.backends.calls import in_use, with_classes
-from wdsl.backends.classes import FUNCTIONS, Unwritten, Written, write_classes
+from wdsl.backends.classes import FUNCTIONS, Unwritten
 from wdsl.backends.definitions import Import, needed
+from wdsl.backends.writers import Written, write_classes
 from wdsl.catalog.model import TensorSpec
 from wdsl.core import expressions as ex
 from wdsl.core.sizes import expression_of

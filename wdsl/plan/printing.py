@@ -214,6 +214,8 @@ def layout(
             inner_names = ChainMap({name: name for name in parameters}, names)  # type: ignore[arg-type]
             head = f"{before}lambda {', '.join(parameters)}: ("
             return _wrapped(head, _operation(body, inner_names, indent + 4), indent, f"){after}")
+        case ex.Attribute() if statement and indent + 4 + len(text) <= WIDTH:
+            return _wrapped(f"{before}(", text, indent, f"){after}")
         case ex.Operation() if statement:
             return _wrapped(f"{before}(", _operation(expression, names, indent + 4), indent, f"){after}")
         case ex.Operation():

@@ -150,13 +150,7 @@ class Shared(keras.Layer):
 
     structure = ()
 
-    def __init__(
-        self,
-        shape,
-        initializer="glorot_uniform",
-        fans=None,
-        **options,
-    ):
+    def __init__(self, shape, initializer="glorot_uniform", fans=None, **options):
         super().__init__(**options)
         self.shape = tuple(shape)
         self.initializer = with_fans(keras.initializers.get(initializer), fans)
