@@ -2,7 +2,7 @@
 #
 #     make demo         train the example network
 #     make test         the tests
-#     make conformance  the catalogue against Keras, on ten times as many drawn arguments as in the tests
+#     make conformance  what is drawn in tests, twenty times as much, and cases that repeat what others show
 #     make lint         ruff and mypy
 #     make bench        the command line, the compiler and training, against peers in the same run: a quarter of an hour
 #     make exactness    whether annotations hold to the bit under all that training does; 45 minutes
@@ -32,7 +32,8 @@ test: .venv/.for-dev
 	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 conformance: .venv/.for-dev
-	@WDSL_MORE_EXAMPLES=10 .venv/bin/python -m pytest tests/conformance tests/properties/test_catalog.py
+	@WDSL_MORE_EXAMPLES=20 .venv/bin/python -m pytest tests/conformance tests/properties
+	@.venv/bin/python -m pytest -m repeated
 
 lint: .venv/.for-dev
 	@.venv/bin/ruff check .

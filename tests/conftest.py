@@ -48,8 +48,12 @@ LONG = (
 """The files that take longest, in this order: begun last, one would be waited for while the other processes idle."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long files first, the others as they were."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The long files first, the others as they were; what only repeats, for those who ask."""
+    if not config.option.markexpr:
+        repeats = [item for item in items if item.get_closest_marker("repeated")]
+        config.hook.pytest_deselected(items=repeats)
+        items[:] = [item for item in items if not item.get_closest_marker("repeated")]
     order = {TESTS / name: number for number, name in enumerate(LONG)}
     items.sort(key=lambda item: order.get(item.path, len(order)))
 

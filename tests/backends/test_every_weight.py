@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import wdsl
+from tests.drawn import repeated
 from wdsl import effective_weights
 from wdsl.catalog import LAYERS
 
@@ -181,7 +182,12 @@ def shape_of(layer: str, weight: str) -> tuple[int, ...]:
     return next(tuple(map(int, each.weight.shape)) for each in plain(layer).weights if each.name.weight == weight)
 
 
-@pytest.mark.parametrize(("layer", "weight"), [each for each in weights() if shape_of(*each)])
+def with_entries() -> list[tuple[str, str]]:
+    return [each for each in weights() if shape_of(*each)]
+
+
+# The next test has all weights of a layer at once.
+@pytest.mark.parametrize(("layer", "weight"), repeated(with_entries(), dict(reversed(with_entries())).items()))
 def test_one_entry_is_zero(layer: str, weight: str) -> None:
     net, *values = trained(layer, {weight: "zero[0]"})
     assert net.parameters == net.dense_parameters - 1
@@ -193,9 +199,9 @@ def test_one_entry_is_zero(layer: str, weight: str) -> None:
         assert len(np.unique(value)) == value.size
 
 
-@pytest.mark.parametrize("layer", dict.fromkeys(name for name, weight in weights() if shape_of(name, weight)))
+@pytest.mark.parametrize("layer", dict(with_entries()))
 def test_all_weights_are_one_value_but_for_a_zero(layer: str) -> None:
-    own = [weight for name, weight in weights() if name == layer and shape_of(layer, weight)]
+    own = [weight for name, weight in with_entries() if name == layer]
     net, *values = trained(layer, dict.fromkeys(own, "equal, zero[0]"), 2)
     entries = sum(int(np.prod(shape_of(layer, weight))) for weight in own)
     assert net.parameters == net.dense_parameters - entries + len(own)

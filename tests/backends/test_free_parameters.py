@@ -215,7 +215,7 @@ def test_a_regularizer_sees_a_tied_weight_once(words: str) -> None:
     kernel = wdsl.effective_weights(model)["a.kernel"]
     (l2(kernel, 0.1) + l2(np.arange(1, 6), 0.3)).holds(sum(model.losses))
     # And once in the gradient: what is trained on nothing else shrinks as a dense weight would.
-    model.compile(keras.optimizers.SGD(0.5), "mse", loss_weights=0.0)
+    model.compile(keras.optimizers.SGD(0.5), "mse", loss_weights=0.0, run_eagerly=True)
     model.train_on_batch(np.ones((2, 5), "float32"), np.ones((2, 5), "float32"))
     later = wdsl.effective_weights(model)["a.kernel"]
     counts = np.where(np.eye(5), 1, 2) if words == "symmetric" else np.ones((5, 5))
@@ -237,7 +237,7 @@ network Couple {{
 def moves(model: Any) -> set[str]:
     """Which weights a step of training changes."""
     before = {each.path: np.array(each) for each in model.weights}
-    model.compile(keras.optimizers.SGD(0.1), "mse")
+    model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=True)
     model.train_on_batch(np.ones((2, 5), "float32"), 9 * np.ones((2, 5), "float32"))
     return {each.path.split("/", 1)[0] for each in model.weights if (before[each.path] != np.array(each)).any()}
 

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wdsl
-from tests.properties.test_syntax import FILES, WHOLE_LANGUAGE, examples
+from tests.drawn import examples
+from tests.properties.test_syntax import FILES, WHOLE_LANGUAGE
 from wdsl.syntax import nodes
 from wdsl.syntax.parser import parse, tokens
 from wdsl.syntax.printer import print_file
@@ -125,13 +126,13 @@ def sprinkled(draw: Any, text: str) -> str:
 
 
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
-@examples(60)
+@examples(30)
 @given(FILES.flatmap(lambda file: sprinkled(print_file(file))))
 def test_any_text(text: str) -> None:
     keeps_all(text, wdsl.format(text))
 
 
-@examples(100)
+@examples(60)
 @given(st.sampled_from([WHOLE_LANGUAGE, *(path.read_text(encoding="utf-8") for path in SPECS)]).flatmap(sprinkled))
 def test_specs_with_comments(text: str) -> None:
     keeps_all(text, wdsl.format(text))

@@ -6,7 +6,6 @@ outputs, the weights, and whether it is taken at all.
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
 from collections.abc import Callable, Mapping
@@ -14,9 +13,10 @@ from typing import Any
 
 import keras
 import pytest
-from hypothesis import HealthCheck, currently_in_test_context, given, note, settings
+from hypothesis import currently_in_test_context, given, note
 from hypothesis import strategies as st
 
+from tests.drawn import examples
 from wdsl.catalog import (
     LAYERS,
     Argument,
@@ -54,20 +54,6 @@ STRICTER = {
     "max_freq",
     "sampling_rate",  # of MelSpectrogram: 0
 }
-
-
-MORE = int(os.environ.get("WDSL_MORE_EXAMPLES", "1"))
-"""How many times as many examples are drawn: `make conformance` asks for more."""
-
-
-def examples(count: int) -> Callable[..., Any]:
-    return settings(
-        max_examples=count * MORE,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-    )
 
 
 # --- what is drawn --------------------------------------------------------------------------------
@@ -436,7 +422,7 @@ ORDINARY = {
 
 @pytest.mark.parametrize("family", ORDINARY)
 def test_layers(family: str) -> None:
-    @examples(300)
+    @examples(150)
     @given(st.data())
     def run(data: st.DataObject) -> None:
         name = data.draw(st.sampled_from(ORDINARY[family]))
@@ -473,7 +459,7 @@ FOUND: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         for invert in (False, True)
     ),
 ]
-"""What `make conformance` has found, with ten times as many examples."""
+"""What `make conformance` has found, with many times as many examples."""
 
 
 @pytest.mark.parametrize("case", FOUND, ids=lambda case: case[0])
@@ -492,7 +478,7 @@ EQUATIONS = [
 ]
 
 
-@examples(300)
+@examples(150)
 @given(st.data())
 def test_einsum_dense(data: st.DataObject) -> None:
     draw = data.draw
@@ -514,7 +500,7 @@ def test_einsum_dense(data: st.DataObject) -> None:
     compare("EinsumDense", arguments, {"inputs": x})
 
 
-@examples(240)
+@examples(120)
 @given(st.data())
 def test_attention(data: st.DataObject) -> None:
     draw = data.draw
@@ -531,7 +517,7 @@ def test_attention(data: st.DataObject) -> None:
     compare(name, arguments_of(draw, name), call)
 
 
-@examples(60)
+@examples(30)
 @given(st.data())
 def test_states(data: st.DataObject) -> None:
     draw = data.draw

@@ -104,7 +104,7 @@ def test_a_model_computes_with_the_view(text: str, factor: str) -> None:
         scale = np.float32(eval(factor.replace("*", "") or "1") if factor != "-" else -1)
         np.testing.assert_array_equal(b, scale * eval(python, {"w": a}))
         assert len(np.unique(a)) == 24
-        model.compile(keras.optimizers.Adam(0.1), "mse")
+        model.compile(keras.optimizers.Adam(0.1), "mse", run_eagerly=True)
         inputs = [np.ones((2, 4)), np.ones((2, shape[0]))]
         model.train_on_batch(inputs, {"y": np.ones((2, 6)), "v": np.ones((2, shape[1]))})
 

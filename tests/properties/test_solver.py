@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import wdsl
+from tests.drawn import examples
 from wdsl import structure
 from wdsl.core import expressions as ex
 from wdsl.core.sizes import Dim, dim, expression_of
@@ -24,16 +25,6 @@ from wdsl.weights.counts import Counts, closed_form, names_nothing
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 Entry = tuple[int, int, int]
 """A weight's number, a row, a column."""
-
-
-def examples(count: int) -> Callable[..., Any]:
-    return settings(
-        max_examples=count,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-    )
 
 
 # --- systems --------------------------------------------------------------------------------------

@@ -12,11 +12,12 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from lark import Lark
 
 import wdsl
+from tests.drawn import examples
 from tests.fuzz import oracles, texts
 from wdsl.core.record import Record
 from wdsl.syntax import nodes
@@ -60,16 +61,6 @@ CORPUS, DICTIONARY = texts.corpus(), texts.words()
 NOWHERE = Span(Source("drawn", ""), 0, 0)
 ENOUGH = 5.0
 """Seconds that no text of a few hundred characters may take, on a machine that does other things too."""
-
-
-def examples(count: int) -> Callable[..., Any]:
-    return settings(
-        max_examples=count,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    )
 
 
 # --- trees ----------------------------------------------------------------------------------------
@@ -197,7 +188,7 @@ FILES = st.builds(nodes.File, st.just(NOWHERE.source), st.none() | st.just(1), s
 
 
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
-@examples(100)
+@examples(50)
 @given(FILES)
 def test_what_is_printed_is_read_back(tree: nodes.File) -> None:
     text = print_file(tree)
@@ -368,7 +359,7 @@ def test_text_of_any_kind(text: str) -> None:
     holds(text)
 
 
-@examples(100)
+@examples(50)
 @given(mutations())
 def test_broken_specs(text: str) -> None:
     holds(text)
@@ -388,13 +379,13 @@ def test_drawn_networks_are_in_order() -> None:
     assert sum(holds(texts.program(Random(seed))) for seed in range(20)) >= 13
 
 
-@examples(60)
+@examples(30)
 @given(st.randoms(use_true_random=True))
 def test_drawn_networks_with_changes(random: Random) -> None:
     holds(texts.changed(texts.program(random), random, CORPUS, DICTIONARY))
 
 
-@examples(150)
+@examples(75)
 @given(st.randoms(use_true_random=True))
 def test_specs_with_changes(random: Random) -> None:
     holds(texts.changed(random.choice(CORPUS), random, CORPUS, DICTIONARY))

@@ -5,12 +5,14 @@ by hand from the free parameters; the two must then compute the same.
 """
 
 import functools
+import itertools
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
+from tests.drawn import repeated
 from wdsl.runtime import Structured, Wrapped
 from wdsl.structure import Equal, Flat, Symmetric, Zero
 
@@ -186,8 +188,17 @@ def structured_model(case):
     return keras.Model(inputs, layer(*inputs)), layer
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("case", CASES)
+COMPILED = {"Dense", "Embedding", "Conv2D", "DepthwiseConv2D", "BatchNormalization", "LSTM", "MultiHeadAttention"}
+"""One of each kind: XLA takes longer than all else."""
+
+
+@pytest.mark.parametrize(
+    ("case", "jit_compile"),
+    repeated(
+        itertools.product(CASES, (False, True)),
+        {*((case, False) for case in CASES), *((case, True) for case in COMPILED)},
+    ),
+)
 def test_trains_in_a_graph(case, jit_compile):
     keras.utils.set_random_seed(2)
     inputs = batch(case)

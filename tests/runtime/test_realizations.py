@@ -5,6 +5,7 @@ Patterns count from the first entry here, though for so few entries they are not
 Each is held against a plain layer whose kernel is the matrix, written down in NumPy.
 """
 
+import itertools
 import json
 import math
 
@@ -15,6 +16,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 import wdsl
+from tests.drawn import repeated
 from tests.rounding import Bounded, affine, convolution, eps, exact, gamma, l2
 from wdsl import effective_weights
 from wdsl.patterns import Halves, MatrixPattern
@@ -130,6 +132,12 @@ TRANSFORMED = {
     "Hankel": ([Equal(By(lambda i, j: i + j))], (12, 8), 19, along(R + C)),
 }
 """Kernels whose products are rounded as a whole."""
+
+ONE_OF_EACH = {
+    *("one value", "rows", "columns", "DeepSets", "blocks", "diagonal", "band", "circulant", "wide Toeplitz"),
+    *("skew", "strictly lower triangular"),
+}
+"""A kernel for each product. What XLA makes of it, which takes longer than all else, is the same for the others."""
 
 CASES = {
     "one value": ([Equal()], (12, 8), 1, lambda t: np.full((12, 8), t[0])),
@@ -290,7 +298,7 @@ def test_any_other_matrix_is_made(equations, shape):
     [
         *((policy, "eager") for policy in ("float64", "mixed_bfloat16", "mixed_float16", "bfloat16", "float16")),
         *(("float32", execution) for execution in ("eager", "graph", "XLA")),
-        ("mixed_bfloat16", "XLA"),
+        pytest.param("mixed_bfloat16", "XLA", marks=pytest.mark.repeated),
     ],
 )
 @pytest.mark.parametrize("name", CASES)
@@ -432,12 +440,17 @@ def test_half_precision_adds_in_more(name, policy):
     bounded.holds(layer(x))
     # Added up in half precision it would not hold.
     if half == "float16" and name not in HALVES:
-        terms = (inputs[:, :, None] * kernel).astype(half)
-        assert bounded.excess(np.cumsum(terms, axis=1, dtype=half)[:, -1]).max() > 1
+        terms = (inputs[:, :, None] * kernel[:, :20]).astype(half)
+        assert bounded[:, :20].excess(np.cumsum(terms, axis=1, dtype=half)[:, -1]).max() > 1
 
 
-@pytest.mark.parametrize("xla", [False, True])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    ("name", "xla"),
+    repeated(
+        itertools.product(CASES, (False, True)),
+        {*((each, False) for each in CASES), *((each, True) for each in ONE_OF_EACH)},
+    ),
+)
 def test_training_is_that_of_what_is_stored(name, xla):
     """SGD on theta, against SGD in NumPy on a theta from which the matrix is made."""
     equations, (rows, columns), size, matrix = CASES[name]

@@ -20,6 +20,7 @@ import pytest
 import tensorflow as tf
 
 import wdsl
+from tests.drawn import repeated
 from tests.rounding import AMPLIFIED, FUNCTION, doubled, eps, exact, gamma, same_but_for_rounding, transform
 
 FOLDER = Path(__file__).parents[2] / "specs"
@@ -31,6 +32,10 @@ COMPILED = {
     *("shared_private", "two_mechanisms", "banded", "circulant"),
 }
 """Those that XLA trains, of each kind of layer and of structure: it takes longer than all else."""
+OF_KERAS = {"siamese", "unet", "deepsets", "densenet", "mixer", "inception"}
+"""Those without any structure."""
+COPIED = {spec for spec, path in SPECS.items() if spec not in OF_KERAS and path.parent == FOLDER}
+"""Those that go every way: recipes have the same structure, and all else is Keras's own."""
 TIME = 6
 """How many steps stand for an unknown size."""
 
@@ -40,6 +45,9 @@ Array = np.ndarray[Any, Any]
 @pytest.fixture(scope="module", params=SPECS)
 def spec(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+some = pytest.mark.parametrize("spec", repeated(SPECS, COPIED), indirect=True, scope="module")
 
 
 @cache
@@ -774,6 +782,7 @@ def test_saved_as_keras(spec: str, tmp_path: Path) -> None:
     PROMISES[spec](again)
 
 
+@some
 def test_saved_weights(spec: str, tmp_path: Path) -> None:
     model = trained(spec)
     model.save_weights(tmp_path / "model.weights.h5")
@@ -784,6 +793,7 @@ def test_saved_weights(spec: str, tmp_path: Path) -> None:
     PROMISES[spec](again)
 
 
+@some
 def test_cloned(spec: str) -> None:
     model = trained(spec)
     clone = keras.models.clone_model(model)
@@ -808,6 +818,7 @@ def test_frozen(spec: str) -> None:
     assert (answer(frozen, spec) == answer(model, spec)).all()
 
 
+@some
 def test_exported(spec: str, tmp_path: Path) -> None:
     model = doubled(trained(spec))
     model.export(tmp_path / "saved", verbose=False)
