@@ -20,6 +20,7 @@ from tests.drawn import repeated
 from tests.rounding import Bounded, affine, convolution, eps, exact, gamma, l2
 from wdsl import effective_weights
 from wdsl.patterns import Halves, MatrixPattern
+from wdsl.products import Placement
 from wdsl.runtime import Averaged, Shared, Structured, Via, Wrapped
 from wdsl.structure import (
     Axis,
@@ -56,6 +57,7 @@ def of_any_size(monkeypatch):
     for kind in (MatrixPattern, *MatrixPattern.kinds.values()):
         monkeypatch.setattr(kind, "least", 0)
     monkeypatch.setattr(Halves, "smallest", 1)
+    monkeypatch.setattr(Placement, "least", 0)
     # What is loaded is of this class, and not that of a written module, which another test may have imported.
     monkeypatch.setitem(keras.saving.get_custom_objects(), "wdsl2>Structured", Structured)
 
