@@ -254,9 +254,12 @@ def test_emit(file: Path) -> None:
 
 def test_to_python_with_and_without_the_runtime(file: Path) -> None:
     net = wdsl.load(file)
-    assert "class Structured" in net.to_python()
-    assert "class Structured" not in net.to_python(standalone=False)
-    assert "from wdsl." in net.to_python(standalone=False)
+    alone, beside = net.to_python(), net.to_python(standalone=False)
+    assert "add_weight" in alone
+    assert "import wdsl" not in alone
+    assert "from wdsl." not in alone
+    assert "class " not in beside
+    assert "from wdsl.runtime import Structured" in beside
 
 
 def test_compile_is_load_and_to_keras(file: Path) -> None:

@@ -36,7 +36,7 @@ network Net(reach: int = 1, lambda: int = 4, units: int = 3) {
     layer attend = MultiHeadAttention(2, 3) { query.kernel: tie(key.kernel); value.kernel: zero[where i > units] }
     layer encode = Dense(4)
     layer decode = Dense(6) tie(encode.kernel.T)
-    layer half = Dense(3)
+    layer half = Dense(3) tie[(0:2, :)](-0.5 * encode.kernel[0:2, 0:3]) { bias: frozen }
     layer wide = Dense(6) tie[(:, 0:3)](shared)
     weight shared: [3, 3] = GlorotUniform()
     layer both = Bidirectional(LSTM(3)) { forward.recurrent_kernel: equal[by j // 3]; forward.bias: frozen }

@@ -689,6 +689,14 @@ def _given_to_shared(part: ex.Expression) -> tuple[str, ...]:
     return ()
 
 
+def _tied_in(part: ex.Expression) -> tuple[str, ...]:
+    """The ways to the weights that a call gives to a layer."""
+    match part:
+        case ex.Call(_, _, keywords) if isinstance(tied := dict(keywords).get("tied"), ex.Mapped):
+            return tuple(path for path, _ in tied.items)
+    return ()
+
+
 class WrappedWriter(Writer):
     """A layer with structured weights in layers inside it."""
 
@@ -703,11 +711,12 @@ class WrappedWriter(Writer):
         return weight.key.replace("/", ".")
 
     def parts(self) -> dict[str, Any]:
-        paths = [each.key for each in self.kind.weights]
+        paths = {each.key for each in self.kind.weights}
+        paths |= {path for each in self.plan.parts() for path in _tied_in(each)}
         return super().parts() | {
             "paths": self.assignment("paths", ex.Sequence(tuple(ex.Constant(each.key) for each in self.own)), 4),
             "has_given": bool(self.given) or not self.own,
-            "has_lists": any(step.isdigit() for path in paths for step in path.split("/")) or not self.own,
+            "has_lists": any(step.isdigit() for path in paths for step in path.split("/")),
         }
 
     def doc(self) -> str:

@@ -223,7 +223,7 @@ def _written(layer: Any, way: str, holder: Any) -> Iterator[Place]:
             {name: shape},
             partial(_entries, holder, ident),
             partial(_own, holder, key, name, shape, said),
-            product="call" in vars(type(holder)) and not is_around,
+            product=ident == "kernel" and _multiplies(holder),
         )
         yield place.replace(source=source)
     if is_around and holder is layer:
@@ -236,6 +236,12 @@ def _own(
 ) -> dict[str, tuple[Equation, ...]]:
     word = key.rpartition("/")[2]  # what annotations call it that say something of it by itself
     return {name: equations_of(holder, {word: shape}, {word: annotations}, loads)[word]}
+
+
+def _multiplies(layer: Any) -> bool:
+    """Whether the class of a layer has a `call` of its own in which the kernel is not made."""
+    call = vars(type(layer)).get("call")
+    return inspect.isfunction(call) and base_of(layer) is keras.layers.Dense and "kernel" not in call.__code__.co_names
 
 
 class _AsStored:

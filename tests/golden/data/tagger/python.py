@@ -239,10 +239,7 @@ class Given(layers.Wrapper):
         self.built = True
 
     def holder(self, path):
-        found = self.layer
-        for step in path.split("/")[:-1]:
-            found = found[int(step)] if step.isdigit() else getattr(found, step)
-        return found
+        return functools.reduce(getattr, path.split("/")[:-1], self.layer)
 
     def variable(self, path):
         return getattr(self.holder(path), path.split("/")[-1])
