@@ -92,8 +92,9 @@ def test_constants_have_their_names_in_what_is_written(write: Callable[..., Path
     assert "\nHALF = 8\n" in source
     assert "keras.Input((HALF,)" in source
     assert "def Net(wide: int = HALF)" in source
-    assert "layers.Dense(HALF * wide)" in source
-    assert "lambda i: i < HALF - 7" in source
+    assert "a = A(HALF * wide, " in source
+    assert "live = i >= HALF - 7" in source
+    assert "zero[where i < 8 - 7]" in source  # what `verify` reads has no names of the module
 
 
 def test_what_a_file_declares_cannot_be_declared_in_a_network(write: Callable[..., Path]) -> None:

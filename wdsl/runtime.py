@@ -57,9 +57,9 @@ class Expansion:
         # So says a plain `equal`. Others come to one number by accident, and the sum of
         # the gradients has another order then.
         stored = [equation for equation in equations if equation.is_trained]
-        self.is_one = self.size == len(stored) == 1 and getattr(
-            stored[0], "items", None
-        ) == ()
+        self.is_one = (
+            self.size == len(stored) == 1 and getattr(stored[0], "items", None) == ()
+        )
 
     @functools.cached_property
     def entries(self) -> Placement:
