@@ -32,7 +32,7 @@ from wdsl.plan.steps import Planner, built_again, differs, input_of, key_of, of_
 from wdsl.text.diagnostics import Diagnostic, in_order
 from wdsl.text.source import Span
 
-UNTRIED = "the other branch is annotated, or not in order for the values of now"
+UNTRIED = "the other branch is annotated, or not in order now"
 
 
 class NotAlike(Exception):
