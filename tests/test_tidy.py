@@ -173,3 +173,16 @@ def test_what_is_known_is_written_as_what_it_is() -> None:
     assert "if " not in body_of(text)
     assert "B(h, 8, 32)" in body_of(text)
     assert body_of(text, "B") == "y = layers.Dense(4)(x)\nreturn layers.Dense(m)(y)"
+
+
+def test_many_aliases_take_no_longer_each() -> None:
+    """A network that is written out has one for each use of a block: they are found in one go."""
+    text = (
+        "network N { input x: [4]\n h = x\n for i in range(1_500) { h = h -> B() }\n output h }\n"
+        "block B() { input x\n weight w: [4, 4]\n layer d = Dense(4) tie(w)\n output y = x -> d }"
+    )
+    net = wdsl.loads(text)
+    assert [each.code for each in net.plan.notes] == ["W0701"]
+    body = ast.parse(net.to_python()).body
+    steps = [each for function in body if isinstance(function, ast.FunctionDef) for each in function.body]
+    assert not [each for each in steps if isinstance(each, ast.Assign) and isinstance(each.value, ast.Name)]

@@ -6,8 +6,9 @@ never on how long they are, so that a network with other parameters draws the sa
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 
 from wdsl.core import expressions as ex
@@ -57,88 +58,105 @@ def guards_first(body: Body, parameters: Collection[str]) -> Body:
 
 def without_aliases(body: Body, results: tuple[ex.Expression, ...]) -> tuple[Body, tuple[ex.Expression, ...]]:
     """Statements without those that give one variable the value of another, where either name can do for both."""
-    while True:
-        read = Counter(each.name for part in (*expressions(body), *results) for each in _variables(part))
-        written = Counter(variables(body))
-        found = _shorter(body, results, read, written, True)
-        if found is None:
-            return body, results
-        body, results = found
+    read = Counter(name for part in (*expressions(body), *results) for name in _names(part))
+    written = Counter(variables(body))
+    aliases = _Aliases(body, read, written, True)
+    return aliases.swept(), tuple(map(aliases.put, results))
 
 
-def _shorter(
-    body: Body, results: tuple[ex.Expression, ...], read: Counter[str], written: Counter[str], outermost: bool
-) -> tuple[Body, tuple[ex.Expression, ...]] | None:
-    """One alias less, or None if there is none to be had."""
-    for at, statement in enumerate(body):
-        match statement:
-            case Step((ex.Variable(name),), ex.Variable(other)):
-                before, behind = body[:at], body[at + 1 :]
-                if (start := _first_name(before, name, other, read, written)) is not None:
-                    step = before[start]
-                    assert isinstance(step, Step)
-                    changed = step.replace(targets=(ex.Variable(name),), doc=step.doc or statement.doc)
-                    return (*before[:start], changed, *before[start + 1 :], *behind), results
-                if (end := _until_given_again(behind, name, other)) is not None:
-                    own = behind[end]
-                    assert isinstance(own, Step)
-                    put = _put(name, other)
-                    changed = own.replace(value=put(own.value))
-                    return (*before, *mapped(behind[:end], put), changed, *behind[end + 1 :]), results
-                if outermost and written[name] == 1 and other not in variables(behind):
-                    put = _put(name, other)
-                    return (*before, *mapped(behind, put)), tuple(map(put, results))
-            case For(_, _, inside):
-                if found := _shorter(inside, (), read, written, False):
-                    return (*body[:at], statement.replace(body=found[0]), *body[at + 1 :]), results
-            case If(_, bodies):
-                for number, each in enumerate(bodies):
-                    if each and (found := _shorter(each, (), read, written, False)):
-                        changed_bodies = (*bodies[:number], found[0], *bodies[number + 1 :])
-                        return (*body[:at], statement.replace(bodies=changed_bodies), *body[at + 1 :]), results
-    return None
+class _Aliases:
+    """The statements of one body, gone through once. `read` and `written` count names in the whole function."""
 
+    def __init__(self, body: Body, read: Counter[str], written: Counter[str], outermost: bool) -> None:
+        self.found: list[Statement | None] = list(body)
+        self.read = read
+        self.written = written
+        self.outermost = outermost
+        # Where each name is read and given a value, by the statements' numbers.
+        self.reads: dict[str, list[int]] = {}
+        self.writes: dict[str, list[int]] = {}
+        for at, statement in enumerate(body):
+            for name in dict.fromkeys(name for each in expressions([statement]) for name in _names(each)):
+                self.reads.setdefault(name, []).append(at)
+            for name in dict.fromkeys(variables([statement])):
+                self.writes.setdefault(name, []).append(at)
+        # The names that others stand for from here on, and the statement that ends it, if one does.
+        self.others: dict[str, str] = {}
+        self.ends: dict[int, str] = {}
 
-def _first_name(
-    before: Sequence[Statement], name: str, other: str, read: Counter[str], written: Counter[str]
-) -> int | None:
-    """Where `other` is given its value, if nothing but the alias reads it and it could have been `name` from there."""
-    if read[other] != 1 or written[other] != 1:
-        return None
-    for at in range(len(before) - 1, -1, -1):
-        statement = before[at]
-        if isinstance(statement, Step) and statement.targets == (ex.Variable(other),):
-            return at
-        if name in variables([statement]) or any(name in ex.variables(each) for each in expressions([statement])):
-            return None
-    return None
+    def swept(self) -> Body:
+        for at in range(len(self.found)):
+            statement = self.renamed(self.found[at])
+            if at in self.ends:
+                del self.others[self.ends.pop(at)]
+            self.found[at] = statement
+            match statement:
+                case Step((ex.Variable(name),), ex.Variable(other)):
+                    if name == other or self.is_made_up(at, name, other, statement.doc):
+                        self.found[at] = None
+                case For(_, _, inside):
+                    self.found[at] = statement.replace(body=self.inside(inside))
+                case If(_, bodies):
+                    self.found[at] = statement.replace(bodies=tuple(each and self.inside(each) for each in bodies))
+        return tuple(each for each in self.found if each is not None)
 
+    def inside(self, body: Body) -> Body:
+        return _Aliases(body, self.read, self.written, False).swept()
 
-def _until_given_again(behind: Sequence[Statement], name: str, other: str) -> int | None:
-    """Where `name` gets its next value, if until then `other` stays what it is and nothing else may give it one."""
-    for at, statement in enumerate(behind):
-        if isinstance(statement, Step) and name in statement.names:
-            indices = (each for each in statement.targets if not isinstance(each, ex.Variable))
-            return None if any(name in ex.variables(each) for each in indices) else at
-        given = set(variables([statement]))
-        if name in given or other in given:
-            return None
-    return None
+    def is_made_up(self, at: int, name: str, other: str, doc: str) -> bool:
+        """Whether nobody needs the alias: one of the names stands for the other from now on, or did from the start."""
+        if self.read[other] == self.written[other] == 1 and (first := self.writes.get(other, [at])[0]) < at:
+            step = self.found[first]
+            is_free = not any(self.between(each, name, first, at) for each in (self.writes, self.reads))
+            if is_free and isinstance(step, Step) and step.targets == (ex.Variable(other),):
+                self.found[first] = step.replace(targets=(ex.Variable(name),), doc=step.doc or doc)
+                self.writes[name].remove(at)
+                insort(self.writes[name], first)
+                return True
+        place = bisect_right(self.writes[name], at)
+        end = self.writes[name][place] if place < len(self.writes[name]) else None
+        last = self.found[end] if end is not None else None
+        if end is not None and isinstance(last, Step) and name in last.names:
+            if self.between(self.writes, other, at, end):
+                return False
+            self.ends[end] = name
+        else:
+            is_last = end is None and self.outermost and self.written[name] == 1
+            if not is_last or self.between(self.writes, other, at, len(self.found)):
+                return False
+        self.others[name] = other
+        self.read[other] += self.read[name]
+        self.reads[other] = sorted({*self.reads.get(other, ()), *self.reads.get(name, ())})
+        return True
 
+    def between(self, places: Mapping[str, Sequence[int]], name: str, start: int, end: int) -> bool:
+        """Whether a name is read, or given a value, by a statement after one and before another."""
+        numbers = places.get(name, ())
+        at = bisect_right(numbers, start)
+        return at < len(numbers) and numbers[at] < end
 
-def _put(name: str, other: str) -> Callable[[ex.Expression], ex.Expression]:
-    variable = ex.Variable(other)
+    def renamed(self, statement: Statement | None) -> Statement:
+        assert statement is not None
+        if not self.others:
+            return statement
+        if not isinstance(statement, Step):
+            return mapped([statement], self.put)[0]
+        targets = (each if isinstance(each, ex.Variable) else self.put(each) for each in statement.targets)
+        return statement.replace(targets=tuple(targets), value=self.put(statement.value))
 
-    def put(expression: ex.Expression) -> ex.Expression:
-        if name not in ex.variables(expression):
+    def put(self, expression: ex.Expression) -> ex.Expression:
+        if not self.others or self.others.keys().isdisjoint(ex.variables(expression)):
             return expression
-        return ex.replaced(expression, lambda each: variable if each == ex.Variable(name) else None)
 
-    return put
+        def other(each: ex.Expression) -> ex.Expression | None:
+            name = self.others.get(each.name) if isinstance(each, ex.Variable) else None
+            return None if name is None else ex.Variable(name)
+
+        return ex.replaced(expression, other)
 
 
-def _variables(expression: ex.Expression) -> Iterator[ex.Variable]:
-    return (each for each in ex.walk(expression) if isinstance(each, ex.Variable))
+def _names(expression: ex.Expression) -> Iterator[str]:
+    return (each.name for each in ex.walk(expression) if isinstance(each, ex.Variable))
 
 
 # Chains
