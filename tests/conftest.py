@@ -33,17 +33,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 LONG = (
     "specs/test_specs.py",
     "test_hostile.py",
-    "backends/test_every_weight.py",
+    "runtime/test_realizations.py",
     "exactness/test_exactness.py",
     "backends/test_one_truth.py",
-    "properties/test_catalog.py",
-    "properties/test_functions.py",
-    "properties/test_syntax.py",
-    "properties/test_solver.py",
-    "runtime/test_realizations.py",
+    "runtime/test_initialization.py",
+    "runtime/test_layers.py",
     "runtime/test_tie.py",
     "runtime/test_mechanisms.py",
+    "properties/test_catalog.py",
     "specs/test_networks.py",
+    "properties/test_functions.py",
+    "backends/test_free_parameters.py",
+    "backends/test_every_weight.py",
+    "properties/test_syntax.py",
+    "properties/test_solver.py",
 )
 """The files that take longest, in this order: begun last, one would be waited for while the other processes idle."""
 
