@@ -362,7 +362,7 @@ def test_a_block_that_is_applied_many_times_makes_what_it_shares_once() -> None:
     source = wdsl.loads(text).to_python()
     function = source[source.index("def Auto(") : source.index("\n\n\n@keras")]
     made, applied = function.split("    def apply(")
-    assert "e_kernel_layer = Shared(" in made
+    assert "e_kernel_layer = EKernel(" in made
     assert "e_kernel = e_kernel_layer(x)" in applied
     # Where the size of what is shared comes from the input and is a parameter's, there is no function.
     varied = text.replace(": [6]", ": [k]").replace("m: int = 2)", "m: int = 2, k: int = 6)")
