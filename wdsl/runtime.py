@@ -159,7 +159,7 @@ def call_dense(layer: Any, weight: "Weight", inputs: Any, training: Any = None) 
     """What `Dense.call` computes, with the product of its kernel."""
     x = ops.convert_to_tensor(inputs, sparse=False)
     dtype = keras.backend.result_type(x.dtype, weight.dtype)
-    x = weight.product(x, weight.value, dtype)
+    x = weight.product(x, weight.numbers, dtype)
     if layer.bias is not None:
         x = ops.add(x, layer.bias)
     return x if layer.activation is None else layer.activation(x)
@@ -387,6 +387,12 @@ class Weight(np.lib.mixins.NDArrayOperatorsMixin):
         if value is None and self.expansion is None:
             raise RuntimeError(f"Weight {self.path!r} has a value during a call only.")
         return self.expansion.expand(self.theta) if value is None else value
+
+    @property
+    def numbers(self) -> Any:
+        """What a product takes: in a call what that was given, else what is stored."""
+        value = getattr(self.thread, "value", None)
+        return self.theta if value is None else value
 
     def __tf_tensor__(self, dtype: Any = None, name: Any = None) -> Any:
         return ops.cast(self.value, dtype.name if dtype else self.dtype)

@@ -562,9 +562,18 @@ def test_inputs_that_are_sparse_or_whole_numbers():
         expected.holds(each(sparse))
 
 
-def test_outside_a_call_there_is_no_value():
-    layer = Structured(layers.Dense(3), {"kernel": [Equal()]})
-    layer(normal(2, 3))
+def test_outside_a_call_the_kernel_is_what_it_is_now():
+    layer, x = Structured(layers.Dense(3, use_bias=False), {"kernel": [Equal()]}), normal(2, 3)
+    layer(x)
+    for number in (0.5, -2.0):
+        layer.weights[0].assign([number])
+        np.testing.assert_array_equal(ops.convert_to_numpy(layer.layer.kernel), np.full((3, 3), number))
+        np.testing.assert_array_equal(layer.layer(x), layer(x))
+
+
+def test_outside_a_call_what_is_tied_has_no_value():
+    layer = Structured(layers.Dense(3), {"kernel": [Tied()]})
+    layer(normal(2, 3), tied={"kernel": ops.convert_to_tensor(normal(3, 3))})
     for use in (lambda: layer.layer(normal(2, 3)), lambda: ops.convert_to_tensor(layer.layer.kernel)):
         with pytest.raises(RuntimeError, match="during a call"):
             use()
