@@ -22,9 +22,10 @@ KNOWN = {
     "wdsl/annotations/equations.py": {"Tie"},  # what a tie of two weights constructs
     "wdsl/annotations/ties.py": {"Symmetric"},  # what ties a weight to its own transpose
     "wdsl/plan/kinds.py": {"Frozen"},
+    "wdsl/weights/coupled.py": CLASSES,
     "wdsl/weights/entries.py": {"Averaged"},  # the solver has no use for how a gradient is made
     "wdsl/weights/normal.py": CLASSES,
-    "wdsl/weights/products.py": {"Averaged"},
+    "wdsl/weights/products.py": CLASSES,
     "wdsl/backends/classes.py": CLASSES,
     "wdsl/backends/coupled.py": CLASSES,
     "wdsl/backends/mechanisms.py": CLASSES,

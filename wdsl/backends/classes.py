@@ -175,8 +175,10 @@ class Writer:
         texts = tuple(ex.Constant(each) for each in said if not each.endswith(": "))
         lines = [self.assignment("structure", ex.Sequence(texts), 4)]
         used = {name for those in self.equations.values() for each in those for name in ex.variables(each)}
-        if masks := tuple((self.files[name], ex.Constant(name)) for name in self.files if name in used):
-            lines.append(self.assignment("masks", ex.Mapped(masks), 4))
+        masks = [(self.files[name], name) for name in self.files if name in used]
+        if masks:
+            pairs = tuple(ex.Sequence(tuple(map(ex.Constant, each))) for each in masks)
+            lines.append(self.assignment("masks", ex.Sequence(pairs), 4))
         return "\n".join(lines)
 
     def path(self, weight: KindWeight) -> str:

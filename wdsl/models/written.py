@@ -51,7 +51,8 @@ def equations_of(
     """
     parameters = _parameters(layer)
     given = {name: value for name, value in parameters.items() if _says(structure.values(), name)}
-    masks = {f"{number}.npy": path for number, path in enumerate(getattr(type(layer), "masks", {}))}
+    tables = dict(getattr(type(layer), "masks", ()))
+    masks = {f"{number}.npy": path for number, path in enumerate(tables)}
     names = {name: f"weight_{number}" for number, name in enumerate(shapes)}
     lines = [f"network Stated({', '.join(given)}) {{" if given else "network Stated {"]
     for name, own in names.items():
@@ -70,7 +71,7 @@ def equations_of(
     try:
         with tempfile.TemporaryDirectory() as folder:
             for file, path in masks.items():
-                np.save(Path(folder, file), _global(layer, type(layer).masks[path]))
+                np.save(Path(folder, file), _global(layer, tables[path]))
             net = loads("\n".join([*lines, "}"]), "<structure>", None, given, folder)
     except Exception as error:
         said = ", ".join(f"{name}: {annotations}" for name, annotations in structure.items())

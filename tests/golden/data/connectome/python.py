@@ -64,7 +64,7 @@ class PyloricCell(layers.SimpleRNNCell):
     """A `SimpleRNNCell` whose recurrent_kernel has `zero[not mask("connectome.csv")]`."""
 
     structure = ('recurrent_kernel: zero[not mask("connectome.csv")]',)
-    masks = {"connectome.csv": "CONNECTOME"}
+    masks = (("connectome.csv", "CONNECTOME"),)
     made_recurrent_kernel = None
 
     def add_weight(self, shape, initializer, name, **options):
