@@ -136,7 +136,7 @@ def said_of(text: str) -> tuple[Diagnostic, ...]:
 def functions(net: wdsl.Net) -> str:
     """The functions of the network and of blocks, as they stand in the module."""
     source = net.to_python()
-    of_classes = {"joined", "joined_multiples", "scale_of", "with_fans", "with_gradient_of", "unpacked"}
+    of_classes = {"refused", "joined", "joined_multiples", "scale_of", "with_fans", "with_gradient_of", "unpacked"}
     found = [
         node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name not in of_classes
     ]

@@ -234,7 +234,7 @@ def test_a_layer_of_a_written_class_anywhere(built: Built) -> None:
     assert "Net>" not in frozen.to_json()
 
 
-@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method", "ignore:Leave '.*' out")
 @pytest.mark.parametrize("mode", ["int8", "int4", "float8"])
 def test_quantize_leaves_them_alone(built: Built, mode: str) -> None:
     model = keras.models.clone_model(built.model)
@@ -244,21 +244,6 @@ def test_quantize_leaves_them_alone(built: Built, mode: str) -> None:
     for name, array in wdsl.effective_weights(model).items():
         np.testing.assert_array_equal(array, before[name], name)
     assert wdsl.verify(model).ok
-
-
-@pytest.mark.parametrize("mode", ["gptq", "awq"])
-def test_quantize_refuses(built: Built, mode: str) -> None:
-    for name in ("wired", "attend", "decode", "both"):
-        with pytest.raises((ValueError, NotImplementedError)):
-            built.model.get_layer(name).quantize(mode)
-
-
-def test_enable_lora_is_refused(built: Built) -> None:
-    refused = [built.model.get_layer(name) for name in ("wired", "decode")]
-    refused.append(built.model.get_layer("attend").layer._query_dense)
-    for layer in refused:
-        with pytest.raises((ValueError, NotImplementedError)):
-            layer.enable_lora(2)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "mixed_bfloat16", "bfloat16"])

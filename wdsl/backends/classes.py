@@ -59,7 +59,13 @@ PLAIN = frozenset({
 })  # fmt: skip
 """Initializers that do not ask how many there are."""
 
-FUNCTIONS = ("joined", "joined_multiples", "scale_of", "with_fans", "with_gradient_of", "unpacked", "StoredGroups")
+REFUSED = "refused"
+"""The function that classes have as methods: it stands before them."""
+
+FUNCTIONS = (
+    *("joined", "joined_multiples", "scale_of", "with_fans", "with_gradient_of", "unpacked", "StoredGroups"),
+    REFUSED,
+)
 """What classes may call, each in a template of its name."""
 
 WAYS = ("written", "read", "once", "few", "many", "zeros")
@@ -92,7 +98,7 @@ class Writer:
             each.key: tuple(by_shape(one, each.sizes) for one in each.equations if one != FROZEN) for each in self.own
         }
         self.forms = self.normal_forms()
-        self.functions: set[str] = set()
+        self.functions: set[str] = {REFUSED} if self.row in CHANGED or kind.form == "Wrapped" else set()
         self.ways: set[str] = set()
         self.contexts: dict[str, dict[str, Any]] = {}
         self.product: Product | None = None
@@ -140,6 +146,7 @@ class Writer:
             "product_varies": bool(self.product and self.product.only_if),
             "is_by_name": self.row in BY_NAME,
             "is_changed": self.row in CHANGED,
+            "is_main_changed": KEPT_APART.get(self.row) in {each.name for each in kind.weights},
             "is_none_at_first": self.row in NONE_AT_FIRST,
         }
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from wdsl.backends.classes import (
     MODULES,
+    REFUSED,
     TEMPLATES,
     WAYS,
     CellWriter,
@@ -53,7 +54,9 @@ def write_classes(
     ways = frozenset().union(*(each.ways for each in writers))
     contexts: dict[str, Mapping[str, Any]] = {"Placement": {name: name in ways for name in WAYS}}
     contexts |= {name: context for each in writers for name, context in each.contexts.items()}
-    texts += [fitted(render(TEMPLATES.get(name, name), contexts.get(name, {}))) for name in functions]
+    written = {name: fitted(render(TEMPLATES.get(name, name), contexts.get(name, {}))) for name in functions}
+    first = [written.pop(REFUSED)] if REFUSED in written else []
+    texts = [*first, *texts, *written.values()]
     modules = {name for text in texts for name in MODULES.findall(text)}
     return Written(tuple(texts), frozenset(modules), {each.kind.name: each.needs for each in writers})
 

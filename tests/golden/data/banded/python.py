@@ -35,6 +35,15 @@ def Banded(n: int = 16) -> keras.Model:
     return keras.Model(signal, filtered, name="Banded")
 
 
+def refused(layer, first=None, *others, mode=None, **options):
+    """In place of `quantize` and `enable_lora`, which would break a weight's structure.
+
+    Keras goes on without what is not implemented, but not in these two modes.
+    """
+    error = ValueError if (mode or first) in ("gptq", "awq") else NotImplementedError
+    raise error(f"Leave {layer.name!r} out, by `filters` or `dtype`: it has structure.")
+
+
 @keras.saving.register_keras_serializable("Banded", "Stencil_186b61")
 class Stencil(layers.Dense):
     """A `Dense` whose kernel has `zero[not band(1, 1)]`."""
@@ -67,7 +76,7 @@ class Stencil(layers.Dense):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused
 
 
 @keras.saving.register_keras_serializable("Banded", "Causal_16102c")
@@ -102,4 +111,4 @@ class Causal(layers.Dense):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused

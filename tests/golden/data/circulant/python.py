@@ -35,6 +35,15 @@ def Circulant(n: int = 12) -> keras.Model:
     return keras.Model(signal, filtered, name="Circulant")
 
 
+def refused(layer, first=None, *others, mode=None, **options):
+    """In place of `quantize` and `enable_lora`, which would break a weight's structure.
+
+    Keras goes on without what is not implemented, but not in these two modes.
+    """
+    error = ValueError if (mode or first) in ("gptq", "awq") else NotImplementedError
+    raise error(f"Leave {layer.name!r} out, by `filters` or `dtype`: it has structure.")
+
+
 @keras.saving.register_keras_serializable("Circulant", "Ring_9b9d24")
 class Ring(layers.Dense):
     """A `Dense` whose kernel has `equal[by (j - i) % shape[0]]`, and whose bias is
@@ -85,7 +94,7 @@ class Ring(layers.Dense):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused
 
 
 @keras.saving.register_keras_serializable("Circulant", "Line_d8e445")
@@ -126,4 +135,4 @@ class Line(layers.Dense):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused

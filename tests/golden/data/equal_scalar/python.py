@@ -35,6 +35,15 @@ def EqualScalar() -> keras.Model:
     return keras.Model(x, y, name="EqualScalar")
 
 
+def refused(layer, first=None, *others, mode=None, **options):
+    """In place of `quantize` and `enable_lora`, which would break a weight's structure.
+
+    Keras goes on without what is not implemented, but not in these two modes.
+    """
+    error = ValueError if (mode or first) in ("gptq", "awq") else NotImplementedError
+    raise error(f"Leave {layer.name!r} out, by `filters` or `dtype`: it has structure.")
+
+
 @keras.saving.register_keras_serializable("EqualScalar", "Average_949453")
 class Average(layers.Dense):
     """A `Dense` whose kernel is one number, and whose bias is one number."""
@@ -76,4 +85,4 @@ class Average(layers.Dense):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused

@@ -51,6 +51,15 @@ def LanguageModel(vocabulary: int = 96, width: int = 32) -> keras.Model:
     return keras.Model(tokens, next_, name="LanguageModel")
 
 
+def refused(layer, first=None, *others, mode=None, **options):
+    """In place of `quantize` and `enable_lora`, which would break a weight's structure.
+
+    Keras goes on without what is not implemented, but not in these two modes.
+    """
+    error = ValueError if (mode or first) in ("gptq", "awq") else NotImplementedError
+    raise error(f"Leave {layer.name!r} out, by `filters` or `dtype`: it has structure.")
+
+
 @keras.saving.register_keras_serializable("LanguageModel", "Shared_790019")
 class Shared(keras.Layer):
     """A weight as a tensor of the graph, called on any other for the sake of standing in it."""
@@ -99,7 +108,7 @@ class EmbeddingByTable(layers.Embedding):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused
 
 
 @keras.saving.register_keras_serializable("LanguageModel", "DenseByKernel_40c062")
@@ -121,4 +130,4 @@ class DenseByKernel(layers.Dense):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused

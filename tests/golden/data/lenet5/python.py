@@ -68,6 +68,15 @@ def LeNet5(classes: int = 10) -> keras.Model:
     return keras.Model(image, digit, name="LeNet5")
 
 
+def refused(layer, first=None, *others, mode=None, **options):
+    """In place of `quantize` and `enable_lora`, which would break a weight's structure.
+
+    Keras goes on without what is not implemented, but not in these two modes.
+    """
+    error = ValueError if (mode or first) in ("gptq", "awq") else NotImplementedError
+    raise error(f"Leave {layer.name!r} out, by `filters` or `dtype`: it has structure.")
+
+
 @keras.saving.register_keras_serializable("LeNet5", "C3_73601d")
 class C3(layers.Conv2D):
     """A `Conv2D` whose kernel has
@@ -114,4 +123,4 @@ class C3(layers.Conv2D):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused

@@ -47,6 +47,15 @@ def LinearPhase(filters: int = 4, taps: int = 15) -> keras.Model:
     return keras.Model(sound, loudness, name="LinearPhase")
 
 
+def refused(layer, first=None, *others, mode=None, **options):
+    """In place of `quantize` and `enable_lora`, which would break a weight's structure.
+
+    Keras goes on without what is not implemented, but not in these two modes.
+    """
+    error = ValueError if (mode or first) in ("gptq", "awq") else NotImplementedError
+    raise error(f"Leave {layer.name!r} out, by `filters` or `dtype`: it has structure.")
+
+
 @keras.saving.register_keras_serializable("LinearPhase", "Bank_318592")
 class Bank(layers.Conv1D):
     """A `Conv1D` whose kernel has `tie(kernel.flip(0))`."""
@@ -76,4 +85,4 @@ class Bank(layers.Conv1D):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused

@@ -66,6 +66,15 @@ def Multiscale(filters: int = 6) -> keras.Model:
     return keras.Model(image, classes, name="Multiscale")
 
 
+def refused(layer, first=None, *others, mode=None, **options):
+    """In place of `quantize` and `enable_lora`, which would break a weight's structure.
+
+    Keras goes on without what is not implemented, but not in these two modes.
+    """
+    error = ValueError if (mode or first) in ("gptq", "awq") else NotImplementedError
+    raise error(f"Leave {layer.name!r} out, by `filters` or `dtype`: it has structure.")
+
+
 @keras.saving.register_keras_serializable("Multiscale", "CoupledWeights_184dc6")
 class CoupledWeights(keras.Layer):
     """Weights that have entries in common: near.kernel, wide.kernel."""
@@ -173,4 +182,4 @@ class Conv2DByKernelAndBias(layers.Conv2D):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused

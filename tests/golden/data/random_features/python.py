@@ -46,6 +46,15 @@ def RandomFeatures(features: int = 64) -> keras.Model:
     return keras.Model(x, y, name="RandomFeatures")
 
 
+def refused(layer, first=None, *others, mode=None, **options):
+    """In place of `quantize` and `enable_lora`, which would break a weight's structure.
+
+    Keras goes on without what is not implemented, but not in these two modes.
+    """
+    error = ValueError if (mode or first) in ("gptq", "awq") else NotImplementedError
+    raise error(f"Leave {layer.name!r} out, by `filters` or `dtype`: it has structure.")
+
+
 @keras.saving.register_keras_serializable("RandomFeatures", "Random_6df31c")
 class Random(layers.Dense):
     """A `Dense` whose kernel is not trained, and whose bias is not trained."""
@@ -63,4 +72,4 @@ class Random(layers.Dense):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused

@@ -115,6 +115,15 @@ def Shrink(
     return widen(layers.AveragePooling2D(1, strides=stride)(x))
 
 
+def refused(layer, first=None, *others, mode=None, **options):
+    """In place of `quantize` and `enable_lora`, which would break a weight's structure.
+
+    Keras goes on without what is not implemented, but not in these two modes.
+    """
+    error = ValueError if (mode or first) in ("gptq", "awq") else NotImplementedError
+    raise error(f"Leave {layer.name!r} out, by `filters` or `dtype`: it has structure.")
+
+
 @keras.saving.register_keras_serializable("ResNet", "Widen_0c8a3c")
 class Widen(layers.Conv2D):
     """A `Conv2D` whose kernel has `zero[where k != l]` and has
@@ -139,4 +148,4 @@ class Widen(layers.Conv2D):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused

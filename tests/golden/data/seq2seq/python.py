@@ -70,6 +70,15 @@ def Seq2Seq(vocabulary: int = 96, width: int = 8) -> keras.Model:
     return keras.Model([source, target], next_, name="Seq2Seq")
 
 
+def refused(layer, first=None, *others, mode=None, **options):
+    """In place of `quantize` and `enable_lora`, which would break a weight's structure.
+
+    Keras goes on without what is not implemented, but not in these two modes.
+    """
+    error = ValueError if (mode or first) in ("gptq", "awq") else NotImplementedError
+    raise error(f"Leave {layer.name!r} out, by `filters` or `dtype`: it has structure.")
+
+
 @keras.saving.register_keras_serializable("Seq2Seq", "Shared_790019")
 class Shared(keras.Layer):
     """A weight as a tensor of the graph, called on any other for the sake of standing in it."""
@@ -118,7 +127,7 @@ class EmbeddingByTable(layers.Embedding):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused
 
 
 @keras.saving.register_keras_serializable("Seq2Seq", "DenseByKernel_40c062")
@@ -140,4 +149,4 @@ class DenseByKernel(layers.Dense):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused

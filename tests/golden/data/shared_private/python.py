@@ -73,6 +73,15 @@ def SharedPrivate(common: int = 16, own: int = 8) -> keras.Model:
     return keras.Model([left, right], same, name="SharedPrivate")
 
 
+def refused(layer, first=None, *others, mode=None, **options):
+    """In place of `quantize` and `enable_lora`, which would break a weight's structure.
+
+    Keras goes on without what is not implemented, but not in these two modes.
+    """
+    error = ValueError if (mode or first) in ("gptq", "awq") else NotImplementedError
+    raise error(f"Leave {layer.name!r} out, by `filters` or `dtype`: it has structure.")
+
+
 @keras.saving.register_keras_serializable("SharedPrivate", "CoupledWeights_817899")
 class CoupledWeights(keras.Layer):
     """Weights that have entries in common: shared, see_left.kernel,
@@ -161,4 +170,4 @@ class DenseByKernel(layers.Dense):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused

@@ -144,6 +144,15 @@ def Tagger(
     return keras.Model(words, guess, name="Tagger")
 
 
+def refused(layer, first=None, *others, mode=None, **options):
+    """In place of `quantize` and `enable_lora`, which would break a weight's structure.
+
+    Keras goes on without what is not implemented, but not in these two modes.
+    """
+    error = ValueError if (mode or first) in ("gptq", "awq") else NotImplementedError
+    raise error(f"Leave {layer.name!r} out, by `filters` or `dtype`: it has structure.")
+
+
 @keras.saving.register_keras_serializable("Tagger", "Shared_790019")
 class Shared(keras.Layer):
     """A weight as a tensor of the graph, called on any other for the sake of standing in it."""
@@ -228,14 +237,16 @@ class Given(layers.Wrapper):
                 self.symbol, (arguments, options)
             )
             self.layer(*arguments, **options)
+        for inner in self.layer._flatten_layers():
+            inner.quantize = inner.enable_lora = functools.partial(refused, self)
+            if inner.quantization_mode:
+                refused(self)
         for path in tied:
             holder, variable = self.holder(path), self.variable(path)
             holder._untrack_variable(variable)
             for method in ("save_own_variables", "load_own_variables"):
                 by_position = getattr(keras.Layer, method)
                 setattr(holder, method, functools.partial(by_position, holder))
-        for inner in self.layer._flatten_layers():
-            inner.quantize = inner.enable_lora = self.quantize
         self.built = True
 
     def holder(self, path):

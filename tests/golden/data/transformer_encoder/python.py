@@ -97,6 +97,15 @@ def Encoder(
     return norm2(h + layers.Dropout(dropout)(narrow(widen(h))))
 
 
+def refused(layer, first=None, *others, mode=None, **options):
+    """In place of `quantize` and `enable_lora`, which would break a weight's structure.
+
+    Keras goes on without what is not implemented, but not in these two modes.
+    """
+    error = ValueError if (mode or first) in ("gptq", "awq") else NotImplementedError
+    raise error(f"Leave {layer.name!r} out, by `filters` or `dtype`: it has structure.")
+
+
 @keras.saving.register_keras_serializable("TransformerEncoder", "Place_35ce9b")
 class Place(layers.EinsumDense):
     """A `EinsumDense` whose kernel has `fixed[:] = 1`."""
@@ -118,4 +127,4 @@ class Place(layers.EinsumDense):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused

@@ -37,6 +37,15 @@ def TwoMechanisms() -> keras.Model:
     return keras.Model(x, y, name="TwoMechanisms")
 
 
+def refused(layer, first=None, *others, mode=None, **options):
+    """In place of `quantize` and `enable_lora`, which would break a weight's structure.
+
+    Keras goes on without what is not implemented, but not in these two modes.
+    """
+    error = ValueError if (mode or first) in ("gptq", "awq") else NotImplementedError
+    raise error(f"Leave {layer.name!r} out, by `filters` or `dtype`: it has structure.")
+
+
 @keras.saving.register_keras_serializable("TwoMechanisms", "Mix_4392c9")
 class Mix(layers.Dense):
     """A `Dense` whose kernel has `zero[0, 2] via mask` and has
@@ -77,7 +86,7 @@ class Mix(layers.Dense):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused
 
 
 @keras.saving.register_keras_serializable("TwoMechanisms", "Out_97b97b")
@@ -127,7 +136,7 @@ class Out(layers.Dense):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused
 
 
 def with_gradient_of(value, other):

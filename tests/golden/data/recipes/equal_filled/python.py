@@ -54,6 +54,15 @@ def Competition(units: int = 12, classes: int = 3) -> keras.Model:
     return keras.Model(features, class_, name="Competition")
 
 
+def refused(layer, first=None, *others, mode=None, **options):
+    """In place of `quantize` and `enable_lora`, which would break a weight's structure.
+
+    Keras goes on without what is not implemented, but not in these two modes.
+    """
+    error = ValueError if (mode or first) in ("gptq", "awq") else NotImplementedError
+    raise error(f"Leave {layer.name!r} out, by `filters` or `dtype`: it has structure.")
+
+
 @keras.saving.register_keras_serializable("Competition", "Inhibit_8ea346")
 class Inhibit(layers.Dense):
     """A `Dense` whose kernel is one number."""
@@ -78,4 +87,4 @@ class Inhibit(layers.Dense):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused

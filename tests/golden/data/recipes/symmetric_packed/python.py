@@ -44,6 +44,15 @@ def Distance(features: int = 10) -> keras.Model:
     return keras.Model([x, y], distance, name="Distance")
 
 
+def refused(layer, first=None, *others, mode=None, **options):
+    """In place of `quantize` and `enable_lora`, which would break a weight's structure.
+
+    Keras goes on without what is not implemented, but not in these two modes.
+    """
+    error = ValueError if (mode or first) in ("gptq", "awq") else NotImplementedError
+    raise error(f"Leave {layer.name!r} out, by `filters` or `dtype`: it has structure.")
+
+
 @keras.saving.register_keras_serializable("Distance", "Metric_1381ca")
 class Metric(layers.Dense):
     """A `Dense` whose kernel is symmetric."""
@@ -73,4 +82,4 @@ class Metric(layers.Dense):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused

@@ -47,6 +47,15 @@ def Traffic(places: int = 9) -> keras.Model:
     return keras.Model(now, next_, name="Traffic")
 
 
+def refused(layer, first=None, *others, mode=None, **options):
+    """In place of `quantize` and `enable_lora`, which would break a weight's structure.
+
+    Keras goes on without what is not implemented, but not in these two modes.
+    """
+    error = ValueError if (mode or first) in ("gptq", "awq") else NotImplementedError
+    raise error(f"Leave {layer.name!r} out, by `filters` or `dtype`: it has structure.")
+
+
 @keras.saving.register_keras_serializable("Traffic", "Stay_4f35b2")
 class Stay(layers.Dense):
     """A `Dense` whose kernel is zero off the diagonal."""
@@ -79,7 +88,7 @@ class Stay(layers.Dense):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused
 
 
 @keras.saving.register_keras_serializable("Traffic", "Move_6cbe4f")
@@ -116,4 +125,4 @@ class Move(layers.Dense):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused

@@ -65,6 +65,15 @@ def Find(size: int = 5, features: int = 6) -> keras.Model:
     return keras.Model([crop, scene], likeness, name="Find")
 
 
+def refused(layer, first=None, *others, mode=None, **options):
+    """In place of `quantize` and `enable_lora`, which would break a weight's structure.
+
+    Keras goes on without what is not implemented, but not in these two modes.
+    """
+    error = ValueError if (mode or first) in ("gptq", "awq") else NotImplementedError
+    raise error(f"Leave {layer.name!r} out, by `filters` or `dtype`: it has structure.")
+
+
 @keras.saving.register_keras_serializable("Find", "Shared_790019")
 class Shared(keras.Layer):
     """A weight as a tensor of the graph, called on any other for the sake of standing in it."""
@@ -113,7 +122,7 @@ class DenseByKernel(layers.Dense):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused
 
 
 @keras.saving.register_keras_serializable("Find", "Conv2DByKernel_51e63a")
@@ -135,4 +144,4 @@ class Conv2DByKernel(layers.Conv2D):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused

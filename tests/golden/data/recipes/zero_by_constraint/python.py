@@ -42,6 +42,15 @@ def Diagnosis(symptoms: int = 10, illnesses: int = 4) -> keras.Model:
     return keras.Model(findings, illness, name="Diagnosis")
 
 
+def refused(layer, first=None, *others, mode=None, **options):
+    """In place of `quantize` and `enable_lora`, which would break a weight's structure.
+
+    Keras goes on without what is not implemented, but not in these two modes.
+    """
+    error = ValueError if (mode or first) in ("gptq", "awq") else NotImplementedError
+    raise error(f"Leave {layer.name!r} out, by `filters` or `dtype`: it has structure.")
+
+
 @keras.saving.register_keras_serializable("Diagnosis", "Weigh_e06b00")
 class Weigh(layers.Dense):
     """A `Dense` whose kernel has
@@ -78,7 +87,7 @@ class Weigh(layers.Dense):
 
     save_own_variables = keras.Layer.save_own_variables
     load_own_variables = keras.Layer.load_own_variables
-    quantize = enable_lora = keras.Layer.quantize  # which refuses
+    quantize = quantized_build = enable_lora = refused
 
 
 def with_gradient_of(value, other):
