@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from wdsl.link.imports import Scope
     from wdsl.network import graph
+    from wdsl.network.outline import Outline
     from wdsl.plan.plan import Plan
     from wdsl.syntax import nodes
     from wdsl.weights.structures import Structure, Structures
@@ -82,8 +83,8 @@ class Net(Record):
     network: graph.Network
     structures: Structures
     diagnostics: tuple[Diagnostic, ...]
-    origin: tuple[nodes.Network, Mapping[str, Any], Scope, int | None] = field(compare=False)
-    """What it was elaborated from: the network as it is written, its parameters, the names of its file, its limit."""
+    outline: Outline | Diagnostic | None = field(compare=False)
+    """Its blocks, loops and conditions as the file has them, if there are any, or why they cannot be kept."""
 
     def __repr__(self) -> str:
         inputs, outputs = (", ".join(each.name for each in tensors) for tensors in (self.inputs, self.outputs))
@@ -125,14 +126,9 @@ class Net(Record):
     def plan(self) -> Plan:
         from wdsl.plan.plan import make_plan
 
-        if not self.network.is_nested:
-            return make_plan(self.network, self.structures)
-        from wdsl.network.outline import make_outline
-
-        outline = make_outline(*self.origin)
-        if isinstance(outline, Diagnostic):
-            return make_plan(self.network, self.structures, None, (outline,))
-        return make_plan(self.network, self.structures, outline)
+        if isinstance(self.outline, Diagnostic):
+            return make_plan(self.network, self.structures, None, (self.outline,))
+        return make_plan(self.network, self.structures, self.outline)
 
     def to_python(self, standalone: bool = True) -> str:
         """The source of a module with a function of the network's name that returns the `keras.Model`.
@@ -311,17 +307,18 @@ def _check(
     chosen, unclear = _choose(file, network)
     if chosen is None:
         raise WdslError(problems if has_errors(problems) else in_order([*problems, *unclear]))
-    checked, found = elaborate(chosen, parameters, scope, max_layers)
+    elaborated, found = elaborate(chosen, parameters, scope, max_layers)
     problems = in_order([*problems, *found])
-    if checked is None or has_errors(problems):
+    if elaborated is None or has_errors(problems):
         raise WdslError(problems)
+    checked = elaborated.network
     structures, found = solve(checked)
     problems = in_order([*problems, *found])
     if not has_errors(problems):
         problems = in_order([*problems, *check_assertions(checked, structures)])
     if has_errors(problems):
         raise WdslError(problems)
-    return Net(file, checked, structures, problems, (chosen, parameters, scope, max_layers))
+    return Net(file, checked, structures, problems, elaborated.outline)
 
 
 def compile(

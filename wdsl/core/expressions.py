@@ -106,9 +106,21 @@ class Lambda(Record):
     body: Expression
 
 
+class Seen(Record):
+    """What has one name in a block or loop, `inside`, and is known by another one in the whole network, `outside`.
+
+    Expressions are made of these while a network is elaborated, and read in both ways in the end: `inside(…)` is what
+    stands in the function of a block or in the body of a loop, `outside(…)` what it is in this use and this pass.
+    Whatever else looks into it, finds what is outside.
+    """
+
+    inside: Expression
+    outside: Expression
+
+
 Expression: TypeAlias = (
     Constant | Variable | Named | Symbol | Local | External | Operation | Sequence | Mapped | Subscript | Attribute
-    | Call | Joined | Lambda
+    | Call | Joined | Lambda | Seen
 )  # fmt: skip
 
 
@@ -141,7 +153,7 @@ def parts(expression: Expression) -> tuple[Expression, ...]:
             return tuple(item for _, item in items)
         case Subscript(value, index):
             return value, index
-        case Attribute(value):
+        case Attribute(value) | Seen(_, value):
             return (value,)
         case Lambda(_, body):
             return (body,)
@@ -170,7 +182,7 @@ def extent(expression: Expression) -> tuple[int, int]:
             if not isinstance(part, (Constant, Variable)):
                 more, deep = extent(part)
                 count, depth = count + more, max(depth, deep)
-        kept = count + (not isinstance(expression, (Constant, Variable, Symbol, Sequence))), depth + 1
+        kept = count + (not isinstance(expression, (Constant, Variable, Symbol, Sequence, Seen))), depth + 1
         expression.__dict__["_extent"] = kept
     return kept
 
@@ -197,6 +209,8 @@ def with_parts(expression: Expression, parts: Iterable[Expression]) -> Expressio
             return Attribute(next(given), name)
         case Lambda(parameters):
             return Lambda(parameters, next(given))
+        case Seen(inside):
+            return Seen(inside, next(given))
         case Joined(texts):
             return joined([each if isinstance(each, str) else next(given) for each in texts])
         case Call(_, arguments, keywords):
@@ -213,18 +227,58 @@ def replaced(expression: Expression, other: Callable[[Expression], Expression | 
     return with_parts(expression, [replaced(part, other) for part in inside]) if inside else expression
 
 
+def seen(inside: Expression, outside: Expression) -> Expression:
+    """An expression that is read in two ways; the one itself if they are the same."""
+    while isinstance(outside, Seen):
+        outside = outside.outside
+    return inside if inside == outside else Seen(inside, outside)
+
+
+def inside(expression: Expression) -> Expression:
+    """An expression in the names of the block or loop that it stands in."""
+    return _read(expression, "_inside", lambda each: each.inside, lambda each: each)
+
+
+def outside(expression: Expression) -> Expression:
+    """An expression in the names of the whole network, with what it comes to in place of what is then constant."""
+    return _read(expression, "_outside", lambda each: outside(each.outside), _folded)
+
+
+def _read(
+    expression: Expression,
+    kept_as: str,
+    of: Callable[[Seen], Expression],
+    finished: Callable[[Expression], Expression],
+) -> Expression:
+    if isinstance(expression, Seen):
+        return of(expression)
+    if not (before := parts(expression)):
+        return expression
+    kept: Expression | None = expression.__dict__.get(kept_as)
+    if kept is not None:
+        return kept
+    after = [_read(part, kept_as, of, finished) for part in before]
+    if all(map(operator.is_, before, after)):
+        return expression
+    kept = finished(with_parts(expression, after))
+    expression.__dict__[kept_as] = kept
+    return kept
+
+
 def folded(expression: Expression) -> Expression:
     """An expression with what it comes to in place of what is computed from constants alone."""
     inside = parts(expression)
-    if not inside:
-        return expression
-    expression = with_parts(expression, map(folded, inside))
+    return _folded(with_parts(expression, map(folded, inside))) if inside else expression
+
+
+def _folded(expression: Expression) -> Expression:
+    """The same, if it is so for its parts."""
     match expression:
         case Operation("if", (then, Constant(test), otherwise)):
             return then if test else otherwise
         case Operation(_, operands) if not all(isinstance(each, Constant) for each in operands):
             return expression
-        case Call(Symbol(name), arguments) if name in _OF_NUMBERS and all(isinstance(e, Constant) for e in arguments):
+        case Call(Symbol(name), arguments) if name in _OF_NUMBERS and all(map(_is_constant, arguments)):
             pass
         case Subscript(Sequence(items), Constant(int(index))) if -len(items) <= index < len(items):
             return items[index]
@@ -241,12 +295,19 @@ def folded(expression: Expression) -> Expression:
     return Constant(value) if isinstance(value, (bool, int, float, str)) else expression
 
 
-_OF_NUMBERS: Mapping[str, Callable[..., Any]] = {"abs": abs, "max": max, "min": min, "round": round}
+_OF_NUMBERS: Mapping[str, Callable[..., Any]] = {"abs": abs, "max": max, "min": min, "round": round, "sum": sum}
+
+
+def _is_constant(expression: Expression) -> bool:
+    """Whether it is a constant, or a list of them."""
+    return isinstance(expression, Constant) or (
+        isinstance(expression, Sequence) and all(isinstance(each, Constant) for each in expression.items)
+    )
 
 
 def is_written_out(expression: Expression) -> bool:
     """Whether nothing in an expression has a name that its value could change under, or be known by."""
-    return not any(isinstance(each, (Variable, Named)) for each in walk(expression))
+    return not any(isinstance(each, (Variable, Named, Seen)) for each in walk(expression))
 
 
 def variables(expression: Expression) -> frozenset[str]:
@@ -297,7 +358,7 @@ def evaluate(expression: Expression, variables: Mapping[str, Any], library: Call
             return constant
         case Variable(name) | External(name) | Local(name):
             return variables[name]
-        case Named(_, _, constant):
+        case Named(_, _, constant) | Seen(_, constant):
             return value(constant)
         case Symbol(path):
             return library(path)

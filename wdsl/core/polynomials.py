@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Mapping
 from math import gcd
 from typing import TypeAlias
 
-from wdsl.core.expressions import Constant, Expression, Operation, Variable, extent
+from wdsl.core.expressions import Constant, Expression, Operation, Variable, extent, inside
 
 MOST_TERMS = 16
 """What has more terms is an atom: products of sums grow faster than anyone reads."""
@@ -153,7 +153,7 @@ def _term(monomial: Monomial, coefficient: int) -> Expression:
 
 
 def _place(factor: tuple[Atom, int]) -> tuple[int, bool, str]:
-    expression = factor[0].expression
+    expression = inside(factor[0].expression)
     operations = extent(expression)[0]
     return operations, not isinstance(expression, Variable), repr(expression) if operations < MOST_TERMS else ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wdsl.core.expressions import BINARY, HOLE, Constant, Expression, Operation, extent
+from wdsl.core.expressions import BINARY, Constant, Expression, Operation, extent, inside, outside
 from wdsl.core.polynomials import ONE, Polynomial, combined, constant, is_linear, polynomial, written
 
 
@@ -54,6 +54,25 @@ def expression_of(size: Any) -> Expression:
     return Constant(int(size) if isinstance(size, int) and not isinstance(size, bool) else size)
 
 
+def size_inside(size: Any) -> Any:
+    """A size in the names of the block or loop that it is seen in."""
+    return dim(size, inside(size.expression)) if isinstance(size, Dim) else size
+
+
+def size_outside(size: Any) -> Any:
+    """A size in the names of the whole network."""
+    if not isinstance(size, Dim):
+        return size
+    plain = outside(size.expression)
+    if plain is size.expression:
+        return size
+    normal = polynomial(plain)
+    if constant(normal) is not None:
+        return int(size)
+    short = written(normal)
+    return Dim(size, short if is_linear(normal) or extent(short)[0] < extent(plain)[0] else plain, normal)
+
+
 _NEUTRAL = {"+": 0, "-": 0, "*": 1, "//": 1}
 
 
@@ -62,9 +81,6 @@ def _computed(sign: str, left: int, right: int) -> int:
     value: int = BINARY[sign](int(left), int(right))
     if not isinstance(right, Dim) and _NEUTRAL.get(sign) == right:
         return left
-    if any(isinstance(each, Dim) and each._expression == HOLE for each in (left, right)):
-        return Dim(value, HOLE)  # what is not known does not cancel out
-
     def plain() -> Expression:
         return Operation(sign, (expression_of(left), expression_of(right)))
 

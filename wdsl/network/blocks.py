@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from wdsl.core import expressions as ex
+from wdsl.core.sizes import expression_of
 from wdsl.link import constants
 from wdsl.link.constants import Value
 from wdsl.link.imports import Written
+from wdsl.network import graph
 from wdsl.network.arguments import Evaluator
 from wdsl.network.chains import Chains
 from wdsl.network.objects import (
@@ -19,6 +21,7 @@ from wdsl.network.objects import (
     Group,
     Result,
     Tensor,
+    UnknownSize,
     kind_of,
     of_file,
     shape_of,
@@ -43,14 +46,12 @@ class Elaborator(Evaluator, Protocol):
     def frame(self) -> Frame: ...
 
     def knows(self, name: str) -> bool: ...
-    def name_of(self, kind: str, span: Span) -> str: ...
     def inside(self, frame: Frame, work: Callable[[], T]) -> T: ...
     def carry_out(self, statements: Sequence[nodes.Statement]) -> None: ...
     def apply_body(
         self, block: BlockObject, inputs: Sequence[nodes.Input], given: Sequence[tuple[Tensor, Span]], node: nodes.Node
     ) -> Result: ...
     def size(self, node: nodes.Expression) -> int | Broken | None: ...
-    def size_object(self, size: int | None, tensor: str, axis: int) -> Result: ...
 
 
 class TooDeep(Exception):
@@ -141,6 +142,29 @@ def default_of(elaborator: Elaborator, written: Written, values: Mapping[str, Va
     )
 
 
+def parameters_of(elaborator: Elaborator, written: Written) -> list[graph.Parameter]:
+    """The parameters of the function that a block becomes. Those defaults are its own that depend on no other one."""
+    found: list[graph.Parameter] = []
+    names = {each.name.id for each in written.node.parameters}
+    for each in written.node.parameters:
+        default = None
+        if each.default is not None and not any(
+            isinstance(part, nodes.Name) and part.id in names for part in nodes.walk(each.default)
+        ):
+            before = len(elaborator.problems)
+            value = default_of(elaborator, written, {}, each.default)
+            del elaborator.problems[before:]  # which matter only where it is used
+            default = constants.folded(value).expression if isinstance(value, Value) else None
+        type_ = each.type.id if each.type else None
+        found.append(graph.Parameter(each.name.id, type_, default, None, each.doc, each.span))
+    return found
+
+
+def named(name: str, value: Value) -> Value:
+    """A value where it has a name: in a block, that of a parameter; in a loop, that of the variable."""
+    return Value(value.value, ex.Seen(ex.Variable(name), ex.outside(value.expression)))
+
+
 def _argument(elaborator: Elaborator, parameter: nodes.Parameter, node: nodes.Expression) -> Value | None:
     type_ = parameter.type.id if parameter.type else None
     value: Result
@@ -188,13 +212,11 @@ def apply(
     return elaborator.apply_body(block, inputs, given, node)
 
 
-def frame_of(elaborator: Elaborator, block: BlockObject, node: nodes.Node) -> Frame:
+def frame_of(block: BlockObject, is_shared: bool, node: nodes.Node) -> Frame:
     """The names in a block's body when it is applied, those of its file and its parameters."""
     definition, scope = block.written.node, block.written.scope
-    is_shared = block.name is not None or elaborator.frame.is_shared
-    if block.name is None:
-        block.name = elaborator.name_of(definition.name.id, block.span)
-    names = {**of_file(scope), **block.values}
+    assert block.name is not None
+    names: dict[str, Result] = {**of_file(scope), **{name: named(name, each) for name, each in block.values.items()}}
     frame = Frame(scope, definition.body, names, block.name, block, node.span, is_shared)
     frame.declared.update(scope.places)
     frame.declared.update((each.name.id, each.name.span) for each in definition.parameters)
@@ -314,7 +336,7 @@ def check_input(elaborator: Elaborator, statement: nodes.Input) -> Tensor | Brok
         return refuse(f"`{name}` has {axes}, and this is {shape_of(spec)}", statement.span)
     for axis, (node, size) in enumerate(zip(dimensions, sizes, strict=True), 1):
         if isinstance(node, nodes.Name) and not elaborator.knows(node.id):
-            elaborator.names[node.id] = elaborator.size_object(size, name, axis)
+            elaborator.names[node.id] = UnknownSize() if size is None else Value(size, expression_of(size))
             continue
         wanted = elaborator.size(node)
         if not isinstance(wanted, Broken) and wanted is not None and size is not None and wanted != size:

@@ -43,6 +43,7 @@ class Chains:
 
     def labels(self, node: nodes.Expression, spec: Any, expression: ex.Expression) -> list[Label]:
         """What a tensor, or each in a list of tensors, is and comes from."""
+        expression = _known(expression)
         if isinstance(expression, ex.Sequence) and 0 < len(expression.items) <= MOST:
             places = items_of(node, len(expression.items))
             return [
@@ -83,6 +84,7 @@ class Chains:
     def last(self, expression: ex.Expression, before: int) -> tuple[str, list[ex.Expression], int] | None:
         """What gave a tensor with its shape, the different tensors that this took, and the step that it stands in."""
         specs: tuple[TensorSpec, ...] | None = None
+        expression = _known(expression)
         while isinstance(expression, ex.Variable):
             name = expression.name
             at = self.find(name, before)
@@ -96,6 +98,7 @@ class Chains:
             expression = step.expression
             if isinstance(expression, ex.Sequence):
                 expression = expression.items[number]
+            expression = _known(expression)
         if specs is None and id(expression) in self.gives:
             _, specs = self.gives[id(expression)]
         if specs is None:
@@ -133,7 +136,7 @@ class Chains:
                 parts = items
             case _:
                 return
-        for part in parts:
+        for part in map(_known, parts):
             if isinstance(part, ex.Sequence):
                 yield from self.tensors(part, before)
             elif isinstance(part, ex.Variable):
@@ -150,9 +153,18 @@ def items_of(node: nodes.Expression, count: int) -> Sequence[nodes.Expression]:
     return [node] * count
 
 
+def _known(expression: ex.Expression) -> ex.Expression:
+    """What the steps of a network know of an expression."""
+    while isinstance(expression, ex.Seen):
+        expression = expression.outside
+    return expression
+
+
 def _title(expression: ex.Expression) -> str:
     """What a reader knows a call or an operation by: a layer's name, or its class; a function; a sign."""
     match expression:
+        case ex.Call(ex.Seen(_, ex.Variable(name))):
+            return name
         case ex.Operation(sign):
             return sign
         case ex.Call(ex.Variable(name)):

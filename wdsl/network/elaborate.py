@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import copy
 import re
+from collections import ChainMap
 from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, TypeVar
 
@@ -17,6 +19,7 @@ from wdsl.catalog.argument_types import is_number, is_whole
 from wdsl.catalog.names import keras_name
 from wdsl.catalog.versions import too_old
 from wdsl.core import expressions as ex
+from wdsl.core.record import Record
 from wdsl.core.sizes import expression_of
 from wdsl.link import constants
 from wdsl.link.constants import ConstantError, Value
@@ -25,15 +28,17 @@ from wdsl.link.imports import Constructor, Scope
 from wdsl.network import graph
 from wdsl.network.arguments import Bound, bind
 from wdsl.network.assertions import read_assertion
-from wdsl.network.blocks import TooDeep, check_input, come_out, frame_of
+from wdsl.network.blocks import TooDeep, check_input, come_out, frame_of, named, parameters_of
 from wdsl.network.blocks import apply as apply_block
 from wdsl.network.blocks import construct as construct_block
 from wdsl.network.chains import Chains
+from wdsl.network.names import has, names_in
 from wdsl.network.objects import (
     BROKEN,
     BlockObject,
     Broken,
     ConstructedObject,
+    Copies,
     FamilyObject,
     Frame,
     FreeWeightObject,
@@ -52,6 +57,8 @@ from wdsl.network.objects import (
     target_of,
     to_name,
 )
+from wdsl.network.outline import Loop, Outline, Recorder, Statement, given_inside, item_of, known_outside
+from wdsl.network.reading import equation_read, frozen, layer_outside, spec_outside, step_outside, tie_read
 from wdsl.syntax import nodes
 from wdsl.text.diagnostics import Diagnostic, Fix, Label, by, has_errors, in_order, listed, nearest, respelled
 from wdsl.text.source import Span
@@ -75,6 +82,13 @@ MAX_STACKED = 16
 """How many passes of stacks become one expression; what is deeper gets variables."""
 
 
+class Elaborated(Record):
+    """A network, and its outline if it has blocks, loops or conditions, or what is said if these cannot be kept."""
+
+    network: graph.Network
+    outline: Outline | Diagnostic | None
+
+
 class TooLarge(Exception):
     """Loops and blocks come to more than anyone means. It is raised with the report."""
 
@@ -90,7 +104,7 @@ class TooMany(Exception):
 
 def elaborate(
     network: nodes.Network, given: Mapping[str, Any], scope: Scope, max_layers: int | None = None
-) -> tuple[graph.Network | None, tuple[Diagnostic, ...]]:
+) -> tuple[Elaborated | None, tuple[Diagnostic, ...]]:
     """The checked network with these values of its parameters, and all that is wrong with it.
 
     There is no network if there are errors. `scope` is what the names of its file stand for. What loops and blocks come
@@ -132,15 +146,20 @@ class Elaborator:
             tuple[LayerObject | graph.FreeWeight, nodes.Layer | nodes.Weight, Callable[[], Frame], tuple[Label, ...]]
         ] = []
         self.asserted: list[tuple[nodes.Assert, Frame, Callable[[], Frame]]] = []
+        self.recorder = Recorder()
+        # The parameters of the functions that blocks become.
+        self.functions: dict[nodes.Block | nodes.Network, Sequence[graph.Parameter]] = {}
         # Names that Keras gives by itself in this network, with where it gives them and to what.
         self.operations: dict[str, tuple[Span, str]] = {}
         # Names that the file gives in the network itself, and those that were made for what is in blocks and families.
-        self.reserved = {each.id for each in _declared_names(network)} | {each.name.id for each in network.parameters}
-        self.taken: set[str] = set()
-        self.numbers: dict[str, int] = {}
+        self.reserved = {each.id for each in names_in(network.body)} | {each.name.id for each in network.parameters}
+        self.taken: MutableMapping[str, None] = {}
+        self.numbers: MutableMapping[str, int] = {}
         # Variables for names that are given again, where the names themselves could not be had.
-        self.renamed: dict[str, str] = {}
+        self.renamed: MutableMapping[str, str] = {}
         self.carried_out = 0
+        # How many statements were carried out in branches that are not taken; they count for themselves.
+        self.untaken: list[int] | None = None
         self.is_nested = False
         self.applied = 0
         self.evaluated = 0
@@ -175,25 +194,18 @@ class Elaborator:
         while candidate in self.reserved or candidate in self.taken:
             candidate, number = f"{name}_{number}", number + 1
         self.numbers[name] = number
-        self.taken.add(candidate)
+        self.taken[candidate] = None
         return candidate
 
-    def add(self, step: graph.Input | graph.FreeWeight | graph.Binding) -> None:
-        self.steps.append(step)
-
-    def add_made(self, made: LayerObject | BlockObject, statement: nodes.Layer | None) -> None:
-        """Remember what got a name, by a statement or without one."""
-        if isinstance(made, LayerObject):
-            self.steps.append(made)
-
-    def name_of(self, kind: str, span: Span) -> str:
+    def give_name(self, made: LayerObject | BlockObject) -> None:
         """A name for what is constructed in a body without one: its kind, which of these it is, in which passes."""
-        frame = self.frame
-        words, passes = keras_name(kind), [str(each.index) for each in frame.passes]
-        sites = frame.sites(words)
-        position = sites.index(span.start) + 1 if span.start in sites else 1
-        number = [str(position)] if position > 1 or (passes and len(sites) > 1) else []
-        return self.unique("_".join([*([frame.path] if frame.path else []), words, *number, *passes]))
+        frame, words = self.frame, keras_name(made.kind)
+        position, among = frame.site(words, made.span)
+        number = [position] if position > 1 or (frame.passes and among > 1) else []
+        passes = [each.index for each in frame.passes]
+        made.name = self.unique("_".join(map(str, [*([frame.path] if frame.path else []), words, *number, *passes])))
+        of_passes = [ex.Seen(each.counter, ex.Constant(each.index)) for each in frame.passes if each.counter]
+        made.label = self.recorder.label(frame, made.name, [words, *map(str, number), *of_passes], made.span)
 
     def error(self, code: str, message: str, span: Span, label: str = "", **more: Any) -> Broken:
         more["labels"] = (*more.get("labels", ()), *self.circumstances())
@@ -216,7 +228,7 @@ class Elaborator:
 
     # The network
 
-    def run(self, given: Mapping[str, Any]) -> graph.Network | None:
+    def run(self, given: Mapping[str, Any]) -> Elaborated:
         network = self.network
         if not network.name.id[0].isupper():
             self.wrong_case(network.name, "a network", capital=True)
@@ -226,10 +238,11 @@ class Elaborator:
             what = f"`{network.name.id}` is a name that the generated module needs itself"
             self.error("E0207", what, network.name.span, hint="choose another name")
         parameters = self.parameters(given)
+        self.recorder.parameters = {each.name: each.value for each in parameters}
         self.carry_out(network.body)
-        if not self.lost and not self.outputs and not _has(network.body, nodes.Output):
+        if not self.lost and not self.outputs and not has(network.body, nodes.Output):
             self.error("E0211", f"`{network.name.id}` has no output", network.name.span, hint="add `output NAME`")
-        if not self.lost and not _has(network.body, nodes.Input):
+        if not self.lost and not has(network.body, nodes.Input):
             self.error(
                 "E0211",
                 f"`{network.name.id}` has no input",
@@ -253,21 +266,22 @@ class Elaborator:
                 )
         layers = Layers({layer.name: layer for layer in annotated}, self.problems)
         assertions = [self.read_assertion(*each, layers, kept) for each in self.asserted]
-        return graph.Network(
+        checked = graph.Network(
             network.name.id,
             network.doc,
             network.span.source,
             network.span,
             parameters,
-            steps,
-            tuple(self.outputs),
-            tuple(map(frozen, self.unnamed)),
-            tuple(each for each in equations if each.weight.layer in kept),
-            tuple(each for each in ties if each.weight.layer in kept),
+            tuple(map(step_outside, steps)),
+            tuple(each.replace(spec=spec_outside(each.spec)) for each in self.outputs),
+            tuple(layer_outside(frozen(each)) for each in self.unnamed),
+            tuple(equation_read(each, ex.outside) for each in equations if each.weight.layer in kept),
+            tuple(tie_read(each, ex.outside) for each in ties if each.weight.layer in kept),
             tuple(each for each in assertions if each),
             self.is_nested,
             self.decided_by,
         )
+        return Elaborated(checked, self.recorder.outline(network, equations, ties) if self.is_nested else None)
 
     def annotated_layer(
         self,
@@ -448,6 +462,11 @@ class Elaborator:
     def count_one(self, span: Span) -> None:
         self.carried_out += 1
         self.has_room(0, span)
+        if self.untaken is not None:
+            # Branches may stand in branches, and blocks in these: all that is tried comes to no more than what is.
+            self.untaken[0] += 1
+            if self.untaken[0] > self.max_layers:
+                raise TooLarge.limit(f"{self.max_layers:,} statements", span)
 
     def has_room(self, statements: int, span: Span) -> None:
         """Whether so many more may be carried out: what is seen to be too much is not begun."""
@@ -524,23 +543,46 @@ class Elaborator:
 
     def go_through(self, statement: nodes.For, values: Value, again: Collection[str]) -> None:
         """Carry out the body of a loop for each value; `again` are variables whose names were not to be had."""
+        self.settle(statement.body)
+        recorder, names = self.recorder, tuple(name.id for name in statement.names)
         distinct = are_indices(values.value)
-        last = len(values.value) - 1
+        counter = names[0] if distinct else recorder.counter(self.frame, statement.names, statement.body)
+        outer, last = ex.outside(values.expression), len(values.value) - 1
+        passes, made = [], []
         for number, item in enumerate(values.value):
             self.count_one(statement.span)
             value = item
-            if isinstance(values.expression, ex.Variable):
+            if isinstance(outer, ex.Variable):
                 # What the last pass leaves behind is said of the last item, however many there are.
-                at = ex.Constant(number if number < last else -1)
-                value = Value(item.value, ex.Subscript(values.expression, at))
+                value = Value(item.value, ex.Subscript(outer, ex.Constant(number if number < last else -1)))
             items: tuple[Value, ...] = (value,)
-            if len(statement.names) > 1:
+            if len(names) > 1:
                 items = tuple(constants.item(value, constants.constant(at)) for at in range(len(value.value)))
-            for name, each in zip(statement.names, items, strict=True):
-                self.names[name.id] = BROKEN if name.id in again else each
-            self.frame.passes.append(Pass(statement.names, value.value if distinct else number, items))
-            self.carry_out(statement.body)
+            here = tuple(named(name, each) for name, each in zip(names, items, strict=True))
+            for name, each in zip(names, here, strict=True):
+                self.names[name] = BROKEN if name in again else each
+            index = value.value if distinct else number
+            self.frame.passes.append(Pass(statement.names, index, here, ex.Variable(counter)))
+            with recorder.recording() as body, recorder.constructing() as constructed:
+                self.carry_out(statement.body)
             self.frame.passes.pop()
+            passes.append(tuple(body))
+            made.append(constructed)
+        found = tuple(value.plain() for value in values.value)
+        text, numbered = statement.values.span.text, None if distinct else counter
+        loop = Loop(names, numbered, ex.inside(values.expression), found, tuple(passes), text, statement.span)
+        recorder.loop(self.frame, loop, made)
+
+    def settle(self, statements: Sequence[nodes.Statement]) -> None:
+        """Let tensors stand in the variables that statements will assign to, so that each pass finds them there."""
+        for name in names_in(statements):
+            tensor = self.frame.names.get(name.id)
+            if isinstance(tensor, Tensor):
+                variable = self.variable_inside(name.id)
+                if ex.inside(tensor.expression) != ex.Variable(variable):
+                    self.recorder.assign((variable,), tensor.expression, name.span)
+                    seen = ex.seen(ex.Variable(variable), tensor.expression)
+                    self.frame.names[name.id] = Tensor(tensor.spec, seen)
 
     def decide(self, value: Value) -> None:
         """Remember what a value depends on that decides which statements are carried out, or how often."""
@@ -549,6 +591,7 @@ class Elaborator:
     def choose(self, statement: nodes.If) -> None:
         """`if … { } else if … { } else { }`: the statements of the first branch whose condition holds."""
         self.is_nested = True
+        tests: list[Value] = []
         for branch in statement.branches:
             test = self.evaluate(branch.test)
             if not isinstance(test, Value):
@@ -559,10 +602,67 @@ class Elaborator:
                 self.lose(statement.otherwise or ())
                 return
             self.decide(test)
+            tests.append(test)
             if test.value:
-                self.carry_out(branch.body)
-                return
-        self.carry_out(statement.otherwise or ())
+                break
+        bodies = [*(branch.body for branch in statement.branches), statement.otherwise or ()]
+        taken = len(tests) - 1 if tests[-1].value else len(bodies) - 1
+        decided = [ex.inside(test.expression) for test in tests]
+        for branch in statement.branches[len(tests) :]:
+            # Behind the one that holds, a condition need have no value.
+            found, _ = self.tried(lambda other, test=branch.test: other.evaluate(test))  # type: ignore[misc]
+            if not isinstance(found, Value):
+                self.recorder.fail("this condition has no value here", branch.test.span)
+                break
+            decided.append(ex.inside(found.expression))
+        if not any(map(ex.variables, decided)):
+            self.carry_out(bodies[taken])
+            return
+        self.settle([each for body in bodies for each in body])
+        branches: list[tuple[Statement, ...] | None] = [None] * len(bodies)
+        made: list[Sequence[Statement] | None] = [None] * len(bodies)
+        for number, body in enumerate(bodies):
+            if number != taken:
+                branches[number], made[number] = self.tried(lambda other, body=body: other.recorded(body))  # type: ignore[misc]
+        with self.recorder.constructing() as made[taken]:
+            branches[taken] = self.recorded(bodies[taken])
+        text = statement.branches[0].test.span.text
+        self.recorder.choice(self.frame, decided, branches, made, text, statement.span)
+
+    def recorded(self, statements: Sequence[nodes.Statement]) -> tuple[Statement, ...]:
+        """Carry statements out, and give what they are in the outline."""
+        with self.recorder.recording() as body:
+            self.carry_out(statements)
+        return tuple(body)
+
+    def tried(self, work: Callable[[Elaborator], T]) -> tuple[T | None, Sequence[Statement] | None]:
+        """What comes of something that the network does not do, with what that would construct when its block is
+        constructed; None if it cannot, or need not since the network is not in order."""
+        if self.problems or self.recorder.failure:
+            return None, None
+        other = self.beside()
+        try:
+            found = work(other)
+        except (TooDeep, TooLarge, TooMany):
+            return None, None
+        stated = (statement for _, statement, _, _ in other.annotated)
+        if other.problems or other.recorder.failure or any(map(_is_annotated, stated)):
+            return None, None  # the solver has not seen these
+        self.recorder.take(other.recorder)
+        return found, other.recorder.constructed or ()
+
+    def beside(self) -> Elaborator:
+        """One for a branch that is not taken: it knows what this one does, and changes nothing of it."""
+        other = copy.copy(self)
+        other.frames = [*self.frames[:-1], self.frame.copied(Copies())]
+        other.problems, other.steps, other.unnamed, other.annotated, other.asserted = [], [], [], [], []
+        other.chains, other.operations = Chains(other.steps), {}
+        other.inputs, other.outputs = {**self.inputs}, [*self.outputs]
+        for name in ("taken", "numbers", "renamed"):
+            setattr(other, name, ChainMap({}, getattr(self, name)))
+        other.recorder = self.recorder.beside()
+        other.untaken = self.untaken = self.untaken or [0]
+        return other
 
     def lose(self, statements: Sequence[nodes.Statement]) -> None:
         """Say nothing of what has to do with the names in statements that could not be carried out."""
@@ -626,7 +726,9 @@ class Elaborator:
         spec = TensorSpec((None, *sizes), dtype)  # type: ignore[arg-type]
         self.names[name] = Tensor(spec, ex.Variable(name))
         self.inputs[name] = None
-        self.add(graph.Input(name, spec, statement.doc, statement.span))
+        step = graph.Input(name, spec, statement.doc, statement.span)
+        self.steps.append(step)
+        self.recorder.body.append(step)
 
     def size(self, node: nodes.Expression) -> int | Broken | None:
         if isinstance(node, nodes.Unknown):
@@ -643,13 +745,10 @@ class Elaborator:
             return self.error("E0304", f"a size is a whole number of at least 1, or `?`{shown}", node.span)
         return value.plain()  # type: ignore[no-any-return]
 
-    def size_object(self, size: int | None, tensor: str, axis: int) -> Result:
-        """What a name for the size of an axis of an input stands for in a block."""
-        return UnknownSize() if size is None else Value(size, expression_of(size))
-
     def layer(self, statement: nodes.Layer) -> None:
         name, frame = statement.name.id, self.frame
-        indices = self.indices(statement)
+        given = self.indices(statement)
+        indices = None if given is None else tuple(int(each.value) for each in given)
         key = frame.key(statement.span)
         if frame.block is not None and key in frame.block.declared:
             # The block is applied again: its layers are those that it has.
@@ -694,7 +793,9 @@ class Elaborator:
         path = "_".join([*([frame.path] if frame.path else []), name, *map(str, indices or ())]).replace("-", "minus_")
         value.name = self.unique(path) if frame.path or indices else name
         value.span = statement.span
-        self.add_made(value, statement)
+        if isinstance(value, LayerObject):
+            self.steps.append(value)
+        self.recorder.made(frame, value, self.parameters_of(value), given or (), statement)
         if isinstance(value, LayerObject):
             value.declared = name
             value.doc = statement.doc
@@ -714,13 +815,13 @@ class Elaborator:
             family = self.names[name] = FamilyObject()
         family.members[indices] = value  # type: ignore[assignment]
 
-    def indices(self, statement: nodes.Layer) -> tuple[int, ...] | None:
+    def indices(self, statement: nodes.Layer) -> tuple[Value, ...] | None:
         """The indices of a member of a family, none for a layer that is none; None after a report."""
-        found: list[int] = []
+        found: list[Value] = []
         for node in statement.indices:
             value = self.evaluate(node)
             if isinstance(value, Value) and is_whole(value.value):
-                found.append(int(value.value))
+                found.append(value)
                 self.decide(value)
                 continue
             if not isinstance(value, Broken):
@@ -730,7 +831,7 @@ class Elaborator:
 
     def member(self, family: FamilyObject, node: nodes.Subscript) -> Result:
         """`conv[i]`: a member of a family."""
-        indices = []
+        indices, given = [], []
         for each in node.items:
             value = self.evaluate(each)
             if isinstance(value, Broken):
@@ -738,9 +839,13 @@ class Elaborator:
             if not isinstance(value, Value) or not is_whole(value.value):
                 return self.error("E0205", f"an index is a whole number, not {kind_of(value)}", each.span)
             indices.append(int(value.value))
+            given.append(value.expression)
             self.decide(value)
         if tuple(indices) in family.members:
-            return family.members[tuple(indices)]
+            found = family.members[tuple(indices)]
+            if isinstance(node.value, nodes.Name) and isinstance(found, (LayerObject, BlockObject)):
+                found.variable = item_of(node.value.id, given)  # as it is known here
+            return found
         known = listed([f"[{', '.join(map(str, each))}]" for each in list(family.members)[:8]])
         return self.error("E0201", f"there is no member `{node.span.text}`", node.span, f"there are {known}")
 
@@ -773,7 +878,9 @@ class Elaborator:
         shape: tuple[int, ...] = tuple(sizes)  # type: ignore[arg-type]
         weight = catalog.Weight("", "", shape, True, "initializer", None, None)
         step = graph.FreeWeight(made.name, weight, arguments, given, statement.doc, statement.span, name)
-        self.add(step)
+        self.steps.append(step)
+        if frame.block is not None:
+            self.recorder.fail("this weight is made anew for each use of its block", step.span)
         self.annotated.append((step, statement, frame.now(), self.circumstances()))
 
     def initializer(self, node: nodes.Expression) -> ConstructedObject | Broken:
@@ -791,7 +898,9 @@ class Elaborator:
         return self.error("E0205", "this is no initializer", node.span, label, fix=fix)
 
     def binding(self, statement: nodes.Binding) -> None:
-        value = self.evaluate(statement.value)
+        alone = statement.names[0] if len(statement.names) == 1 else None
+        with self.recorder.aiming(alone, self.variable_inside, statement.value):
+            value = self.evaluate(statement.value)
         specs: tuple[TensorSpec, ...] | None = None
         count = len(statement.names)
         match value:
@@ -819,15 +928,18 @@ class Elaborator:
             case _:
                 message = f"this is {kind_of(value)}, not a tensor"
                 self.error(_no_tensor(value), message, statement.value.span, hint=to_name(value))
-        variables = []
+        variables, inside = [], []
         for position, name in enumerate(statement.names):
             if not self.declare(name, "a tensor", again=True):
                 continue
             variable = self.variable_for(name.id)
             variables.append(variable)
-            self.names[name.id] = Tensor(specs[position], ex.Variable(variable)) if specs else BROKEN
+            inside.append(self.variable_inside(name.id) if self.frame.path else variable)
+            seen = ex.seen(ex.Variable(inside[-1]), ex.Variable(variable))
+            self.names[name.id] = Tensor(specs[position], seen) if specs else BROKEN
         if specs and len(variables) == count:
-            self.add(graph.Binding(tuple(variables), expression, specs, statement.span))
+            self.steps.append(graph.Binding(tuple(variables), expression, specs, statement.span))
+            self.recorder.assign(tuple(inside), expression, statement.span)
 
     def count(self, span: Span, wanted: int, got: int, value: Result) -> None:
         tensors = "one tensor" if got == 1 else f"{got} tensors"
@@ -860,19 +972,35 @@ class Elaborator:
             variable, number = f"{name}_{number}", number + 1
         if variable != name:
             self.renamed[variable] = name
-            self.taken.add(variable)
+            self.taken[variable] = None
         return variable
 
-    def written(self, tensor: Tensor, variable: Callable[[], str], span: Span) -> Tensor:
-        """The tensor in a variable of its own, so that what computes it is there once however often it is used."""
-        if isinstance(tensor.expression, ex.Variable):
-            return tensor
-        name = variable()
-        self.add(graph.Binding((name,), tensor.expression, (tensor.spec,), span))
-        return Tensor(tensor.spec, ex.Variable(name))
+    def variable_inside(self, name: str) -> str:
+        """The same in the body as it is written."""
+        return self.recorder.variable_for(self.frame, name) if self.frame.path else self.variable_for(name)
+
+    def written(
+        self, tensor: Tensor, variable: Callable[[], str], span: Span, inside: Callable[[], str] | None = None
+    ) -> Tensor:
+        """The tensor in a variable of its own, so that what computes it is there once however often it is used.
+
+        `inside` gives that in the body as it is written, if one is needed there.
+        """
+        seen = ex.inside(tensor.expression)
+        computed = tensor.expression.outside if isinstance(tensor.expression, ex.Seen) else tensor.expression
+        if not isinstance(computed, ex.Variable):
+            name = variable()
+            self.steps.append(graph.Binding((name,), computed, (tensor.spec,), span))
+            computed = ex.Variable(name)
+        if inside is not None and not isinstance(seen, ex.Variable):
+            name = inside()
+            self.recorder.assign((name,), seen, span)
+            seen = ex.Variable(name)
+        return Tensor(tensor.spec, ex.seen(seen, computed))
 
     def output(self, statement: nodes.Output) -> None:
-        value = self.evaluate(statement.value)
+        with self.recorder.aiming(statement.name, self.variable_inside, statement.value):
+            value = self.evaluate(statement.value)
         name = statement.name or self.output_name(statement.value)
         if isinstance(value, Broken):
             self.frame.is_broken = True
@@ -896,7 +1024,12 @@ class Elaborator:
             if any(each == name.id for each, _ in self.frame.outputs):
                 self.error("E0202", f"there are two outputs `{name.id}`", statement.span)
                 return
-            value = self.written(value, lambda: self.variable_for(name.id), statement.span)
+            value = self.written(
+                value,
+                lambda: self.variable_for(name.id),
+                statement.span,
+                lambda: self.recorder.variable_for(self.frame, name.id),
+            )
             if statement.name and self.declare(statement.name, "an output", again=True):
                 self.names[name.id] = value
             self.frame.outputs.append((name.id, value))
@@ -914,7 +1047,8 @@ class Elaborator:
             taken = name.id in self.names and not isinstance(self.names[name.id], Tensor)
             layers_own = taken and not statement.name
             variable = self.unique(f"{name.id}_output") if layers_own else self.variable_for(name.id)
-            self.add(graph.Binding((variable,), value.expression, (value.spec,), statement.span))
+            self.steps.append(graph.Binding((variable,), value.expression, (value.spec,), statement.span))
+            self.recorder.assign((variable,), value.expression, statement.span)
             if not taken:
                 self.names[name.id] = Tensor(value.spec, ex.Variable(variable))
         self.outputs.append(graph.Output(name.id, variable, value.spec, statement.doc, statement.span))
@@ -1070,12 +1204,43 @@ class Elaborator:
             return test
         if not isinstance(test, Value):
             return self.error("E0205", "`if` decides when compiling: its condition is a constant", node.test.span)
-        chosen = self.evaluate(node.then if test.value else node.otherwise)
-        if not isinstance(chosen, Value):
-            self.is_nested = True
-            self.decide(test)
-            return chosen  # a layer or a tensor: what is not chosen is not constructed
-        other = self.evaluate(node.otherwise if test.value else node.then)
+        recorder = self.recorder
+        taken, untaken = (node.then, node.otherwise) if test.value else (node.otherwise, node.then)
+        with recorder.recording() as own, recorder.constructing() as made:
+            chosen = self.evaluate(taken)
+        recorder.body += own
+        if isinstance(chosen, Value):
+            return self.constant_conditional(node, test, chosen, self.evaluate(untaken))
+        # A layer or a tensor: what is not chosen is not constructed.
+        self.is_nested = True
+        self.decide(test)
+        decided = ex.inside(test.expression)
+        is_open = bool(ex.variables(decided))
+        if recorder.constructed is not None and not (is_open and isinstance(chosen, Tensor) and not own):
+            recorder.constructed += made
+        if not is_open or isinstance(chosen, Broken):
+            return chosen
+        if not isinstance(chosen, Tensor) or own:
+            reason = (
+                "it chooses between layers" if not isinstance(chosen, Tensor) else "what it chooses takes statements"
+            )
+            recorder.guard(test, node.test.span.text, node.span, reason)
+            return chosen
+        tried, others = self.tried(lambda other: other.tensor_alone(untaken))
+        both = (made, others) if test.value else (others, made)
+        recorder.construct_choice(self.frame, (decided,), both, node.test.span.text, node.span)
+        sides = ex.inside(chosen.expression), ex.inside(tried.expression) if tried else ex.HOLE
+        then, otherwise = sides if test.value else sides[::-1]
+        return Tensor(chosen.spec, ex.seen(ex.Operation("if", (then, decided, otherwise)), chosen.expression))
+
+    def tensor_alone(self, node: nodes.Expression) -> Tensor | None:
+        """A tensor, if that takes no statements."""
+        with self.recorder.recording() as needed:
+            value = self.evaluate(node)
+        return value if isinstance(value, Tensor) and not needed else None
+
+    def constant_conditional(self, node: nodes.Conditional, test: Value, chosen: Value, other: Result) -> Result:
+        """`3 if deep else 2`, where each side has a value."""
         if not isinstance(other, Value):
             return other if isinstance(other, Broken) else chosen
         then, otherwise = (chosen, other) if test.value else (other, chosen)
@@ -1161,16 +1326,46 @@ class Elaborator:
 
     def go_up(self, value: Result, node: nodes.Binary, before: nodes.Expression, count: Value) -> Result:
         """Send a value through each layer of a stack."""
+        if isinstance(ex.inside(count.expression), ex.Constant) and count.value < 2:
+            return self.go_once(value, node, before, count.value)
+        recorder, frame = self.recorder, self.frame
+        variable = recorder.target if recorder.target and node in recorder.stages else recorder.local(frame, "x")
+        counter, passes, made = recorder.counter(frame), [], []
+        value = self.held(value, variable, node.span)
         for number in range(count.value):
+            self.count_one(node.span)
+            frame.passes.append(Pass((), number, (), ex.Variable(counter)))
+            with recorder.recording() as body, recorder.constructing() as constructed:
+                value = self.held(self.stage(value, node.left, before), variable, node.span)
+            frame.passes.pop()
+            passes.append(tuple(body))
+            made.append(constructed)
+            if isinstance(value, Broken):
+                return value
+            if isinstance(value, Tensor) and self.carried_out - self.written_down >= MAX_STACKED:
+                value = self.written(value, self.stack_variable, node.span)
+                self.written_down = self.carried_out
+        values = ex.Call(ex.Symbol("range"), (ex.inside(count.expression),))
+        found, text = tuple(range(count.value)), node.right.span.text
+        recorder.loop(frame, Loop((counter,), None, values, found, tuple(passes), text, node.span), made)
+        return value
+
+    def go_once(self, value: Result, node: nodes.Binary, before: nodes.Expression, count: int) -> Result:
+        """A stack of one, or none."""
+        for number in range(count):
             self.count_one(node.span)
             self.frame.passes.append(Pass((), number, ()))
             value = self.stage(value, node.left, before)
             self.frame.passes.pop()
-            if isinstance(value, Broken):
-                break
-            if isinstance(value, Tensor) and self.carried_out - self.written_down >= MAX_STACKED:
-                value = self.written(value, self.stack_variable, node.span)
-                self.written_down = self.carried_out
+        return value
+
+    def held(self, value: Result, variable: str, span: Span) -> Result:
+        """What goes through a stack, in the variable that it has where that is a loop."""
+        if isinstance(value, Tensor):
+            self.recorder.assign((variable,), value.expression, span)
+            return Tensor(value.spec, ex.seen(ex.Variable(variable), value.expression))
+        if not isinstance(value, Broken):
+            self.recorder.fail("this stack is of several tensors", span)
         return value
 
     def stack_variable(self) -> str:
@@ -1413,8 +1608,9 @@ class Elaborator:
         has_weights = bool(inferred.weights) or layer.row.foreign_in(layer.arguments) is not None
         if layer.name is None and self.frame.is_shared and has_weights:
             # The block may be applied again, and must then find the layer.
-            layer.name = self.name_of(layer.row.name, layer.span)
-            self.add_made(layer, None)
+            self.give_name(layer)
+            self.steps.append(layer)
+            self.recorder.made(self.frame, layer)
         shapes = shapes_of(bound.values.values()), shapes_of([inferred.output])
         if layer.first_use is None:
             layer.first_use = (node.span, inferred.weights, *shapes)
@@ -1434,27 +1630,63 @@ class Elaborator:
                     *(label for label in came if ", from " in label.text),
                 ),
             )
-        expression = ex.Call(self.called(layer), bound.positional, bound.keywords)
+        expression = ex.Call(self.recorder.called(layer), bound.positional, bound.keywords)
         if inferred.nested:
             expression = ex.Call(ex.Symbol("keras.tree.flatten"), (expression,))
         return self.made(inferred.output, expression, node.span)
-
-    def called(self, layer: LayerObject) -> ex.Expression:
-        """What is called to apply a layer."""
-        return ex.Variable(layer.name) if layer.name else layer.expression
 
     def apply_body(
         self, block: BlockObject, inputs: Sequence[nodes.Input], given: Sequence[tuple[Tensor, Span]], node: nodes.Node
     ) -> Result:
         """Carry out the statements of a block on tensors, and give what comes out."""
         self.is_nested = True
-        frame = frame_of(self, block, node)
+        recorder, was_named = self.recorder, block.name is not None
+        if not was_named:
+            self.give_name(block)
+        frame = frame_of(block, was_named or self.frame.is_shared, node)
+        if not was_named and frame.is_shared:
+            recorder.made(self.frame, block, self.parameters_of(block))
         for statement, (tensor, place) in zip(inputs, given, strict=True):
             # Under a name of its own, so that what computes it is there once however often the block uses it.
-            name = f"{frame.path}_{statement.name.id}"
-            given_ = self.written(tensor, lambda name=name: self.unique(name), node.span)  # type: ignore[misc]
-            frame.given[statement.name.id] = (given_, place)
-        return come_out(self, block, frame, node)
+            name = statement.name.id
+            held = self.written(tensor, lambda name=f"{frame.path}_{name}": self.unique(name), node.span)  # type: ignore[misc]
+            frame.given[name] = (given_inside(held, name), place)
+        call = None if frame.is_shared else recorder.construction(block, self.parameters_of(block))
+        with recorder.applying(frame) as applied:
+            result = come_out(self, block, frame, node)
+        if isinstance(result, Broken):
+            return result
+        recorder.applied(frame, applied, inputs, self.parameters_of(block), node)
+        arguments = tuple(ex.inside(tensor.expression) for tensor, _ in given)
+        if call is None:
+            assert block.variable is not None
+            call = ex.Call(block.variable, arguments)
+        else:
+            call = call.replace(arguments=(*arguments, *call.arguments))
+        tensors = [(name, known_outside(each.spec), ex.outside(each.expression)) for name, each in frame.outputs]
+        if len(tensors) == 1:
+            ((_, spec, expression),) = tensors
+            return Tensor(spec, ex.seen(call, expression))
+        # The tensors need names, which those of a statement may stand in for.
+        variables: list[str] = []
+        for name, _, _ in tensors:
+            variables.append(recorder.local(self.frame, name))
+            self.frame.variables.add(variables[-1])
+        recorder.assign(tuple(variables), call, node.span)
+        seen = [
+            Tensor(spec, ex.seen(ex.Variable(variable), expression))
+            for variable, (_, spec, expression) in zip(variables, tensors, strict=True)
+        ]
+        return Group(tuple(seen), tuple(name for name, _, _ in tensors), block.kind)
+
+    def parameters_of(self, made: LayerObject | BlockObject) -> Sequence[graph.Parameter]:
+        """The parameters of a block's function, with those defaults that are the same in each use."""
+        if isinstance(made, LayerObject):
+            return ()
+        definition = made.written.node
+        if definition not in self.functions:
+            self.functions[definition] = parameters_of(self, made.written)
+        return self.functions[definition]
 
     def refused(
         self, error: CatalogError, bound: Bound, name: str, span: Span, layer: LayerObject | None = None
@@ -1509,7 +1741,7 @@ class Elaborator:
                 wanted |= set(ex.variables(step.expression))
                 kept.append(step)
             elif step.name in wanted:
-                kept.append(step if isinstance(step, graph.Input) else frozen(step))
+                kept.append(frozen(step) if isinstance(step, LayerObject) else step)
             else:
                 unused(step.span, f"`{step.name}` is on no path to an output")
                 if isinstance(step, graph.Input):
@@ -1539,42 +1771,10 @@ def _no_tensor(value: Result) -> str:
     return "E0206" if isinstance(value, (LayerObject, BlockObject)) else "E0205"
 
 
-def frozen(layer: LayerObject) -> graph.Layer:
-    _, weights, before, after = layer.first_use or (None, (), "", "")
-    return graph.Layer(
-        layer.name,
-        layer.row,
-        layer.expression,
-        layer.arguments,
-        layer.given,
-        weights,
-        before,
-        after,
-        layer.doc,
-        layer.span,
-        layer.declared,
-    )
-
-
 def _constructs(function: nodes.Name | nodes.Attribute) -> bool:
     """Whether a call of it constructs something: `Dense`, or `attention.Encoder` of a file."""
     name = function.name if isinstance(function, nodes.Attribute) else function
     return name.id[0].isupper()
-
-
-def _has(statements: Iterable[nodes.Statement], kind: type[nodes.Statement]) -> bool:
-    """Whether there is such a statement, however deep in loops and conditions."""
-    for statement in statements:
-        match statement:
-            case nodes.For(_, _, body) if _has(body, kind):
-                return True
-            case nodes.If(branches, otherwise) if _has([s for b in branches for s in b.body], kind) or _has(
-                otherwise or (), kind
-            ):
-                return True
-        if isinstance(statement, kind):
-            return True
-    return False
 
 
 def _class(constructed: ex.Expression) -> str:
@@ -1585,25 +1785,8 @@ def _class(constructed: ex.Expression) -> str:
     raise TypeError(f"{constructed!r} constructs nothing")
 
 
-def _declared_names(network: nodes.Network) -> Iterable[nodes.Name]:
-    return names_in(network.body)
-
-
-def names_in(statements: Iterable[nodes.Statement]) -> Iterable[nodes.Name]:
-    for statement in statements:
-        match statement:
-            case nodes.Binding(names):
-                yield from names
-            case nodes.For(_, _, body):
-                yield from names_in(body)
-            case nodes.If(branches, otherwise):
-                for branch in branches:
-                    yield from names_in(branch.body)
-                yield from names_in(otherwise or ())
-            case nodes.Assert() | nodes.Output(None):
-                pass
-            case _ if statement.name is not None:
-                yield statement.name
+def _is_annotated(statement: nodes.Layer | nodes.Weight) -> bool:
+    return bool(statement.annotations) or isinstance(statement, nodes.Weight) or bool(statement.weights)
 
 
 def _changed(

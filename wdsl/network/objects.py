@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections import ChainMap
-from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 from wdsl import catalog
 from wdsl.annotations.subject import Target
@@ -19,6 +20,9 @@ from wdsl.link.imports import Scope, Written
 from wdsl.syntax import nodes
 from wdsl.text.diagnostics import listed
 from wdsl.text.source import Span
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
 
 class Tensor(Record):
@@ -55,7 +59,7 @@ class LayerObject:
     """A constructed layer: what it was constructed with, and what its first use showed of it.
 
     `name` is None for one that stands in the wiring. `first_use` is the place, the weights, and the shapes before and
-    after.
+    after. In its block, it is in `variable`, and `label` gives the name.
     """
 
     def __init__(
@@ -76,6 +80,12 @@ class LayerObject:
         self.doc = ""
         self.first_use: tuple[Span, tuple[catalog.Weight, ...], str, str] | None = None
         self.variable: ex.Expression | None = None
+        self.label: ex.Expression | None = None
+
+    @property
+    def kind(self) -> str:
+        """The name of its class."""
+        return self.row.name
 
 
 class FreeWeightObject(Record):
@@ -99,10 +109,17 @@ class BlockObject:
         self.given = given
         self.span = span
         self.name: str | None = None
-        self.made: dict[Hashable, LayerObject | BlockObject] = {}
-        self.declared: dict[Hashable, Result] = {}
+        self.made: MutableMapping[Hashable, LayerObject | BlockObject] = {}
+        self.declared: MutableMapping[Hashable, Result] = {}
         self.names: Mapping[str, Result] = {}
         self.variable: ex.Expression | None = None
+        self.label: ex.Expression | None = None
+        self.key = ""
+
+    @property
+    def kind(self) -> str:
+        """The name of its definition."""
+        return self.written.node.name.id
 
 
 class Pass(Record):
@@ -130,6 +147,7 @@ class Frame:
     `scope` has what stands beside it in its file. `path` is what the names of the layers in it begin with. `passes` are
     the loops that are being gone through. Of a block, `use` is where it is applied, `is_shared` whether it may be
     applied again, `given` holds the tensors for its inputs with their places, and `outputs` what has come out so far.
+    `variables` are those that the body has as it is written, beside the names that the file gives.
     """
 
     def __init__(
@@ -149,7 +167,8 @@ class Frame:
         self.block = block
         self.use = use
         self.is_shared = is_shared
-        self.declared: dict[str, Span] = {}
+        self.declared: MutableMapping[str, Span] = {}
+        self.variables: set[str] = set()
         self.passes: list[Pass] = []
         self.given: dict[str, tuple[Tensor, Span]] = {}
         self.outputs: list[tuple[str, Tensor]] = []
@@ -184,6 +203,24 @@ class Frame:
                     self._sites.setdefault(keras_name(kind), []).append(each.span.start)
         return self._sites.get(words, ())
 
+    def site(self, words: str, span: Span) -> tuple[int, int]:
+        """Which one of its kind something in the wiring is, from 1 on, and how many there are."""
+        sites = self.sites(words)
+        return sites.index(span.start) + 1 if span.start in sites else 1, len(sites)
+
+    def counters(self) -> list[ex.Expression]:
+        """What gives the numbers of the passes, where loops are written as such."""
+        return [each.counter for each in self.passes if each.counter is not None]
+
+    def copied(self, memo: Copies) -> Frame:
+        """The frame for statements that are not carried out in the end: what they do to it is not done to this one."""
+        self.sites("")  # found once, for all copies
+        other = copy.copy(self)
+        other.names, other.declared = Overlay(self.names, memo), ChainMap({}, self.declared)  # type: ignore[arg-type]
+        other.block = memo.of(self.block)
+        other.variables, other.passes, other.outputs = {*self.variables}, [*self.passes], [*self.outputs]
+        return other
+
     def owners(self) -> list[str]:
         """The names that lead to weights."""
         kinds = (LayerObject, FreeWeightObject, BlockObject, FamilyObject)
@@ -199,7 +236,64 @@ class FamilyObject:
     """Layers or blocks with one name and indices: `conv[0]`, `conv[1]`."""
 
     def __init__(self) -> None:
-        self.members: dict[tuple[int, ...], LayerObject | BlockObject] = {}
+        self.members: MutableMapping[tuple[int, ...], LayerObject | BlockObject] = {}
+
+
+class Copies:
+    """Copies of what can change, one of each, made when it is first looked at."""
+
+    def __init__(self) -> None:
+        self.found: dict[int, Any] = {}
+
+    def of(self, value: Any) -> Any:
+        if not isinstance(value, LayerObject | BlockObject | FamilyObject):
+            return value
+        if id(value) not in self.found:
+            other = self.found[id(value)] = copy.copy(value)
+            self.found[id(other)] = other
+            match other:
+                case BlockObject():
+                    other.made, other.declared = Overlay(other.made, self), Overlay(other.declared, self)
+                    other.names = Overlay(other.names, self)
+                case FamilyObject():
+                    other.members = Overlay(other.members, self)
+        return self.found[id(value)]
+
+
+class Overlay(MutableMapping[K, V]):
+    """A mapping over another one, which stays as it is, with copies of what can change in there."""
+
+    def __init__(self, under: Mapping[K, V], copies: Copies) -> None:
+        self.under = under
+        self.copies = copies
+        self.own: dict[K, V] = {}
+        self.gone: set[K] = set()
+
+    def __getitem__(self, key: K) -> V:
+        if key in self.own:
+            return self.own[key]
+        if key in self.gone:
+            raise KeyError(key)
+        return self.copies.of(self.under[key])  # type: ignore[no-any-return]
+
+    def __setitem__(self, key: K, value: V) -> None:
+        self.own[key] = value
+
+    def __delitem__(self, key: K) -> None:
+        if key not in self:
+            raise KeyError(key)
+        self.own.pop(key, None)
+        self.gone.add(key)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.own or (key not in self.gone and key in self.under)
+
+    def __iter__(self) -> Iterator[K]:
+        yield from (key for key in self.under if key not in self.gone and key not in self.own)
+        yield from self.own
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 class UnknownSize(Record):

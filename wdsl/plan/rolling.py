@@ -162,7 +162,8 @@ class _Roller:
                 reason = f"`{owner}` is tied in a way that a function of this block cannot say"
                 raise NotAlike(reason, instance.node.name.span)
             first = made[owner.layer]
-            layer = self.outline.layers[owner.layer]
+            layer = self.outline.layer(owner.layer)
+            assert layer is not None
             weight = next(each for each in layer.weights if each.name == owner.weight)
             of_sizes = f"the shape of `{owner}`, which is tied, comes from sizes that are not known in this block"
             if any(ex.HOLE in ex.walk(expression_of(size)) for size in weight.shape):
@@ -319,7 +320,7 @@ class _Roller:
             if len(own) != len(structure.equations):
                 raise NotAlike(f"what is said of `{structure.name}` differs from use to use", made.span)
             equations[structure.name] = own
-        return self.planner.construct(layer, construct, made.label, equations, self.outline.layers.get(made.name))
+        return self.planner.construct(layer, construct, made.label, equations, self.outline.layer(made.name))
 
     def expression(self, expression: ex.Expression) -> ex.Expression:
         """An expression with layers and functions by their variables, and shared weights given to the layers."""
