@@ -39,7 +39,7 @@ from click.testing import CliRunner
 import wdsl
 from wdsl import catalog
 from wdsl.annotations.equations import MAX_ENTRIES
-from wdsl.network.elaborate import MAX_LAYERS
+from wdsl.network.elaboration import MAX_LAYERS
 from wdsl.syntax.lexer import MAX_BODIES, MAX_NESTING, MAX_TOKENS
 from wdsl.text.diagnostics import CODES, Diagnostic
 from wdsl.text.files import MAX_BYTES

@@ -226,7 +226,7 @@ def checks(
 ) -> tuple[Diagnostic, ...]:
     """All that is wrong with a text, as `check` says it of a file. The arguments are those of `loads`."""
     from wdsl.link.unused import unused
-    from wdsl.network.elaborate import MAX_PROBLEMS
+    from wdsl.network.elaboration import MAX_PROBLEMS
 
     file, scope, problems = _parse(text, filename, Files.beside(filename, root))
     if network is None and file.declarations and not file.networks:

@@ -81,6 +81,7 @@ def _computed(sign: str, left: int, right: int) -> int:
     value: int = BINARY[sign](int(left), int(right))
     if not isinstance(right, Dim) and _NEUTRAL.get(sign) == right:
         return left
+
     def plain() -> Expression:
         return Operation(sign, (expression_of(left), expression_of(right)))
 

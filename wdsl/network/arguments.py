@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
-from typing import Any, Protocol
+from typing import Any
 
 from wdsl import catalog
 from wdsl.catalog import Inner, TensorSpec
@@ -14,6 +14,7 @@ from wdsl.core import expressions as ex
 from wdsl.core.record import Record
 from wdsl.link.constants import Value
 from wdsl.network.chains import items_of
+from wdsl.network.elaboration import Elaboration
 from wdsl.network.objects import (
     Broken,
     ConstructedObject,
@@ -32,19 +33,6 @@ from wdsl.text.diagnostics import Diagnostic, Fix, Label, listed, nearest, respe
 from wdsl.text.source import Span
 
 
-class Evaluator(Protocol):
-    """Where arguments are read: what names stand for, what expressions are worth, where errors go."""
-
-    @property
-    def names(self) -> MutableMapping[str, Result]: ...
-
-    problems: list[Diagnostic]
-
-    def evaluate(self, node: nodes.Expression) -> Result: ...
-    def construct(self, name: nodes.Name, node: nodes.Call, wanted: str) -> Result: ...
-    def error(self, code: str, message: str, span: Span, label: str = "", **more: Any) -> Broken: ...
-
-
 class Bound(Record):
     """Arguments that were bound: all plain values by name, and of those given the expression and place.
 
@@ -59,7 +47,7 @@ class Bound(Record):
 
 
 def bind(
-    scope: Evaluator,
+    here: Elaboration,
     callee: str,
     arguments: Sequence[catalog.Argument],
     first: Sequence[tuple[Result, nodes.Expression]],
@@ -89,18 +77,18 @@ def bind(
         given = [each for each in given if each.name is not None]
     queue.extend((argument.name, argument.value, None) for argument in given)
     if by_position and by_position[0].type == "tensors" and not by_position[0].variadic:
-        queue = [(name, node, known or (scope.evaluate(node) if name is None else None)) for name, node, known in queue]
+        queue = [(name, node, known or (here.evaluate(node) if name is None else None)) for name, node, known in queue]
         alone = [node for _, node, known in takewhile(lambda each: isinstance(each[2], Tensor), queue)]
         if len(alone) > 1:
             where = span if first else alone[0].span.to(alone[-1].span)
             fix = Fix(where, f"[{where.text}]", safe=True) if _is_closed(where.text) and not first else None
             hint = f"send them together: `(a, b) -> {callee}`" if first else None
-            scope.error("E0401", f"`{callee}` takes its tensors as one list", where, hint=hint, fix=fix)
+            here.error("E0401", f"`{callee}` takes its tensors as one list", where, hint=hint, fix=fix)
             return None
     for name, node, known in queue:
         if name is None:
             if len(positional) >= len(by_position) and not variadic:
-                scope.error(
+                here.error(
                     "E0305",
                     f"`{callee}` takes {_number_of_arguments(by_position)}",
                     node.span,
@@ -108,14 +96,14 @@ def bind(
                 )
                 return None
             if keywords:
-                scope.error("E0305", "arguments by position come before those by name", node.span)
+                here.error("E0305", "arguments by position come before those by name", node.span)
                 return None
             argument = by_position[min(len(positional), len(by_position) - 1)]
         elif name.id in by_name and not by_name[name.id].variadic:
             argument = by_name[name.id]
         else:
             if name.id == "name":
-                scope.error(
+                here.error(
                     "E0302",
                     "`name` is not an argument: a layer's name is the one that it is declared with",
                     name.span,
@@ -123,7 +111,7 @@ def bind(
                 )
             else:
                 near = nearest(name.id, by_name)
-                scope.error(
+                here.error(
                     "E0302",
                     f"`{callee}` has no argument `{name.id}`",
                     name.span,
@@ -131,18 +119,18 @@ def bind(
                     fix=respelled(name.span, near, by_name),
                 )
             if not isinstance(node, nodes.Name):  # a bare word may be right for the argument that was meant
-                scope.evaluate(node)
+                here.evaluate(node)
             ok = False
             continue
         if old := too_old(argument.since):
             message = f"`{callee}` has no argument `{argument.name}` in Keras {old}, which is installed"
-            scope.error("E0302", message, name.span if name else node.span, f"it came with Keras {argument.since}")
+            here.error("E0302", message, name.span if name else node.span, f"it came with Keras {argument.since}")
             ok = False
             continue
         # What an arrow sends in stands before the callee, which is then the place of whatever is wrong.
         place = span if node.span.start < span.start else node.span
         if argument.variadic:
-            read = _argument(scope, callee, argument.replace(type="tensor"), node, known, place)
+            read = _argument(here, callee, argument.replace(type="tensor"), node, known, place)
             if read is None:
                 ok = False
             else:
@@ -150,9 +138,9 @@ def bind(
                 tensors.append((node, *read[:2]))
             positional.append(ex.Constant(None) if read is None else read[1])
             continue
-        read = _argument(scope, callee, argument, node, known, place)
+        read = _argument(here, callee, argument, node, known, place)
         if argument.name in values:
-            scope.error(
+            here.error(
                 "E0306",
                 f"`{argument.name}` is given twice",
                 node.span,
@@ -181,7 +169,7 @@ def bind(
     missing = [argument.name for argument in arguments if argument.required and argument.name not in values]
     if missing and ok:
         plural = "arguments" if len(missing) > 1 else "the argument"
-        scope.error("E0303", f"`{callee}` needs {plural} {listed(missing)}", span)
+        here.error("E0303", f"`{callee}` needs {plural} {listed(missing)}", span)
         ok = False
     if not ok:
         return None
@@ -211,28 +199,30 @@ def _is_closed(text: str) -> bool:
 
 
 def _argument(
-    scope: Evaluator, callee: str, argument: catalog.Argument, node: nodes.Expression, known: Result | None, place: Span
+    here: Elaboration,
+    callee: str,
+    argument: catalog.Argument,
+    node: nodes.Expression,
+    known: Result | None,
+    place: Span,
 ) -> tuple[Any, ex.Expression, Mapping[str, LayerObject]] | None:
     """The plain value and the expression of an argument, and the layers in it by where; None after an error."""
-    if known is None and isinstance(node, nodes.Name) and node.id not in scope.names:
-        word = _word(scope, argument, node)
+    if known is None and isinstance(node, nodes.Name) and node.id not in here.names:
+        word = _word(here, argument, node)
         if word is not None:
             return *word, {}
-        if (
-            isinstance(scope.problems[-1] if scope.problems else None, Diagnostic)
-            and scope.problems[-1].span == node.span
-        ):
+        if isinstance(here.problems[-1] if here.problems else None, Diagnostic) and here.problems[-1].span == node.span:
             return None
     value: Result
     match node:
         case _ if known is not None:
             value = known
         case nodes.List(items) | nodes.Tuple(items) if "list(layer)" in argument.type and items:
-            return _layers(scope, argument, items)
-        case nodes.Call(nodes.Name() as name) if name.id[0].isupper() and name.id not in scope.names:
-            value = scope.construct(name, node, argument.type)
+            return _layers(here, argument, items)
+        case nodes.Call(nodes.Name() as name) if name.id[0].isupper() and name.id not in here.names:
+            value = here.construct(name, node, argument.type)
         case _:
-            value = scope.evaluate(node)
+            value = here.evaluate(node)
     plain: Any
     expression: ex.Expression
     match value:
@@ -251,9 +241,9 @@ def _argument(
         case LayerObject() if "layer" in argument.type:
             # One beside another has a name of its own, so that their weights can be told apart.
             own_name = None if argument.required else argument.name
-            return _layer(scope, value, node, argument.name, own_name)
+            return _layer(here, value, node, argument.name, own_name)
         case LayerObject():
-            scope.error(
+            here.error(
                 "E0206",
                 f"`{argument.name}` takes {catalog.describe(argument.type)}, and this is a layer",
                 node.span,
@@ -262,21 +252,21 @@ def _argument(
             return None
         case UnknownSize():
             message = f"`{argument.name}` must be known now, and `{node.span.text}` is {kind_of(value)}"
-            scope.error("E0401", message, node.span)
+            here.error("E0401", message, node.span)
             return None
         case _:
-            scope.error("E0205", f"`{argument.name}` takes no such thing: this is {kind_of(value)}", node.span)
+            here.error("E0205", f"`{argument.name}` takes no such thing: this is {kind_of(value)}", node.span)
             return None
     problem = catalog.check(argument, plain)
     if problem and isinstance(value, (Tensors, Group)) and "tensor" in argument.type:
         labels = (Label(node.span, f"this is {len(plain)} tensors"),) if place != node.span else ()
         message = f"`{callee}` takes one tensor as its `{argument.name}`, and is given {kind_of(value)}"
-        scope.error("E0403", message, place, labels=labels, hint=to_name(value))
+        here.error("E0403", message, place, labels=labels, hint=to_name(value))
         return None
     if problem:
         code = "E0401" if "tensor" in argument.type else "E0304"
         labels = (Label(node.span, f"this is {shape_of(plain)}"),) if isinstance(plain, TensorSpec) else ()
-        scope.error(code, problem, place, labels=labels if place != node.span else ())
+        here.error(code, problem, place, labels=labels if place != node.span else ())
         return None
     return plain, expression, {}
 
@@ -288,13 +278,13 @@ def _list_of(group: Group) -> tuple[tuple[Any, ...], ex.Expression]:
 
 
 def _layer(
-    scope: Evaluator, value: LayerObject, node: nodes.Expression, where: str, name: str | None
+    here: Elaboration, value: LayerObject, node: nodes.Expression, where: str, name: str | None
 ) -> tuple[Inner, ex.Expression, Mapping[str, LayerObject]] | None:
     """A layer that is constructed as an argument, with a name if it needs one."""
     if value.name is not None:
         message = f"`{value.name}` is a layer of its own, and cannot be inside another one"
         hint = f"construct it here: `{value.row.name}(…)`"
-        scope.error("E0205", message, node.span, labels=(Label(value.span, "declared here"),), hint=hint)
+        here.error("E0205", message, node.span, labels=(Label(value.span, "declared here"),), hint=hint)
         return None
     expression = value.expression
     if name is not None:
@@ -304,22 +294,22 @@ def _layer(
 
 
 def _layers(
-    scope: Evaluator, argument: catalog.Argument, items: Sequence[nodes.Expression]
+    here: Elaboration, argument: catalog.Argument, items: Sequence[nodes.Expression]
 ) -> tuple[tuple[Inner, ...], ex.Expression, Mapping[str, LayerObject]] | None:
     """A list of layers: the elements of `cells` get the names `cell_0`, `cell_1`, and so on."""
     inner: list[Inner] = []
     expressions: list[ex.Expression] = []
     places: dict[str, LayerObject] = {}
     for number, node in enumerate(items):
-        value = scope.evaluate(node)
+        value = here.evaluate(node)
         if isinstance(value, Broken):
             return None
         if not isinstance(value, LayerObject):
             label = kind_of(value)
-            scope.error("E0304", f"`{argument.name}` must be {catalog.describe(argument.type)}", node.span, label)
+            here.error("E0304", f"`{argument.name}` must be {catalog.describe(argument.type)}", node.span, label)
             return None
         where, name = f"{argument.name}[{number}]", f"{argument.name.removesuffix('s')}_{number}"
-        read = _layer(scope, value, node, where, name)
+        read = _layer(here, value, node, where, name)
         if read is None:
             return None
         inner.append(read[0])
@@ -328,7 +318,7 @@ def _layers(
     return tuple(inner), ex.Sequence(tuple(expressions), list), places
 
 
-def _word(scope: Evaluator, argument: catalog.Argument, node: nodes.Name) -> tuple[Any, ex.Expression] | None:
+def _word(here: Elaboration, argument: catalog.Argument, node: nodes.Name) -> tuple[Any, ex.Expression] | None:
     """A bare word where Keras takes a name: `activation=relu`."""
     if argument.type.removeprefix("optional ") in ("str", "any"):
         return None
@@ -337,7 +327,7 @@ def _word(scope: Evaluator, argument: catalog.Argument, node: nodes.Name) -> tup
     known = words(argument.type)
     if known and node.id[0].islower():
         near = nearest(node.id, known)
-        scope.error(
+        here.error(
             "E0304",
             f"`{node.id}` is not one of the values of `{argument.name}`",
             node.span,

@@ -216,7 +216,7 @@ class Frame:
         """The frame for statements that are not carried out in the end: what they do to it is not done to this one."""
         self.sites("")  # found once, for all copies
         other = copy.copy(self)
-        other.names, other.declared = Overlay(self.names, memo), ChainMap({}, self.declared)  # type: ignore[arg-type]
+        other.names, other.declared = Overlay(self.names, memo), ChainMap({}, self.declared)
         other.block = memo.of(self.block)
         other.variables, other.passes, other.outputs = {*self.variables}, [*self.passes], [*self.outputs]
         return other
@@ -372,3 +372,8 @@ def shapes_of(values: Iterable[Any]) -> str:
         elif isinstance(value, tuple) and (inside := shapes_of(value)):
             shapes.append(inside)
     return ", ".join(shapes)
+
+
+def no_tensor(value: Result) -> str:
+    """The code for something that stands where a tensor is needed."""
+    return "E0206" if isinstance(value, (LayerObject, BlockObject)) else "E0205"

@@ -166,7 +166,7 @@ class Recorder:
         other = Recorder()
         other.parameters = self.parameters
         other.constructed = None if self.constructed is None else []
-        other.instance_of = ChainMap({}, self.instance_of)  # type: ignore[arg-type]
+        other.instance_of = ChainMap({}, self.instance_of)
         other.keys, other.sites = self.keys, self.sites
         other.target, other.stages = self.target, self.stages
         return other

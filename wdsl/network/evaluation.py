@@ -1,0 +1,310 @@
+"""Expressions: what they stand for, in the place where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from wdsl import catalog
+from wdsl.catalog import CatalogError
+from wdsl.catalog.argument_types import is_number, is_whole
+from wdsl.core import expressions as ex
+from wdsl.link import constants
+from wdsl.link.constants import ConstantError, Value
+from wdsl.link.imports import Scope
+from wdsl.network.construction import construct_of_module, constructs, not_in_file
+from wdsl.network.elaboration import Elaboration
+from wdsl.network.names import names_in
+from wdsl.network.objects import (
+    BROKEN,
+    BlockObject,
+    Broken,
+    FamilyObject,
+    Group,
+    LayerObject,
+    Result,
+    Tensor,
+    kind_of,
+    no_tensor,
+    shape_of,
+    to_name,
+)
+from wdsl.network.outline import item_of
+from wdsl.network.wiring import apply, apply_function, callee, send_through
+from wdsl.syntax import nodes
+from wdsl.text.diagnostics import Fix, Label, listed, nearest
+from wdsl.text.source import Span
+
+
+def evaluate(here: Elaboration, node: nodes.Expression) -> Result:
+    here.work(1, node.span)
+    match node:
+        case nodes.Literal(value):
+            return constants.constant(value)
+        case nodes.Name():
+            return known_name(here, node)
+        case nodes.Chain(stages):
+            return send_through(here, stages)
+        case nodes.Call():
+            return evaluate_call(here, node)
+        case nodes.Unary(sign, operand):
+            return evaluate_operation(here, sign, (operand,), node.span)
+        case nodes.Binary(sign, left, right):
+            return evaluate_operation(here, sign, (left, right), node.span)
+        case nodes.Conditional():
+            return evaluate_conditional(here, node)
+        case nodes.List(items) | nodes.Tuple(items):
+            return evaluate_sequence(here, items)
+        case nodes.Subscript(container, _) if isinstance(family := here.find(container), FamilyObject):
+            return member(here, family, node)
+        case nodes.Subscript(container, (index,)) if not isinstance(index, nodes.Slice):
+            return evaluate_item(here, container, index, node.span)
+        case nodes.Subscript():
+            return here.error("E0205", "only lists have items, one at a time", node.span)
+        case nodes.Attribute(nodes.Name(module), name) if isinstance(file := here.names.get(module), Scope):
+            return name_of_file(here, file, name)
+        case nodes.Attribute(value, name):
+            if isinstance(value, nodes.Name) and isinstance(here.names.get(value.id), Broken):
+                return BROKEN
+            if name.id == "shape":
+                return here.error(
+                    "E0205",
+                    "shapes are looked at in an `assert`, as `shape(x)`",
+                    node.span,
+                    fix=Fix(node.span, f"shape({value.span.text})"),
+                )
+            return here.error(
+                "E0205",
+                f"`.{name.id}` stands in a `tie` only",
+                node.span,
+                "weights are not tensors of the wiring",
+            )
+        case nodes.Slice() | nodes.Where() | nodes.By() | nodes.Axis() | nodes.Unknown() | nodes.Rest():
+            return here.error("E0205", "this stands in the brackets of an annotation only", node.span)
+
+
+def known_name(here: Elaboration, node: nodes.Name) -> Result:
+    if node.id in here.names:
+        return here.names[node.id]
+    scope = here.frame.scope
+    if scope.has_lost(node.id):
+        return BROKEN
+    if node.id in catalog.LAYERS or node.id in scope.constructors:
+        own = node.id in scope.constructors
+        complete = not own and not any(argument.required for argument in catalog.LAYERS[node.id].arguments)
+        fix = Fix(node.span, f"{node.id}()", safe=complete)
+        return here.error("E0205", f"`{node.id}` is a kind of layer, not a layer", node.span, fix=fix)
+    later = next((each for each in names_in(here.frame.body) if each.id == node.id), None)
+    if later and later.span.start > node.span.start:
+        where = (Label(later.span, "it is declared here, further down"),)
+        return here.error("E0204", f"`{node.id}` is used before it is declared", node.span, labels=where)
+    if node.id in catalog.FUNCTIONS or node.id in constants.FUNCTIONS:
+        return here.error("E0205", f"`{node.id}` is a function: call it, or send a tensor to it", node.span)
+    if node.id in ("True", "False", "None"):
+        fix = Fix(node.span, node.id.lower(), safe=True)
+        return here.error("E0203", f"`{node.id}` is written `{node.id.lower()}`", node.span, fix=fix)
+    candidates = {*here.names, *scope.constants, *(each.id for each in names_in(here.frame.body))}
+    near = nearest(node.id, candidates - {node.id})
+    return here.error(
+        "E0201",
+        f"`{node.id}` is not known here",
+        node.span,
+        f"did you mean `{near}`?" if near else "",
+        fix=Fix(node.span, near) if near else None,
+    )
+
+
+def name_of_file(here: Elaboration, file: Scope, name: nodes.Name) -> Result:
+    """`attention.width`, a name of an imported file."""
+    if name.id in file.constants:
+        return file.constants[name.id]
+    if name.id in file.constructors:
+        fix = Fix(name.span, f"{name.id}()")
+        return here.error("E0205", f"`{name.id}` is a kind of layer, not a layer", name.span, fix=fix)
+    if name.id in file.modules:
+        return here.error("E0205", f"`{name.id}` is a file that another one imports", name.span, "import it here")
+    return not_in_file(here, file, name)
+
+
+def evaluate_sequence(here: Elaboration, items: Sequence[nodes.Expression]) -> Result:
+    values = [here.evaluate(each) for each in items]
+    if any(isinstance(value, Broken) for value in values):
+        return BROKEN
+    if all(isinstance(value, Value) for value in values):
+        try:
+            return constants.sequence(values)  # type: ignore[arg-type]
+        except ConstantError as error:
+            return here.error(error.code, str(error), items[0].span.to(items[-1].span))
+    for node, value in zip(items, values, strict=True):
+        if not isinstance(value, (Tensor, Group)):
+            here.error("E0205", f"this is {kind_of(value)}, and stands among tensors", node.span)
+            return BROKEN
+    return Group(tuple(values))  # type: ignore[arg-type]
+
+
+def evaluate_item(here: Elaboration, container: nodes.Expression, index: nodes.Expression, span: Span) -> Result:
+    values = here.evaluate(container), here.evaluate(index)
+    if any(isinstance(value, Broken) for value in values):
+        return BROKEN
+    first, second = values
+    if not isinstance(first, Value) or not isinstance(second, Value):
+        return here.error(
+            "E0205",
+            f"{kind_of(first)} has no items",
+            span,
+            hint="`take` and `split` give parts of a tensor",
+        )
+    try:
+        return here.settled(constants.item(first, second))
+    except ConstantError as error:
+        return here.error(error.code, str(error), span)
+
+
+def member(here: Elaboration, family: FamilyObject, node: nodes.Subscript) -> Result:
+    """`conv[i]`: a member of a family."""
+    indices, given = [], []
+    for each in node.items:
+        value = here.evaluate(each)
+        if isinstance(value, Broken):
+            return value
+        if not isinstance(value, Value) or not is_whole(value.value):
+            return here.error("E0205", f"an index is a whole number, not {kind_of(value)}", each.span)
+        indices.append(int(value.value))
+        given.append(value.expression)
+        here.decide(value)
+    if tuple(indices) in family.members:
+        found = family.members[tuple(indices)]
+        if isinstance(node.value, nodes.Name) and isinstance(found, (LayerObject, BlockObject)):
+            found.variable = item_of(node.value.id, given)  # as it is known here
+        return found
+    known = listed([f"[{', '.join(map(str, each))}]" for each in list(family.members)[:8]])
+    return here.error("E0201", f"there is no member `{node.span.text}`", node.span, f"there are {known}")
+
+
+def evaluate_conditional(here: Elaboration, node: nodes.Conditional) -> Result:
+    test = here.evaluate(node.test)
+    if isinstance(test, Broken):
+        return test
+    if not isinstance(test, Value):
+        return here.error("E0205", "`if` decides when compiling: its condition is a constant", node.test.span)
+    recorder = here.recorder
+    taken, untaken = (node.then, node.otherwise) if test.value else (node.otherwise, node.then)
+    with recorder.recording() as own, recorder.constructing() as made:
+        chosen = here.evaluate(taken)
+    recorder.body += own
+    if isinstance(chosen, Value):
+        return constant_conditional(here, node, test, chosen, here.evaluate(untaken))
+    # A layer or a tensor: what is not chosen is not constructed.
+    here.is_nested = True
+    here.decide(test)
+    decided = ex.inside(test.expression)
+    is_open = bool(ex.variables(decided))
+    if recorder.constructed is not None and not (is_open and isinstance(chosen, Tensor) and not own):
+        recorder.constructed += made
+    if not is_open or isinstance(chosen, Broken):
+        return chosen
+    if not isinstance(chosen, Tensor) or own:
+        reason = "it chooses between layers" if not isinstance(chosen, Tensor) else "what it chooses takes statements"
+        recorder.guard(test, node.test.span.text, node.span, reason)
+        return chosen
+    tried, others = here.tried(lambda other: tensor_alone(other, untaken))
+    both = (made, others) if test.value else (others, made)
+    recorder.construct_choice(here.frame, (decided,), both, node.test.span.text, node.span)
+    sides = ex.inside(chosen.expression), ex.inside(tried.expression) if tried else ex.HOLE
+    then, otherwise = sides if test.value else sides[::-1]
+    return Tensor(chosen.spec, ex.seen(ex.Operation("if", (then, decided, otherwise)), chosen.expression))
+
+
+def tensor_alone(here: Elaboration, node: nodes.Expression) -> Tensor | None:
+    """A tensor, if that takes no statements."""
+    with here.recorder.recording() as needed:
+        value = here.evaluate(node)
+    return value if isinstance(value, Tensor) and not needed else None
+
+
+def constant_conditional(
+    here: Elaboration, node: nodes.Conditional, test: Value, chosen: Value, other: Result
+) -> Result:
+    """`3 if deep else 2`, where each side has a value."""
+    if not isinstance(other, Value):
+        return other if isinstance(other, Broken) else chosen
+    then, otherwise = (chosen, other) if test.value else (other, chosen)
+    here.work(_items([chosen]), node.span)
+    try:
+        return here.settled(constants.conditional(then, test, otherwise))
+    except ConstantError as error:
+        return here.error(error.code, str(error), node.span)
+
+
+def evaluate_operation(here: Elaboration, sign: str, operands: Sequence[nodes.Expression], span: Span) -> Result:
+    values = [here.evaluate(operand) for operand in operands]
+    if any(isinstance(value, Broken) for value in values):
+        return BROKEN
+    if all(isinstance(value, Value) for value in values):
+        here.work(_items(values), span)
+        try:
+            return here.settled((constants.unary if len(values) == 1 else constants.binary)(sign, *values))  # type: ignore[arg-type]
+        except ConstantError as error:
+            return here.error(error.code, str(error), span)
+    for node, value in zip(operands, values, strict=True):
+        if not isinstance(value, Tensor) and not (isinstance(value, Value) and is_number(value.value)):
+            message = f"`{sign}` does not take {kind_of(value)}"
+            return here.error(no_tensor(value), message, node.span, hint=to_name(value))
+    operator = catalog.OPERATORS.get(sign if len(values) == 2 else f"unary {sign}")
+    if operator is None:
+        return here.error("E0205", f"`{sign}` is for constants, not for tensors", span)
+    given = [value.spec if isinstance(value, Tensor) else value.value for value in values]  # type: ignore[union-attr]
+    names = [argument.name for argument in operator.arguments]
+    try:
+        spec = operator.infer(dict(zip(names, given, strict=True)))
+    except CatalogError as error:
+        labels = tuple(
+            here.chains.label(node.span, value.expression, shape_of(value.spec))
+            for node, value in zip(operands, values, strict=True)
+            if isinstance(value, Tensor)
+        )
+        return here.error("E0401", error.message, span, labels=labels)
+    here.operations.setdefault(operator.keras, (span, f"the result of `{sign}`"))
+    return here.made(spec, ex.Operation(sign, tuple(value.expression for value in values)), span)  # type: ignore[union-attr]
+
+
+def call_of_constants(here: Elaboration, name: str, node: nodes.Call) -> Result:
+    values = [here.evaluate(argument.value) for argument in node.arguments]
+    if any(isinstance(value, Broken) for value in values):
+        return BROKEN
+    if not all(isinstance(value, Value) for value in values) or any(each.name for each in node.arguments):
+        return here.error("E0304", f"`{name}` takes constants, by position", node.span)
+    here.work(_items(values), node.span)
+    try:
+        value = constants.call(name, values)  # type: ignore[arg-type]
+        here.work(_items([value]), node.span)
+        return value if name == "range" else here.settled(value)
+    except ConstantError as error:
+        return here.error(error.code, str(error), node.span)
+
+
+def _items(values: Iterable[Result]) -> int:
+    """How many items lists have together."""
+    return sum(len(each.value) for each in values if isinstance(each, Value) and isinstance(each.value, list))
+
+
+def evaluate_call(here: Elaboration, node: nodes.Call) -> Result:
+    function = node.function
+    if isinstance(function, nodes.Name) and function.id not in here.names:
+        if function.id[0].isupper():
+            return here.construct(function, node)
+        if function.id in constants.FUNCTIONS and function.id not in catalog.FUNCTIONS:
+            return call_of_constants(here, function.id, node)
+        if function.id in catalog.FUNCTIONS and function.id not in constants.FUNCTIONS:
+            return apply_function(here, catalog.FUNCTIONS[function.id], [], node.arguments, node)
+        if function.id in catalog.FUNCTIONS:  # as `max`, which is for constants and for tensors
+            values = [(here.evaluate(each.value), each.value) for each in node.arguments if each.name is None]
+            if values and all(isinstance(value, Value) for value, _ in values):
+                return call_of_constants(here, function.id, node)
+            named = tuple(each for each in node.arguments if each.name is not None)
+            return apply_function(here, catalog.FUNCTIONS[function.id], values, named, node)
+    if isinstance(function, nodes.Attribute) and constructs(function) and isinstance(function.value, nodes.Name):
+        return construct_of_module(here, function.value, function.name, node)
+    layer = callee(here, function)
+    if layer is None:
+        return BROKEN
+    return apply(here, layer, [], node.arguments, node)

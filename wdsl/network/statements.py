@@ -1,0 +1,316 @@
+"""The statements of a body: layers, weights, tensors, outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from wdsl import catalog
+from wdsl.annotations.reader import unknown_annotation
+from wdsl.catalog import TensorSpec
+from wdsl.catalog.argument_types import is_whole
+from wdsl.core import expressions as ex
+from wdsl.link.constants import Value
+from wdsl.network import graph
+from wdsl.network.blocks import function_parameters
+from wdsl.network.construction import construct_initializer
+from wdsl.network.elaboration import Elaboration
+from wdsl.network.inputs import declare_input, size_of
+from wdsl.network.loops import carry_out_choice, carry_out_loop
+from wdsl.network.objects import (
+    BROKEN,
+    BlockObject,
+    Broken,
+    ConstructedObject,
+    FamilyObject,
+    Frame,
+    FreeWeightObject,
+    Group,
+    LayerObject,
+    Result,
+    Tensor,
+    Tensors,
+    kind_of,
+    no_tensor,
+    to_name,
+)
+from wdsl.syntax import nodes
+from wdsl.text.diagnostics import Label
+from wdsl.text.source import Span
+
+
+def carry_out(here: Elaboration, statements: Sequence[nodes.Statement]) -> None:
+    for statement in statements:
+        here.count_one(statement.span)
+        here.written_down = here.carried_out
+        match statement:
+            case nodes.Input():
+                declare_input(here, statement)
+            case nodes.Layer():
+                declare_layer(here, statement)
+            case nodes.Weight():
+                declare_weight(here, statement)
+            case nodes.Binding():
+                declare_tensors(here, statement)
+            case nodes.Output():
+                declare_output(here, statement)
+            case nodes.For():
+                carry_out_loop(here, statement)
+            case nodes.If():
+                carry_out_choice(here, statement)
+            case nodes.Assert():
+                keep_assertion(here, statement)
+
+
+def keep_assertion(here: Elaboration, statement: nodes.Assert) -> None:
+    """Keep an `assert` for the end, when the weights are known, with what its names stand for here."""
+    frame = here.frame
+    mentioned = {each.id for each in nodes.walk(statement.test) if isinstance(each, nodes.Name)}
+    names = {name: frame.names[name] for name in mentioned if name in frame.names}
+    now = Frame(frame.scope, frame.body, names, frame.path, frame.block, frame.use)
+    now.passes = list(frame.passes)
+    here.asserted.append((statement, now, frame.now()))
+
+
+def declare_layer(here: Elaboration, statement: nodes.Layer) -> None:
+    name, frame = statement.name.id, here.frame
+    given = indices_of(here, statement)
+    indices = None if given is None else tuple(int(each.value) for each in given)
+    key = frame.key(statement.span)
+    if frame.block is not None and key in frame.block.declared:
+        # The block is applied again: its layers are those that it has.
+        enter(here, name, indices, frame.block.declared[key])
+        return
+    family = here.names.get(name)
+    if isinstance(family, FamilyObject) and statement.indices:
+        fresh = indices is not None
+        if indices in family.members:
+            shown = ", ".join(map(str, indices or ()))
+            here.error("E0202", f"`{name}[{shown}]` is declared twice", statement.name.span)
+            fresh = False
+    elif indices is None:  # which member it is, is not known
+        here.names.setdefault(name, BROKEN)
+        fresh = False
+    else:
+        fresh = here.declare(statement.name, "a layer")
+    value = here.evaluate(statement.value)
+    if isinstance(value, (LayerObject, BlockObject)) and value.name is not None:
+        here.error(
+            "E0205",
+            f"`{value.name}` is a layer already",
+            statement.value.span,
+            "a second name for it would share its weights unseen",
+            hint=f"use `{value.name}` itself, as often as you like",
+        )
+        value = BROKEN
+    elif not isinstance(value, (LayerObject, BlockObject, Broken)):
+        here.error("E0205", "this does not construct a layer", statement.value.span, f"it is {kind_of(value)}")
+        value = BROKEN
+    if not fresh:
+        return
+    enter(here, name, indices, value)
+    if frame.block is not None:
+        frame.block.declared[key] = value
+    if not isinstance(value, (LayerObject, BlockObject)):
+        # What annotations there are does not depend on the layer.
+        annotations = (*statement.annotations, *(one for each in statement.weights for one in each.annotations))
+        unknown = [found for each in annotations if (found := unknown_annotation(each))]
+        here.problems += [each for each in unknown if each not in here.problems]
+        return
+    path = "_".join([*([frame.path] if frame.path else []), name, *map(str, indices or ())]).replace("-", "minus_")
+    value.name = here.unique(path) if frame.path or indices else name
+    value.span = statement.span
+    if isinstance(value, LayerObject):
+        here.steps.append(value)
+    here.recorder.made(frame, value, function_parameters(here, value), given or (), statement)
+    if isinstance(value, LayerObject):
+        value.declared = name
+        value.doc = statement.doc
+        here.annotated.append((value, statement, frame.now(), here.circumstances()))
+    elif statement.annotations or statement.weights:
+        where = (*statement.annotations, *(each.annotations[0] for each in statement.weights if each.annotations))
+        message = f"`{name}` is a block: annotate the layers in it"
+        here.error("E0501", message, where[0].span if where else statement.span)
+
+
+def enter(here: Elaboration, name: str, indices: tuple[int, ...] | None, value: Result) -> None:
+    """Let a name, or a member of the family with the name, stand for a layer."""
+    if not indices:
+        here.names[name] = value
+        return
+    family = here.names.get(name)
+    if not isinstance(family, FamilyObject):
+        family = here.names[name] = FamilyObject()
+    family.members[indices] = value  # type: ignore[assignment]
+
+
+def indices_of(here: Elaboration, statement: nodes.Layer) -> tuple[Value, ...] | None:
+    """The indices of a member of a family, none for a layer that is none; None after a report."""
+    found: list[Value] = []
+    for node in statement.indices:
+        value = here.evaluate(node)
+        if isinstance(value, Value) and is_whole(value.value):
+            found.append(value)
+            here.decide(value)
+            continue
+        if not isinstance(value, Broken):
+            here.error("E0205", f"an index is a whole number, not {kind_of(value)}", node.span)
+        return None
+    return tuple(found)
+
+
+def declare_weight(here: Elaboration, statement: nodes.Weight) -> None:
+    name, frame = statement.name.id, here.frame
+    key = frame.key(statement.span)
+    if frame.block is not None and key in frame.block.declared:
+        here.names[name] = frame.block.declared[key]
+        return
+    fresh = here.declare(statement.name, "a weight")
+    sizes = [size_of(here, each) for each in statement.dimensions]
+    for size, node in zip(sizes, statement.dimensions, strict=True):
+        if size is None:
+            here.error("E0304", "the sizes of a weight must be known", node.span)
+    arguments: dict[str, Any] = {"initializer": "glorot_uniform"}
+    given: dict[str, tuple[ex.Expression, Span]] = {}
+    value = construct_initializer(here, statement.value) if statement.value is not None else None
+    if isinstance(value, ConstructedObject):
+        arguments["initializer"] = value.object
+        given["initializer"] = (value.expression, statement.span)
+    if not fresh:
+        return
+    here.names[name] = BROKEN
+    if isinstance(value, Broken) or not all(isinstance(size, int) for size in sizes):
+        return
+    made = FreeWeightObject(here.unique(f"{frame.path}_{name}") if frame.path else name)
+    here.names[name] = made
+    if frame.block is not None:
+        frame.block.declared[key] = made
+    shape: tuple[int, ...] = tuple(sizes)  # type: ignore[arg-type]
+    weight = catalog.Weight("", "", shape, True, "initializer", None, None)
+    step = graph.FreeWeight(made.name, weight, arguments, given, statement.doc, statement.span, name)
+    here.steps.append(step)
+    if frame.block is not None:
+        here.recorder.fail("this weight is made anew for each use of its block", step.span)
+    here.annotated.append((step, statement, frame.now(), here.circumstances()))
+
+
+def declare_tensors(here: Elaboration, statement: nodes.Binding) -> None:
+    alone = statement.names[0] if len(statement.names) == 1 else None
+    with here.recorder.aiming(alone, here.variable_inside, statement.value):
+        value = here.evaluate(statement.value)
+    specs: tuple[TensorSpec, ...] | None = None
+    count = len(statement.names)
+    match value:
+        case Tensor(spec, expression) if count == 1:
+            specs = (spec,)
+        case Tensors(specs, expression) if count != len(specs):
+            wrong_count(here, statement.value.span, count, len(specs), value)
+            specs = None
+        case Group(items) if count != len(items):
+            wrong_count(here, statement.value.span, count, len(items), value)
+        case Group(items) if any(isinstance(item, Group) for item in items):
+            here.error("E0205", "lists in a list have no names", statement.value.span)
+        case Group(items):
+            specs = tuple(item.spec for item in items)  # type: ignore[union-attr]
+            expression = ex.Sequence(tuple(item.expression for item in items))  # type: ignore[union-attr]
+        case Tensor():
+            wrong_count(here, statement.value.span, count, 1, value)
+        case Tensors(specs, expression):
+            pass
+        case Broken():
+            pass
+        case Value():
+            hint = "give it as a parameter of the network"
+            here.error("E0205", "a constant is not a tensor", statement.value.span, kind_of(value), hint=hint)
+        case _:
+            message = f"this is {kind_of(value)}, not a tensor"
+            here.error(no_tensor(value), message, statement.value.span, hint=to_name(value))
+    variables, inside = [], []
+    for position, name in enumerate(statement.names):
+        if not here.declare(name, "a tensor", again=True):
+            continue
+        variable = here.variable_for(name.id)
+        variables.append(variable)
+        inside.append(here.variable_inside(name.id) if here.frame.path else variable)
+        seen = ex.seen(ex.Variable(inside[-1]), ex.Variable(variable))
+        here.names[name.id] = Tensor(specs[position], seen) if specs else BROKEN
+    if specs and len(variables) == count:
+        here.steps.append(graph.Binding(tuple(variables), expression, specs, statement.span))
+        here.recorder.assign(tuple(inside), expression, statement.span)
+
+
+def wrong_count(here: Elaboration, span: Span, wanted: int, got: int, value: Result) -> None:
+    tensors = "one tensor" if got == 1 else f"{got} tensors"
+    names = "one name" if wanted == 1 else f"{wanted} names"
+    label, hint = f"this is {tensors}", None
+    if isinstance(value, Group) and value.names:
+        label, hint = f"this is {kind_of(value)}", to_name(value)
+    here.error("E0403", f"{tensors} cannot be taken apart into {names}", span, label, hint=hint)
+
+
+def declare_output(here: Elaboration, statement: nodes.Output) -> None:
+    with here.recorder.aiming(statement.name, here.variable_inside, statement.value):
+        value = here.evaluate(statement.value)
+    name = statement.name or output_name(here, statement.value)
+    if isinstance(value, Broken):
+        here.frame.is_broken = True
+        if statement.name and here.declare(statement.name, "an output", again=True):
+            here.names[statement.name.id] = BROKEN
+        return
+    if not isinstance(value, Tensor):
+        message = f"an output is a tensor, not {kind_of(value)}"
+        here.error(no_tensor(value), message, statement.value.span, hint=to_name(value))
+        return
+    if name is None:
+        here.error(
+            "E0212",
+            "the output needs a name",
+            statement.value.span,
+            "this does not end in a named layer or tensor",
+            hint="write `output NAME = …`",
+        )
+        return
+    if here.frame.block is not None:
+        if any(each == name.id for each, _ in here.frame.outputs):
+            here.error("E0202", f"there are two outputs `{name.id}`", statement.span)
+            return
+        value = here.written(
+            value,
+            lambda: here.variable_for(name.id),
+            statement.span,
+            lambda: here.recorder.variable_for(here.frame, name.id),
+        )
+        if statement.name and here.declare(statement.name, "an output", again=True):
+            here.names[name.id] = value
+        here.frame.outputs.append((name.id, value))
+        return
+    previous = next((output for output in here.outputs if output.name == name.id), None)
+    if previous:
+        where = (Label(previous.span, "first here"),)
+        here.error("E0202", f"there are two outputs `{name.id}`", statement.span, labels=where)
+        return
+    if isinstance(value.expression, ex.Variable) and not statement.name:
+        variable = value.expression.name
+    else:
+        if statement.name and not here.declare(statement.name, "an output", again=True):
+            return
+        taken = name.id in here.names and not isinstance(here.names[name.id], Tensor)
+        layers_own = taken and not statement.name
+        variable = here.unique(f"{name.id}_output") if layers_own else here.variable_for(name.id)
+        here.steps.append(graph.Binding((variable,), value.expression, (value.spec,), statement.span))
+        here.recorder.assign((variable,), value.expression, statement.span)
+        if not taken:
+            here.names[name.id] = Tensor(value.spec, ex.Variable(variable))
+    here.outputs.append(graph.Output(name.id, variable, value.spec, statement.doc, statement.span))
+
+
+def output_name(here: Elaboration, node: nodes.Expression) -> nodes.Name | None:
+    """The name an output has by itself: that of its tensor, or of its last layer."""
+    match node:
+        case nodes.Name():
+            return node
+        case nodes.Chain(stages):
+            return output_name(here, stages[-1])
+        case nodes.Call(nodes.Name() as function) if not function.id[0].isupper():
+            return function
+    return None
