@@ -54,6 +54,22 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
         "for i in range(n) { h = h -> d[i] }; output h }",
         {"n": 3},
     ),
+    "an output without a name out of a block": (
+        BLOCKS + "network N(n: int = 4) { input x: [4]\n layer two = Two(n)\n output x -> two\n"
+        "output z = x -> two -> Dense(3) }",
+        {"n": 6},
+    ),
+    "a family by parameters": (
+        "network N(n: int = 3, m: int = 2) { input x: [4]\n for i in range(n) { layer d[i] = Dense(4) }\n"
+        "layer last[m] = Dense(5)\n h = x\n for j in range(n) { h = h -> d[n - 1 - j] }\n"
+        "output y = h -> d[0] -> d[m] -> last[m] }",
+        {"n": 4, "m": 1},
+    ),
+    "a branch that is not taken uses what is shared": (
+        BLOCKS + "network N(deep: bool = false) { input x: [4]\n layer two = Two(4)\n layer own = Dense(4)\n h = x\n"
+        "if deep { h = h -> two -> own -> Dense(4) } else { h = h -> own }\n output y = h -> two -> own }",
+        {"deep": True},
+    ),
     "nested loops": (
         BLOCKS + "network N(n: int = 1, m: int = 2) { input x: [4]; h = x\n"
         "for i in range(n) { for j in range(i, m) {\n"
