@@ -33,7 +33,7 @@ from wdsl.network.objects import (
     target_of,
 )
 from wdsl.network.outline import Outline
-from wdsl.network.reading import equation_read, frozen, layer_outside, spec_outside, step_outside, tie_read
+from wdsl.network.reading import frozen, network_outside
 from wdsl.network.statements import carry_out
 from wdsl.syntax import nodes
 from wdsl.text.diagnostics import Diagnostic, Label, has_errors, in_order, listed, nearest, respelled
@@ -132,16 +132,18 @@ class Elaborator(Elaboration):
             network.span.source,
             network.span,
             parameters,
-            tuple(map(step_outside, steps)),
-            tuple(each.replace(spec=spec_outside(each.spec)) for each in self.outputs),
-            tuple(layer_outside(frozen(each)) for each in self.unnamed),
-            tuple(equation_read(each, ex.outside) for each in equations if each.weight.layer in kept),
-            tuple(tie_read(each, ex.outside) for each in ties if each.weight.layer in kept),
+            steps,
+            tuple(self.outputs),
+            tuple(map(frozen, self.unnamed)),
+            tuple(each for each in equations if each.weight.layer in kept),
+            tuple(each for each in ties if each.weight.layer in kept),
             tuple(each for each in assertions if each),
             self.is_nested,
             self.decided_by,
         )
-        return Elaborated(checked, self.recorder.outline(network, equations, ties) if self.is_nested else None)
+        if not self.is_nested:  # nothing has two names
+            return Elaborated(checked, None)
+        return Elaborated(network_outside(checked), self.recorder.outline(network, equations, ties))
 
     def annotated_layer(
         self,

@@ -41,18 +41,23 @@ def layer_inside(layer: graph.Layer) -> graph.Layer:
     return _layer(layer, ex.inside, size_inside)
 
 
-def layer_outside(layer: graph.Layer) -> graph.Layer:
-    """A layer in the names of the whole network."""
-    return _layer(layer, ex.outside, size_outside)
+def network_outside(network: graph.Network) -> graph.Network:
+    """A network in its own names, whatever the bodies of its loops and its blocks call things."""
+    return network.replace(
+        steps=tuple(map(_step_outside, network.steps)),
+        outputs=tuple(each.replace(spec=_spec_outside(each.spec)) for each in network.outputs),
+        unnamed=tuple(_layer(each, ex.outside, size_outside) for each in network.unnamed),
+        equations=tuple(equation_read(each, ex.outside) for each in network.equations),
+        ties=tuple(tie_read(each, ex.outside) for each in network.ties),
+    )
 
 
-def step_outside(step: graph.Step) -> graph.Step:
-    """A step in the names of the whole network."""
+def _step_outside(step: graph.Step) -> graph.Step:
     match step:
         case graph.Input():
-            return step.replace(spec=spec_outside(step.spec))
+            return step.replace(spec=_spec_outside(step.spec))
         case graph.Layer():
-            return layer_outside(step)
+            return _layer(step, ex.outside, size_outside)
         case graph.FreeWeight():
             return step.replace(
                 weight=_weight(step.weight, size_outside),
@@ -60,11 +65,10 @@ def step_outside(step: graph.Step) -> graph.Step:
                 given=_given(step.given, ex.outside),
             )
         case graph.Binding():
-            return step.replace(expression=ex.outside(step.expression), specs=tuple(map(spec_outside, step.specs)))
+            return step.replace(expression=ex.outside(step.expression), specs=tuple(map(_spec_outside, step.specs)))
 
 
-def spec_outside(spec: TensorSpec) -> TensorSpec:
-    """A tensor with its sizes in the names of the whole network."""
+def _spec_outside(spec: TensorSpec) -> TensorSpec:
     if not any(isinstance(size, Dim) for size in spec.shape):
         return spec
     return spec.replace(shape=tuple(map(size_outside, spec.shape)))
