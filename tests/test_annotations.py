@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
+import keras
 import numpy as np
 import pytest
 
 import wdsl
 from wdsl import structure
 from wdsl.annotations.kinds import KINDS, Kind
-from wdsl.annotations.meanings import Tied
+from wdsl.annotations.meanings import VIEW, Tied
 from wdsl.core import expressions as ex
 
 ROOT = Path(__file__).parents[1]
@@ -21,15 +23,7 @@ CLASSES = {name for row in KINDS.values() for name in row.classes}
 KNOWN = {
     "wdsl/annotations/equations.py": {"Tie"},  # what a tie of two weights constructs
     "wdsl/annotations/ties.py": {"Symmetric"},  # what ties a weight to its own transpose
-    "wdsl/plan/kinds.py": {"Frozen"},
-    "wdsl/weights/coupled.py": CLASSES,
     "wdsl/weights/entries.py": {"Averaged"},  # the solver has no use for how a gradient is made
-    "wdsl/weights/normal.py": CLASSES,
-    "wdsl/weights/products.py": CLASSES,
-    "wdsl/backends/classes.py": CLASSES,
-    "wdsl/backends/coupled.py": CLASSES,
-    "wdsl/backends/mechanisms.py": CLASSES,
-    "wdsl/backends/words.py": CLASSES,
 }
 """The files that name the class of an annotation besides those with the rows and the classes."""
 
@@ -45,11 +39,13 @@ class Persymmetric(structure.Symmetric):
 @pytest.fixture
 def persymmetric(monkeypatch: pytest.MonkeyPatch) -> None:
     """An annotation that wdsl does not have, added as `docs/development.md` says."""
+    upside_down = ex.Call(ex.Attribute(VIEW, "flip"), (ex.Constant(0),))
+    mirrored = ex.Attribute(ex.Call(ex.Attribute(upside_down, "flip"), (ex.Constant(1),)), "T")
     row = Kind(
         name="persymmetric",
         read=lambda subject, annotation: ex.Call(ex.Symbol("Persymmetric")),
         classes=("Persymmetric",),
-        meaning=lambda arguments: Tied(),
+        meaning=lambda arguments: Tied(mirrored),
     )
     monkeypatch.setitem(KINDS, row.name, row)  # type: ignore[arg-type]
     monkeypatch.setattr(structure, "Persymmetric", Persymmetric, raising=False)
@@ -80,6 +76,21 @@ def test_it_has_reports_mechanisms_and_projections() -> None:
     found = wdsl.project(net_with("persymmetric"), {"d.kernel": given})["d.kernel"]
     assert (found == found[::-1, ::-1].T).all()
     np.testing.assert_allclose(found, (given + given[::-1, ::-1].T) / 2, rtol=1e-6)
+
+
+@pytest.mark.usefixtures("persymmetric")
+def test_it_has_a_class_in_modules(python_module: Callable[[str], ModuleType]) -> None:
+    net = net_with("persymmetric, zero[(0, 0)]")
+    source = net.to_python()
+    assert 'structure = ("kernel: persymmetric, zero[(0, 0)]",)' in source
+    live, module = net.to_keras(), python_module(source).N()
+    for model in (live, module):
+        keras.utils.set_random_seed(1)
+        model.layers[-1].set_weights([np.arange(1.0, 10.0)])
+    kernel = np.asarray(module(np.eye(4)))
+    assert (kernel == kernel[::-1, ::-1].T).all()
+    assert kernel[0, 0] == kernel[3, 3] == 0
+    assert (kernel == np.asarray(live(np.eye(4)))).all()
 
 
 def test_it_was_not_there_before() -> None:

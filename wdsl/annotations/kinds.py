@@ -35,6 +35,8 @@ class Kind(Record):
     """What the equation may construct."""
     meaning: Callable[[tuple[ex.Expression, ...]], Meaning]
     """What the equation says of entries, from the arguments that it is constructed with."""
+    averaged: tuple[str, ...] = ()
+    """Those of the classes for which free numbers move by the mean of the gradients of their entries."""
     patterns: Mapping[str, int] = MappingProxyType({})
     """The patterns that a kernel with it can have, and the fewest entries for which a product is worth it."""
     carries_over: Callable[[View], bool] = lambda view: False
@@ -209,6 +211,7 @@ KINDS: Mapping[str, Kind] = {
             name="equal",
             read=_read_equal,
             classes=("Equal", "Averaged"),
+            averaged=("Averaged",),
             meaning=Alike,
             patterns=EQUALS,
         ),
@@ -233,7 +236,7 @@ KINDS: Mapping[str, Kind] = {
             name="tie",
             read=read_tie,
             classes=("Tie",),
-            meaning=lambda arguments: Tied(),
+            meaning=lambda arguments: Tied(arguments[0], arguments[1:]),
             patterns=EQUALS,
             no_mechanism="it stores one weight for several",
         ),
@@ -257,14 +260,15 @@ def kind_of(equation: ex.Expression) -> Kind:
 
 def meaning(equation: ex.Expression) -> Meaning:
     """What an equation says of entries."""
-    row, arguments = _read(equation)
-    return row.meaning(arguments)
+    row, name, arguments = _read(equation)
+    said = row.meaning(arguments)
+    return said.replace(is_averaged=True) if isinstance(said, Alike) and name in row.averaged else said
 
 
-def _read(equation: ex.Expression) -> tuple[Kind, tuple[ex.Expression, ...]]:
+def _read(equation: ex.Expression) -> tuple[Kind, str, tuple[ex.Expression, ...]]:
     match equation:
         case ex.Call(ex.Symbol("Via"), (_, inner)):
             return _read(inner)
         case ex.Call(ex.Symbol(name), arguments):
-            return next(row for row in KINDS.values() if name in row.classes), arguments
+            return next(row for row in KINDS.values() if name in row.classes), name, arguments
     raise TypeError(f"{equation!r} is no equation")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from wdsl.core import expressions as ex
-from wdsl.core.record import Record
+from wdsl.core.record import Record, field
 
 
 class Mirrored(Record):
@@ -27,6 +27,8 @@ class Alike(Record):
     """
 
     groups: tuple[ex.Expression, ...]
+    is_averaged: bool = field(default=False, compare=False)
+    """Whether it moves by the mean of its entries' gradients. What is equal does not depend on that."""
 
 
 class Given(Record):
@@ -37,7 +39,15 @@ class Given(Record):
 
 
 class Tied(Record):
-    """The weight, or a region of it, equals a view of itself or another weight, entry by entry."""
+    """The weight, or a region of it in C order, equals a view of itself or of another weight, entry by entry."""
+
+    view: ex.Expression
+    """In methods of `VIEW`, as NumPy has them, or of a `View` with the other's name, and perhaps with a factor."""
+    regions: tuple[ex.Expression, ...] = ()
+
+
+VIEW = ex.Call(ex.Symbol("View"))
+"""The weight itself."""
 
 
 class Untrained(Record):

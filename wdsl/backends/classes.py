@@ -13,11 +13,12 @@ import textwrap
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from wdsl.annotations.kinds import FROZEN
 from wdsl.backends.mechanisms import Enforced, bare, is_averaged, joins, mechanism_of
 from wdsl.backends.products import Product, halves_of, product_of
 from wdsl.backends.words import annotation, in_words
 from wdsl.core import expressions as ex
-from wdsl.plan.kinds import FROZEN, Kind, KindWeight
+from wdsl.plan.kinds import Kind, KindWeight
 from wdsl.plan.plan import Plan
 from wdsl.plan.printing import WIDTH, flat, layout
 from wdsl.weights.normal import Let, NormalForm, by_shape, normal_form

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from wdsl.annotations.kinds import meaning
+from wdsl.annotations.meanings import Tied
 from wdsl.backends.classes import FUNCTIONS, Body, Writer, fans_of, wrapped
 from wdsl.backends.mechanisms import bare
 from wdsl.core import expressions as ex
@@ -120,10 +122,10 @@ class CoupledWriter(Writer):
             each.key: tuple(ex.evaluate(one, values, _builtin) for one in each.sizes) for each in self.kind.weights
         }
         for weight in self.kind.weights:
-            match self.equations[weight.key]:
+            match tuple(map(meaning, self.equations[weight.key])):
                 case ():
                     seen.add(weight.key)
-                case (ex.Call(ex.Symbol("Tie"), (ex.Call(ex.Symbol("View"), (ex.Constant(name),)), *region)),):
+                case (Tied(ex.Call(ex.Symbol("View"), (ex.Constant(name),)), region),):
                     if name not in seen:
                         return False
                     shape = sizes[weight.key]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from wdsl.annotations.kinds import meaning
+from wdsl.annotations.meanings import Alike, Given, Meaning, Mirrored
 from wdsl.core import expressions as ex
 from wdsl.weights.coupled import WITHIN
 from wdsl.weights.normal import AVERAGED, Let, NormalForm
 
 ORDER = ("mask", "constraint", "gradient", "initial")
-SYMMETRIC = ex.Call(ex.Symbol("Symmetric"))
+SYMMETRIC = Mirrored((), sign=1)
 ATTRIBUTES = {"mask": "used", "constraint": "kept", "gradient": "moved"}
 
 
@@ -28,24 +30,23 @@ def bare(equation: ex.Expression) -> ex.Expression:
     )
 
 
-def _kind(equation: ex.Expression) -> str:
-    """The class of an equation, on a weight or on one within a vector."""
+def _said(equation: ex.Expression) -> Meaning:
+    """What an equation says, of a weight or of one within a vector."""
     match equation:
         case ex.Call(function, (_, inner)) if function == WITHIN:
-            return _kind(inner)
-        case ex.Call(ex.Symbol(name)):
-            return name
-    raise TypeError(f"{equation!r} is no equation")
+            return _said(inner)
+    return meaning(equation)
 
 
 def joins(equation: ex.Expression) -> bool:
     """Whether an equation says what is equal, and not what is constant."""
-    return _kind(equation) not in ("Zero", "Fixed")
+    return not isinstance(_said(equation), Given)
 
 
 def is_averaged(equation: ex.Expression) -> bool:
     """Whether gradients are averaged by it."""
-    return _kind(equation) == "Averaged"
+    said = _said(equation)
+    return isinstance(said, Alike) and said.is_averaged
 
 
 class Enforced:
@@ -102,7 +103,12 @@ class Enforced:
         for mechanism in ORDER[:3]:
             if not self.by[mechanism]:
                 continue
-            if self.is_dense and mechanism == "gradient" and self.by["gradient"] == [SYMMETRIC] and not self.groups:
+            if (
+                self.is_dense
+                and mechanism == "gradient"
+                and [*map(_said, self.by["gradient"])] == [SYMMETRIC]
+                and not self.groups
+            ):
                 said += self.by[mechanism]
                 self.groups[mechanism] = "symmetric"
                 continue

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from wdsl.annotations.kinds import kind_of, meaning
+from wdsl.annotations.meanings import Alike, Given, Mirrored, Tied
 from wdsl.core import expressions as ex
 from wdsl.plan.printing import shown
 
@@ -56,20 +58,20 @@ def annotation(equation: ex.Expression, files: Mapping[str, str], weight: str) -
     match equation:
         case ex.Call(ex.Symbol("Via"), (ex.Constant(str(mechanism)), inner)):
             return f"{annotation(inner, files, weight)} via {mechanism}"
-        case ex.Call(ex.Symbol("Symmetric" | "Skew" | "Frozen" as kind), axes):
-            return kind.lower() + (f"({', '.join(map(_written, axes))})" if axes else "")
-        case ex.Call(ex.Symbol("Equal"), groups):
-            return f"equal{_bracketed([_group(each, files) for each in groups])}"
-        case ex.Call(ex.Symbol("Averaged"), groups):
-            return f"equal{_bracketed([_group(each, files) for each in groups])}(gradient=mean)"
-        case ex.Call(ex.Symbol("Zero"), regions):
-            return f"zero{_bracketed([region(each, files) for each in regions])}"
-        case ex.Call(ex.Symbol("Fixed"), (value, where)):
-            return f"fixed[{region(where, files)}] = {_written(value)}"
-        case ex.Call(ex.Symbol("Tie"), (view, *where)):
-            places = f"[{region(where[0], files)}]" if where else ""
-            return f"tie{places}({_view(view, weight)})"
-    raise TypeError(f"{equation!r} is no equation")
+    kind = kind_of(equation)
+    match meaning(equation):
+        case Mirrored(axes) if axes:
+            return f"{kind.name}({', '.join(map(_written, axes))})"
+        case Alike(groups, is_averaged):
+            by_mean = "(gradient=mean)" if is_averaged else ""
+            return f"{kind.name}{_bracketed([_group(each, files) for each in groups])}{by_mean}"
+        case Given(value, regions):
+            given = f" = {_written(value)}" if kind.takes_value else ""
+            return f"{kind.name}{_bracketed([region(each, files) for each in regions])}{given}"
+        case Tied(view, regions) if view in ex.parts(equation):
+            places = _bracketed([region(each, files) for each in regions])
+            return f"{kind.name}{places}({_view(view, weight)})"
+    return kind.name
 
 
 def _bracketed(items: Sequence[str]) -> str:

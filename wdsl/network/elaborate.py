@@ -141,9 +141,8 @@ class Elaborator(Elaboration):
             self.is_nested,
             self.decided_by,
         )
-        if not self.is_nested:  # nothing has two names
-            return Elaborated(checked, None)
-        return Elaborated(network_outside(checked), self.recorder.outline(network, equations, ties))
+        outline = self.recorder.outline(network, equations, ties) if self.is_nested else None
+        return Elaborated(network_outside(checked), outline)
 
     def annotated_layer(
         self,

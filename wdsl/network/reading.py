@@ -43,6 +43,9 @@ def layer_inside(layer: graph.Layer) -> graph.Layer:
 
 def network_outside(network: graph.Network) -> graph.Network:
     """A network in its own names, whatever the bodies of its loops and its blocks call things."""
+    if not network.is_nested:  # nothing has two names but layers where they are applied
+        steps = (_step_outside(each) if isinstance(each, graph.Binding) else each for each in network.steps)
+        return network.replace(steps=tuple(steps))
     return network.replace(
         steps=tuple(map(_step_outside, network.steps)),
         outputs=tuple(each.replace(spec=_spec_outside(each.spec)) for each in network.outputs),

@@ -7,6 +7,7 @@ import keyword
 from collections.abc import Collection, Hashable, Mapping, Sequence
 
 from wdsl import catalog
+from wdsl.annotations.kinds import FROZEN
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record, field
 from wdsl.core.sizes import expression_of
@@ -38,9 +39,6 @@ def form_of(structures: Sequence[Structure], tied: Collection[Structure]) -> str
     holders = {each.weight.holder for each in structures}
     is_own = holders == {""} or (name in OF_CELLS and holders <= {"", "cell"})
     return "Structured" if is_own and (name in TAKES_WEIGHTS or not tied) else "Wrapped"
-
-
-FROZEN = ex.Call(ex.Symbol("Frozen"))
 
 
 class KindWeight(Record):

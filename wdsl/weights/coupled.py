@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from wdsl.annotations.kinds import meaning
+from wdsl.annotations.meanings import Alike, Given, Mirrored, Tied
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record
 from wdsl.weights.normal import (
@@ -16,10 +18,10 @@ from wdsl.weights.normal import (
     AVERAGED,
     CONSTANT,
     ENTRY,
-    EQUAL,
     FALSE,
     LABEL,
     LIVE,
+    REST,
     SHAPE,
     SIGN,
     TRUE,
@@ -99,9 +101,8 @@ class CoupledLowering(Lowering):
 
         A plain `equal` cannot: it asks what is constant by annotations of its weight alone.
         """
-        rest = [ex.Call(each) for each in EQUAL]
         new = [ex.parts(each)[-1] for each in equations if each not in self.done]
-        return all(each in equations for each in self.done) and not any(each in rest for each in new)
+        return all(each in equations for each in self.done) and not any(meaning(each) == REST for each in new)
 
     def form(
         self, equations: tuple[ex.Expression, ...], also: tuple[ex.Expression, ...], in_arrays: bool
@@ -152,13 +153,13 @@ class CoupledLowering(Lowering):
         before, self.lets = self.lets, []
         self.rank, self.taken, self.is_inside = member.rank, set(), True
         for each in equations:
-            match each:
-                case ex.Call(ex.Symbol("Zero"), regions):
+            match meaning(each):
+                case Given(ex.Constant(0), regions):
                     for places in self.chosen(regions or (ALL,)):
                         self.let(FALSE, item(LIVE, places))
                     self.claimed.add(member.array)
-                case ex.Call(ex.Symbol("Fixed"), (value, region)):
-                    for places in self.chosen([region]):
+                case Given(value, regions):
+                    for places in self.chosen(regions or (ALL,)):
                         named = ex.Variable(f"fixed{len(self.fixed) + 1}" if self.fixed else "fixed")
                         self.let(places, named)
                         self.let(FALSE, item(LIVE, named))
@@ -252,17 +253,13 @@ class CoupledLowering(Lowering):
     # What is equal
 
     def joins_of(self, equation: ex.Expression, has_claims: bool, also: Sequence[ex.Expression]) -> list[Places]:
-        match equation:
-            case ex.Call(ex.Symbol("Averaged"), groups):
-                plain = self.joins_of(ex.Call(ex.Symbol("Equal"), groups), has_claims, also)
-                return [each.replace(is_averaged=True) for each in plain]
-            case ex.Call(ex.Symbol("Equal"), ()):
-                return [self.rest(has_claims, also)]
-            case ex.Call(ex.Symbol("Equal"), groups):
-                return [self.grouped(each) for each in groups]
-            case ex.Call(ex.Symbol("Tie"), (view, *region)):
-                return [self.tied_part(view, *region)]
-            case ex.Call(ex.Symbol("Symmetric" | "Skew")):
+        match meaning(equation):
+            case Alike(groups, is_averaged):
+                found = [self.grouped(each) for each in groups] if groups else [self.rest(has_claims, also)]
+                return [each.replace(is_averaged=is_averaged) for each in found]
+            case Tied(view, regions):
+                return [self.tied_part(view, *regions)]
+            case Mirrored():
                 (join,) = self.joins(equation, FALSE)
                 return [Places(ENTRY, join.other, join.factor)]
         return []
@@ -271,11 +268,9 @@ class CoupledLowering(Lowering):
         """That the entries which nothing makes constant are one."""
         left: list[ex.Expression] = [item(LIVE, ENTRY)] if has_claims else []
         for each in also:
-            match each:
-                case ex.Call(ex.Symbol("Zero"), regions):
-                    left.append(negated(self.masks(regions or (ALL,))))
-                case ex.Call(ex.Symbol("Fixed"), (_, region)):
-                    left.append(negated(self.mask(region)))
+            said = meaning(each)
+            if isinstance(said, Given):
+                left.append(negated(self.masks(said.regions or (ALL,))))
         if not left:
             return Places(ENTRY, item(self.flat_array, number(0)))
         mask = left[0]

@@ -201,14 +201,19 @@ def _term(origin: Equation | Tie, parameters: Mapping[str, Any]) -> structure.Eq
 
 
 def _not_computed(origin: Equation | Tie, error: Exception) -> _Refused:
-    if isinstance(_said(origin), Tied):
+    if isinstance(origin, Tie) or isinstance(meaning(origin.expression), Tied):
         where = f"`{origin.weight}` cannot be tied so: {str(error).rstrip('.')}"
         return _Refused(Diagnostic("E0504", where, origin.span))
     return _Refused(Diagnostic("E0511", f"`{origin.text}` cannot be computed: {error}", origin.span))
 
 
-def _said(origin: Equation | Tie) -> Meaning:
-    return Tied() if isinstance(origin, Tie) else meaning(origin.expression)
+def _joins(origin: Equation | Tie) -> bool:
+    return isinstance(origin, Tie) or joins(meaning(origin.expression))
+
+
+def _said(origin: Equation | Tie) -> Meaning | None:
+    """What an equation says; None for a tie to another weight."""
+    return None if isinstance(origin, Tie) else meaning(origin.expression)
 
 
 def _refuse_factors(system: System) -> None:
@@ -237,7 +242,7 @@ def _solve(system: System, ties: Sequence[Tie], frozen: Collection[WeightName]) 
         if isinstance(_said(origin), Given):
             known |= mask
             claims.append(_Claim(origin, np.packbits(mask), shape, value))
-    merges = [_Merges(origin, term, known) for origin, term in system.terms if joins(_said(origin))]
+    merges = [_Merges(origin, term, known) for origin, term in system.terms if _joins(origin)]
     solved = _union(size, merges)
     # The ties of views may have carried something all the same.
     carriers = [*merges, *(_Merges(tie, None, known) for tie in ties if len(system.owners) == 1)]

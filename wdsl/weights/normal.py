@@ -10,11 +10,13 @@ the layer, `evaluated` carries them out, and a test holds what comes of it again
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from wdsl.annotations.kinds import meaning
+from wdsl.annotations.meanings import Alike, Given, Mirrored, Tied
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record
 
@@ -30,8 +32,11 @@ SHAPE, ENTRY, LIVE, LABEL, SIGN, CONSTANT, AVERAGED, SELF = map(
     ex.Variable, ("shape", "entry", "live", "label", "sign", "constant", "averaged", "self")
 )
 TRUE, FALSE = ex.Constant(True), ex.Constant(False)
-EQUAL = (ex.Symbol("Equal"), ex.Symbol("Averaged"))
 ALL = ex.Call(ex.Symbol("Flat"), (ex.Call(ex.Symbol("slice"), (ex.Constant(None),)),))
+
+
+REST = Alike(())
+"""What a plain `equal` means."""
 
 
 class Let(Record):
@@ -343,21 +348,21 @@ class Lowering:
     # What is equal
 
     def joins(self, equation: ex.Expression, known: ex.Expression) -> list[Join]:
-        match equation:
-            case ex.Call(ex.Symbol("Symmetric" | "Skew" as kind), axes):
-                factor = number(-1) if kind == "Skew" else None
+        match meaning(equation):
+            case Mirrored(axes, sign):
+                factor = number(-1) if sign < 0 else None
                 if self.rank == 2:
                     return [Join(attribute(ENTRY, "T"), factor, is_mutual=True)]
                 swapped = ex.Call(attribute(ENTRY, "swapaxes"), tuple(map(self.own, axes)))
                 return [Join(swapped, factor, is_mutual=True)]
-            case ex.Call(ex.Symbol("Equal" | "Averaged"), ()):
+            case Alike(()):
                 if known == FALSE:
                     return [Join(call("np.zeros_like", ENTRY), is_first=True)]
                 return [self.one(negated(known))]
-            case ex.Call(ex.Symbol("Equal" | "Averaged"), groups):
+            case Alike(groups):
                 return [self.group(each) for each in groups]
-            case ex.Call(ex.Symbol("Tie"), (view, *region)):
-                return [self.tied(view, *region)]
+            case Tied(view, regions):
+                return [self.tied(view, *regions)]
         return []
 
     def one(self, mask: ex.Expression) -> Join:
@@ -428,17 +433,17 @@ class Lowering:
         zeros: list[ex.Expression] = []
         fixed: list[tuple[ex.Expression, ex.Expression]] = []
         for each in equations:
-            match each:
-                case ex.Call(ex.Symbol("Zero"), regions):
-                    zeros.append(self.masks(regions) if regions else TRUE)
-                case ex.Call(ex.Symbol("Fixed"), (value, region)):
-                    fixed.append((self.own(value), self.mask(region)))
+            match meaning(each):
+                case Given(ex.Constant(0), regions):
+                    zeros.append(self.masks(regions or (ALL,)))
+                case Given(value, regions):
+                    fixed.append((self.own(value), self.masks(regions or (ALL,))))
         given = either([mask for value, mask in fixed])
         known = either([*zeros, given])
         left_out = known
-        if any(isinstance(each, ex.Call) and not each.arguments and each.function in EQUAL for each in equations):
-            more = [each for each in also if each not in equations and _regions(each) is not None]
-            left_out = either([known, *(self.masks(_regions(each) or [ALL]) for each in more)])
+        if any(meaning(each) == REST for each in equations):
+            more = [regions for each in also if each not in equations for regions in _regions(each)]
+            left_out = either([known, *map(self.masks, more)])
         joins = [join for each in equations for join in self.joins(each, left_out)]
         if known == TRUE and not joins and not in_arrays:
             if constant := any(value != number(0) for value, _ in fixed):
@@ -494,14 +499,11 @@ class Lowering:
         """Whether what equals a constant is one by its own annotation anyway."""
         if len(joins) > 1:
             return False
-        regions = [region for each in equations for region in _regions(each) or ()]
+        regions = [region for each in equations for where in _regions(each) for region in where if region != ALL]
         if joins[0].other == attribute(ENTRY, "T"):
             return all(map(_is_symmetric, regions))
-        match equations:
-            case _ if joins[0].is_first and any(
-                each in (ex.Call(ex.Symbol("Equal")), ex.Call(ex.Symbol("Averaged"))) for each in equations
-            ):
-                return True
+        if joins[0].is_first and any(meaning(each) == REST for each in equations):
+            return True
         return not regions and not joins[0].is_negated
 
     def constants(
@@ -578,14 +580,11 @@ def _is_entry(subscripts: ex.Expression) -> bool:
     )
 
 
-def _regions(equation: ex.Expression) -> Sequence[ex.Expression] | None:
+def _regions(equation: ex.Expression) -> Iterator[tuple[ex.Expression, ...]]:
     """The regions in which an equation makes entries constant, if it does."""
-    match equation:
-        case ex.Call(ex.Symbol("Zero"), regions):
-            return regions
-        case ex.Call(ex.Symbol("Fixed"), (_, region)):
-            return (region,)
-    return None
+    said = meaning(equation)
+    if isinstance(said, Given):
+        yield said.regions or (ALL,)
 
 
 def _is_symmetric(region: ex.Expression) -> bool:

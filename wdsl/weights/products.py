@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from wdsl.annotations.kinds import kind_of
+from wdsl.annotations.kinds import kind_of, meaning
+from wdsl.annotations.meanings import Alike, Given, Mirrored, Untrained
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record
 from wdsl.core.sizes import Dim
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 MOST, MOST_TO_NAME = 2**22, 2**24
 """Entries of a kernel above which none is solved to know for sure: in a build, and where it is asked for."""
-
-_WITHOUT = frozenset(map(ex.Symbol, ("Via", "Averaged")))
-"""Equations with which no kernel has a pattern."""
 
 
 def products(network: Network, structures: Structures) -> frozenset[str]:
@@ -63,12 +61,12 @@ FEWEST_PLACED = 2**14
 """How many entries a weight has for which a gradient of its own is worth it."""
 
 _SURE = frozenset({
-    *(ex.Call(ex.Symbol(kind)) for kind in ("Symmetric", "Skew", "Equal")),
-    *(ex.Call(ex.Symbol("Zero"), (ex.Call(ex.Symbol(kind)),)) for kind in ("Diagonal", "Upper", "Lower")),
-    *(ex.Call(ex.Symbol("Zero"), (ex.Call(ex.Symbol(kind), (ex.Constant(0),)),)) for kind in ("Upper", "Lower")),
-    *(ex.Call(ex.Symbol("Equal"), (ex.Call(ex.Symbol("Axis"), (ex.Constant(axis),)),)) for axis in (0, 1)),
+    *(Mirrored((), sign) for sign in (1, -1)),
+    *(Given(ex.Constant(0), (ex.Call(ex.Symbol(kind)),)) for kind in ("Diagonal", "Upper", "Lower")),
+    *(Given(ex.Constant(0), (ex.Call(ex.Symbol(kind), (ex.Constant(0),)),)) for kind in ("Upper", "Lower")),
+    *(Alike(groups) for groups in ((), *((ex.Call(ex.Symbol("Axis"), (ex.Constant(axis),)),) for axis in (0, 1)))),
 })  # fmt: skip
-"""Equations that come to the same pattern at all sizes."""
+"""What comes to the same pattern at all sizes."""
 
 
 def realization(
@@ -77,7 +75,7 @@ def realization(
     """How the weights that one class is about are computed. `is_made`: also if they are multiplied by otherwise."""
     members = tuple(members)
     varies = len(members) > 1 or any(_varies(each, network) for each in members)
-    is_sure = all(equation in _SURE for each in members for equation in each.equations)
+    is_sure = all(meaning(equation) in _SURE for each in members for equation in each.equations)
     pattern, solved = None, None
     ways: set[str] = set()
     is_placed = False
@@ -107,18 +105,15 @@ def _found(structure: Structure, network: Network, is_sure: bool) -> tuple[Matri
 def _ways(structure: Structure, network: Network) -> set[str]:
     """How entries are put where they stand, and their gradients read."""
     stored = [each for each in structure.equations if ex.Symbol("Via") not in ex.walk(each)]
-    joins = [each for each in stored if isinstance(each, ex.Call) and each.function not in _CONSTANTS]
+    joins = [said for each in stored if not isinstance(said := meaning(each), Given | Untrained)]
     if not joins and structure.trained:
         return {"once", "written" if 4 * (structure.free or 0) <= 3 * structure.size else "read"}
-    if set(joins) <= {ex.Call(ex.Symbol("Symmetric")), ex.Call(ex.Symbol("Skew"))}:
+    if all(isinstance(each, Mirrored) and not each.axes for each in joins):
         return {"few", "read"}
     if structure.size > MOST:
         return {"few", "many", "read"}
     solved = _solution(structure.replace(equations=tuple(stored)), network, tuple(map(int, structure.weight.shape)))
     return ways_of(solved.index) | ({"read"} if joins else set())
-
-
-_CONSTANTS = (ex.Symbol("Zero"), ex.Symbol("Fixed"), ex.Symbol("Frozen"))
 
 
 def ways_of(index: Any) -> set[str]:
@@ -142,10 +137,17 @@ def _possible(structure: Structure, structures: Structures) -> dict[str, int]:
     """The patterns that the weight can have by its equations, each with the fewest entries for it."""
     if not structure.equations or not _is_kernel(structure) or len(structures.sharing(structure.owner)) > 1:
         return {}
-    parts = {part for each in structure.equations for part in ex.walk(each)}
-    if parts & _WITHOUT:
+    if any(_is_apart(each) for each in structure.equations):
         return {}
     return {name: fewest for each in structure.equations for name, fewest in kind_of(each).patterns.items()}
+
+
+def _is_apart(equation: ex.Expression) -> bool:
+    """Whether an equation holds by other means than by what is stored: such a kernel has no pattern."""
+    if isinstance(equation, ex.Call) and equation.function == ex.Symbol("Via"):
+        return True
+    said = meaning(equation)
+    return isinstance(said, Alike) and said.is_averaged
 
 
 def _fitting(possible: Mapping[str, int], structure: Structure) -> list[str]:
