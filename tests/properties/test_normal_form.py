@@ -18,9 +18,10 @@ from wdsl import structure
 from wdsl.backends.mechanisms import bare
 from wdsl.core import expressions as ex
 from wdsl.core.sizes import expression_of
+from wdsl.weights.carried_out import evaluated
 from wdsl.weights.coupled import CoupledLowering, Member, coupled_form, within
 from wdsl.weights.entries import index_maps, library
-from wdsl.weights.normal import NormalForm, by_shape, evaluated, normal_form
+from wdsl.weights.normal import NormalForm, by_shape, normal_form
 
 ROOT = Path(__file__).parents[2]
 SPECS = sorted(path for path in (ROOT / "specs").rglob("*.wnet") if path.parent.name != "parts")

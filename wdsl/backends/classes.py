@@ -21,7 +21,8 @@ from wdsl.core import expressions as ex
 from wdsl.plan.kinds import Kind, KindWeight
 from wdsl.plan.plan import Plan
 from wdsl.plan.printing import WIDTH, flat, layout
-from wdsl.weights.normal import Let, NormalForm, by_shape, normal_form
+from wdsl.weights.assignments import Let
+from wdsl.weights.normal import NormalForm, by_shape, normal_form
 from wdsl.weights.products import realization
 
 FORMAT = 2

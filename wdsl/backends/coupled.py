@@ -14,8 +14,9 @@ from wdsl.core import expressions as ex
 from wdsl.plan.kinds import RESERVED, Kind, KindWeight
 from wdsl.plan.plan import Plan
 from wdsl.plan.printing import WIDTH
+from wdsl.weights.arrays import item
 from wdsl.weights.coupled import CoupledLowering, Member, is_rising, is_slice, within
-from wdsl.weights.normal import Lowering, NormalForm, item
+from wdsl.weights.normal import Lowering, NormalForm
 
 OWN = re.compile(
     r"(_|i|j|k|l_|m|averaged|constant|counts|draw|drawn|dtype|factor|first|fixed|frozen|functools|group|initializer|"

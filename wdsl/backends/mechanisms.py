@@ -8,8 +8,9 @@ from typing import Any
 from wdsl.annotations.kinds import meaning
 from wdsl.annotations.meanings import Alike, Given, Meaning, Mirrored
 from wdsl.core import expressions as ex
+from wdsl.weights.assignments import Let
 from wdsl.weights.coupled import WITHIN
-from wdsl.weights.normal import AVERAGED, Let, NormalForm
+from wdsl.weights.normal import AVERAGED, NormalForm
 
 ORDER = ("mask", "constraint", "gradient", "initial")
 SYMMETRIC = Mirrored((), sign=1)

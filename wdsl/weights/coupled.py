@@ -13,30 +13,9 @@ from wdsl.annotations.kinds import meaning
 from wdsl.annotations.meanings import Alike, Given, Mirrored, Tied
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record
-from wdsl.weights.normal import (
-    ALL,
-    AVERAGED,
-    CONSTANT,
-    ENTRY,
-    FALSE,
-    LABEL,
-    LIVE,
-    REST,
-    SHAPE,
-    SIGN,
-    TRUE,
-    Join,
-    Let,
-    Lowering,
-    NormalForm,
-    attribute,
-    call,
-    either,
-    item,
-    negated,
-    number,
-    operation,
-)
+from wdsl.weights.arrays import ENTRY, FALSE, SHAPE, TRUE, attribute, call, either, item, negated, number, operation
+from wdsl.weights.assignments import ALL, Let
+from wdsl.weights.normal import AVERAGED, CONSTANT, LABEL, LIVE, REST, SIGN, Join, Lowering, NormalForm
 
 VECTOR = ex.Variable("vector")
 WITHIN = ex.Symbol("Within")
