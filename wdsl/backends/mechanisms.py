@@ -33,10 +33,10 @@ def bare(equation: ex.Expression) -> ex.Expression:
 
 def _said(equation: ex.Expression) -> Meaning:
     """What an equation says, of a weight or of one within a vector."""
-    match equation:
+    match plain := bare(equation):
         case ex.Call(function, (_, inner)) if function == WITHIN:
-            return _said(inner)
-    return meaning(equation)
+            return meaning(inner)
+    return meaning(plain)
 
 
 def joins(equation: ex.Expression) -> bool:
