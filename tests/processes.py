@@ -86,8 +86,7 @@ def _obey(folder: str, commands: list[list[str]], seconds: int, results: str) ->
     statuses: list[Any] = []
     for command in commands:
         try:
-            main(command, standalone_mode=False)
-            statuses.append(0)
+            main(command)
         except SystemExit as end:
             statuses.append(end.code)
     sys.stdout.flush()

@@ -259,7 +259,7 @@ def test_explain_offers_the_nearest_code(run: Run) -> None:
 def test_check_goes_on_after_a_missing_file(run: Run) -> None:
     result = run("check", "wrong.wnet", "gone.wnet", "--format", "json")
     assert result.exit_code == 1
-    assert [one["code"] for one in json.loads(result.stdout)] == ["E0201", "E0601"]
+    assert [one["code"] for one in json.loads(result.stdout)] == ["E0201", "E0602"]
 
 
 @pytest.mark.parametrize(
@@ -324,7 +324,7 @@ def test_misuse(run: Run, arguments: list[str]) -> None:
 def test_what_cannot_be_read_or_written_is_said(run: Run) -> None:
     result = run("build", "gone.wnet")
     assert result.exit_code == 1
-    assert result.stderr.startswith("error[E0601]: the file cannot be read: No such file or directory")
+    assert result.stderr.startswith("error[E0602]: there is no file `gone.wnet`")
     result = run("build", "fine.wnet", "-o", "gone/fine.py")
     assert (result.exit_code, result.stderr) == (
         1,

@@ -232,10 +232,10 @@ def test_files_of_nothing(tmp_path: Path, data: bytes) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        wdsl.load(tmp_path / "none.wnet")
-    with pytest.raises(OSError, match=r"directory|denied"):
-        wdsl.load(tmp_path)
+    for path, code in ((tmp_path / "none.wnet", "E0602"), (tmp_path, "E0604")):
+        with pytest.raises(wdsl.WdslError) as error:
+            wdsl.load(path)
+        assert [each.code for each in error.value.diagnostics] == [code]
 
 
 # --- what a net gives -----------------------------------------------------------------------------

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from wdsl.core.garbage import no_collection
 from wdsl.core.record import Record, field
 from wdsl.models.verify import Finding, Report
+from wdsl.text import files
 from wdsl.text.diagnostics import Diagnostic, has_errors, in_order, listed, nearest
-from wdsl.text.files import Files, decode
 from wdsl.text.source import Source, Span
 
 # The stages are imported by those who call them: a module with `--runtime` imports this file too, and never compiles.
@@ -190,8 +190,7 @@ def load(
         **parameters: Values for the network's parameters. Those called as these arguments can be given to `loads`.
 
     Raises:
-        WdslError: There is something wrong with the file; the error lists all of it.
-        OSError: The file cannot be read.
+        WdslError: There is something wrong with the file, or it cannot be read; the error lists all of it.
     """
     return loads(_read(path), os.fspath(path), network, parameters, root, max_layers)
 
@@ -204,10 +203,7 @@ def check(
     max_layers: int | None = None,
     **parameters: Any,
 ) -> tuple[Diagnostic, ...]:
-    """All that is wrong with a file, warnings too: of each of its networks, or of the one that is named.
-
-    Raises OSError if the file cannot be read.
-    """
+    """All that is wrong with a file, warnings too: of each of its networks, or of the one that is named."""
     try:
         text = _read(path)
     except WdslError as error:
@@ -228,7 +224,10 @@ def checks(
     from wdsl.link.unused import unused
     from wdsl.network.elaboration import MAX_PROBLEMS
 
-    file, scope, problems = _parse(text, filename, Files.beside(filename, root))
+    try:
+        file, scope, problems = _parse(text, filename, files.Files.beside(filename, root))
+    except WdslError as error:
+        return error.diagnostics
     if network is None and file.declarations and not file.networks:
         return problems  # a file for others to import
     names = dict.fromkeys(each.name.id for each in file.networks)
@@ -247,15 +246,24 @@ def checks(
 
 
 def _read(path: str | os.PathLike[str]) -> str:
-    with open(path, "rb") as file:
-        return _decoded(file.read(), os.fspath(path))
+    name = os.fspath(path)
+    data = files.read(name)
+    if isinstance(data, Diagnostic):
+        raise WdslError((data,))
+    return _decoded(data, name)
 
 
 def _decoded(data: bytes, name: str) -> str:
-    text = decode(data, name)
+    text = files.decode(data, name)
     if isinstance(text, Diagnostic):
         raise WdslError((text,))
     return text
+
+
+def _source(text: str, name: str) -> Source:
+    if len(text) > files.MAX_TEXT:
+        raise WdslError((files.too_large(name),))
+    return Source(name, text.removeprefix("\ufeff").replace("\r\n", "\n"))
 
 
 @no_collection()
@@ -276,18 +284,18 @@ def loads(
     """
     from wdsl.link.unused import unused
 
-    file, scope, problems = _parse(text, filename, Files.beside(filename, root))
+    file, scope, problems = _parse(text, filename, files.Files.beside(filename, root))
     net = _check(file, scope, problems, network, parameters or {}, max_layers)
     return net.replace(diagnostics=in_order([*net.diagnostics, *unused(file, net.name)]))
 
 
-def _parse(text: str, filename: str, files: Files) -> tuple[nodes.File, Scope, tuple[Diagnostic, ...]]:
+def _parse(text: str, filename: str, beside: files.Files) -> tuple[nodes.File, Scope, tuple[Diagnostic, ...]]:
     """The stages in front of the networks of a file: what it says, and what the names in it stand for."""
     from wdsl.link.imports import link
     from wdsl.syntax.parser import parse
 
-    file, problems = parse(Source(filename, text.removeprefix("\ufeff").replace("\r\n", "\n")))
-    scope, found = link(file, files)
+    file, problems = parse(_source(text, filename))
+    scope, found = link(file, beside)
     return file, scope, in_order([*problems, *found])
 
 
@@ -361,7 +369,7 @@ def format(text: str | bytes, filename: str = "<string>") -> str:
 
     if isinstance(text, bytes):
         text = _decoded(text, filename)
-    source = Source(filename, text.removeprefix("\ufeff").replace("\r\n", "\n"))
+    source = _source(text, filename)
     formatted = format_source(source)
     if formatted is None:
         _, problems = parse(source)

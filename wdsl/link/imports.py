@@ -21,7 +21,7 @@ from wdsl.link.externs import Extern, read_extern
 from wdsl.syntax import nodes
 from wdsl.syntax.parser import parse
 from wdsl.text.diagnostics import Diagnostic, Fix, Label, has_errors, in_order, nearest
-from wdsl.text.files import Files, decode, is_of_file
+from wdsl.text.files import MAX_TEXT, Files, decode, is_of_file
 from wdsl.text.source import Source, Span
 
 MAX_FILES = 10_000
@@ -128,7 +128,7 @@ class _File:
 
 
 def _read(importing: _File, path: str, span: Span, place: str, problems: list[Diagnostic]) -> _File | None:
-    data = importing.files.read(path, span)
+    data = importing.files.read(path, span, MAX_TEXT)
     # Reports name it as they name the file that imports it: from the same folder.
     name = os.path.normpath(os.path.join(os.path.dirname(importing.file.source.name), path))
     text = data if isinstance(data, Diagnostic) else decode(data, name)

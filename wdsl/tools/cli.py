@@ -13,14 +13,13 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import click
 
 import wdsl
 from wdsl.text.diagnostics import CODES, Diagnostic, has_errors, in_order, nearest
-from wdsl.text.files import Files
+from wdsl.text.files import MAX_BYTES, MAX_TEXT, Files, decode, read
 from wdsl.text.source import Source, Span
 
 PROBLEMS = 1
@@ -129,6 +128,7 @@ def main() -> None:
     shell_complete=lambda ctx, param, incomplete: [each for each in wdsl.STAGES if each.startswith(incomplete)],
     help=f"Print a stage instead: {', '.join(wdsl.STAGES)}.",
 )
+@click.option("--force", is_flag=True, help="Write over a file that does not say that wdsl wrote it.")
 @click.option("--check", is_flag=True, help="Write nothing; fail with a diff if the file is not what the spec gives.")
 @click.option("--watch", is_flag=True, help="Build again whenever the spec or a file that it names changes.")
 def build(
@@ -140,12 +140,14 @@ def build(
     settings: Sequence[tuple[str, Any]],
     runtime: bool,
     emit: str | None,
+    force: bool,
     check: bool,
     watch: bool,
 ) -> None:
     """Writes a network as a Python module.
 
-    The module needs Keras alone.
+    The module needs Keras alone. It replaces a file whose docstring says that wdsl wrote it, edited or not; any other
+    that is not empty is left alone, unless there is --force.
 
     \b
     Examples:
@@ -166,7 +168,10 @@ def build(
         what = "--watch nor --emit" if emit else "--watch nor -o -"
         raise click.UsageError(f"--check compares with a file: it goes with neither {what}")
 
+    last: str | None = None
+
     def once() -> bool:
+        nonlocal last
         net = load(spec, network, root, max_layers, settings)
         if net is None:
             return False
@@ -176,7 +181,11 @@ def build(
         text = net.to_python(standalone=not runtime) if module else net.emit(str(emit))
         if check:
             return same(output, text, spec)
+        if not (force or output == "-" or may_replace(output, last, text)):
+            name = click.format_filename(output)
+            raise click.ClickException(f"{name} is there, and does not say that wdsl wrote it; --force replaces it")
         deliver(output, text)
+        last = text
         return True
 
     if watch:
@@ -216,22 +225,19 @@ def check(
     diagnostics: list[Diagnostic] = []
     fixes = held_back = 0
     for path in specs(paths):
-        try:
-            found = wdsl.check(path, network=network, root=root, max_layers=max_layers, **dict(settings))
-            if fix and any(one.fix and one.fix.safe for one in found):
-                check_text = partial(
-                    wdsl.checks,
-                    filename=path,
-                    network=network,
-                    parameters=dict(settings),
-                    root=root,
-                    max_layers=max_layers,
-                )
-                found, made, not_made = mend(path, found, check_text)
-                fixes, held_back = fixes + made, held_back + not_made
-            diagnostics += found
-        except OSError as error:
-            diagnostics.append(unreadable(path, error))
+        found = wdsl.check(path, network=network, root=root, max_layers=max_layers, **dict(settings))
+        if fix and any(one.fix and one.fix.safe for one in found):
+            check_text = partial(
+                wdsl.checks,
+                filename=path,
+                network=network,
+                parameters=dict(settings),
+                root=root,
+                max_layers=max_layers,
+            )
+            found, made, not_made = mend(path, found, check_text)
+            fixes, held_back = fixes + made, held_back + not_made
+        diagnostics += found
     diagnostics = list(dict.fromkeys(diagnostics))  # several files may import the one with the problem
     if form == "text":
         report(diagnostics)
@@ -300,16 +306,13 @@ def fmt(paths: Sequence[str], check: bool, diff: bool) -> None:
 def form(path: str, check: bool, diff: bool) -> bool:
     """Whether a file is, or was brought, into its form."""
     name = "standard input" if path == "-" else click.format_filename(path)
-    try:
-        if path == "-":
-            old = sys.stdin.buffer.read()
-        else:
-            with open(path, "rb") as file:
-                old = file.read()
-        text = wdsl.format(old, name)
-    except OSError as error:
-        report([unreadable(path, error)])
+    # Standard input may be a pipe, and without an end. A text is refused that is too large, and this one is larger.
+    old = sys.stdin.buffer.read(MAX_TEXT + 1) if path == "-" else read(path)
+    if isinstance(old, Diagnostic):
+        report([old])
         return False
+    try:
+        text = wdsl.format(old, name)
     except wdsl.WdslError as error:
         report(error.diagnostics)
         return False
@@ -406,6 +409,8 @@ def run(module: str) -> None:
     """Runs a module, so that Keras knows its classes. Raises ImportError where Keras is not there."""
     import runpy
 
+    if isinstance(source := read(module, MAX_BYTES), Diagnostic):
+        raise click.UsageError(source.message)
     sys.path.insert(0, os.path.dirname(os.path.abspath(module)))  # as it is for a script
     try:
         runpy.run_path(module)
@@ -441,14 +446,7 @@ def load(
         return wdsl.load(path, network=network, root=root, max_layers=max_layers, **dict(settings))
     except wdsl.WdslError as error:
         report(error.diagnostics)
-    except OSError as error:
-        report([unreadable(path, error)])
     return None
-
-
-def unreadable(path: str, error: OSError) -> Diagnostic:
-    nowhere = Span(Source(path, ""), 0, 0)
-    return Diagnostic("E0601", f"the file cannot be read: {error.strerror or error}", nowhere)
 
 
 def mend(
@@ -457,10 +455,12 @@ def mend(
     """Writes a file with its safe fixes made. Gives what is then wrong with it, and how many were made and were not."""
     from wdsl.tools import files, fixes
 
-    if not os.path.isfile(path):
-        return found, 0, 0
-    with open(path, encoding="utf-8", newline="") as file:
-        text = file.read()
+    data = read(path)
+    if isinstance(data, Diagnostic):
+        return (data,), 0, 0  # it became another file under our eyes
+    if isinstance(problem := decode(data, path), Diagnostic):
+        return (problem,), 0, 0
+    text = data.decode()
     bare = text.removeprefix("\ufeff")
     now = fixes.mend(bare, check)
     not_made = len(fixes.safe(now))
@@ -515,6 +515,22 @@ def say(text: str | bytes) -> None:
         refuse("write", "standard output", error)
 
 
+def may_replace(output: str, *texts: str | None) -> bool:
+    """Whether nobody misses what is in a file: nothing, a module that wdsl wrote, or one of these texts.
+
+    What is no regular file, such as `/dev/stdout`, has no text to miss.
+    """
+    if not os.path.isfile(output):
+        return True
+    old = read(output, MAX_BYTES)
+    if isinstance(old, Diagnostic):
+        report([old])
+        return False
+    from wdsl.tools.files import says_written
+
+    return not old or old in [each.encode() for each in texts if each is not None] or says_written(old)
+
+
 def deliver(output: str, text: str) -> None:
     if output == "-":
         say(text.removesuffix("\n").encode())
@@ -531,14 +547,14 @@ def deliver(output: str, text: str) -> None:
 def same(output: str, text: str, spec: str) -> bool:
     """Whether the file holds `text`; says how it differs if not."""
     name = click.format_filename(output)
-    try:
-        with open(output, encoding="utf-8", errors="replace", newline="") as file:
-            old = file.read()
-    except FileNotFoundError:
+    if not os.path.exists(output):
         click.echo(f"{name} does not exist; `wdsl build` writes it", err=True)
         return False
-    except OSError as error:
-        refuse("read", output, error)
+    data = read(output, MAX_BYTES)
+    if isinstance(data, Diagnostic):
+        report([data])
+        return False
+    old = data.decode(errors="replace")
     if old != text:
         from difflib import unified_diff
 
@@ -576,11 +592,10 @@ def stamps(spec: str, root: str | None) -> dict[str, int]:
     queue = [(spec, Files.beside(spec, root))]
     while queue:
         path, files = queue.pop()
-        try:
-            text = Path(path).read_text(encoding="utf-8", errors="replace") if found[path] else ""
-        except OSError:
-            continue  # it went away under our eyes; the next look tells
-        for quoted in STRING.findall(text):
+        data = read(path)
+        if isinstance(data, Diagnostic):
+            continue  # whoever builds says what is wrong with it
+        for quoted in STRING.findall(data.decode(errors="replace")):
             place = files.find(re.sub(r"\\(.)", r"\1", quoted), Span(Source(path, ""), 0, 0))
             if isinstance(place, str) and place not in found and len(found) < MOST_WATCHED:
                 found[place] = stamp(place)

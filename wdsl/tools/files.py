@@ -1,9 +1,24 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and whose they are."""
 
 from __future__ import annotations
 
+import io
 import os
 import stat
+
+
+def says_written(data: bytes) -> bool:
+    """Whether a Python module says in its docstring that wdsl wrote it, whatever was changed in it since."""
+    import tokenize
+
+    try:
+        tokens = tokenize.tokenize(io.BytesIO(data).readline)
+        passed = (tokenize.ENCODING, tokenize.COMMENT, tokenize.NL)
+        first = next(token for token in tokens if token.type not in passed)
+    except (SyntaxError, tokenize.TokenError, StopIteration):
+        return False
+    lines = first.string.splitlines() if first.type == tokenize.STRING else []
+    return any(line.lstrip("\"' ").startswith("Written by wdsl from ") for line in lines)
 
 
 def write(path: str, text: str) -> None:
