@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import wdsl
 from wdsl.core import expressions as ex
+from wdsl.core.printing import shown
 from wdsl.core.sizes import Dim, expression_of
-from wdsl.plan.printing import shown
 
 NAMES = ("a", "b", "c")
 OPERATORS = {"+": add, "-": sub, "*": mul, "//": floordiv, "%": mod}

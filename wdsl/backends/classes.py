@@ -16,14 +16,14 @@ from typing import Any
 from wdsl.annotations.kinds import FROZEN
 from wdsl.backends.mechanisms import Enforced, bare, is_averaged, joins, mechanism_of
 from wdsl.backends.products import Product, halves_of, product_of
-from wdsl.backends.words import annotation, in_words
 from wdsl.core import expressions as ex
+from wdsl.core.printing import WIDTH, flat, layout
 from wdsl.plan.kinds import Kind, KindWeight
 from wdsl.plan.plan import Plan
-from wdsl.plan.printing import WIDTH, flat, layout
 from wdsl.weights.assignments import Let
 from wdsl.weights.normal import NormalForm, by_shape, normal_form
 from wdsl.weights.products import realization
+from wdsl.weights.words import annotation, in_words
 
 FORMAT = 2
 """Of what is stored, and in which order: a class of another format has another name in files."""

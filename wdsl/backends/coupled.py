@@ -11,9 +11,9 @@ from wdsl.annotations.meanings import Tied
 from wdsl.backends.classes import FUNCTIONS, Body, Writer, fans_of, wrapped
 from wdsl.backends.mechanisms import bare
 from wdsl.core import expressions as ex
+from wdsl.core.printing import WIDTH
 from wdsl.plan.kinds import RESERVED, Kind, KindWeight
 from wdsl.plan.plan import Plan
-from wdsl.plan.printing import WIDTH
 from wdsl.weights.arrays import item
 from wdsl.weights.coupled import CoupledLowering, Member, is_rising, is_slice, within
 from wdsl.weights.normal import Lowering, NormalForm

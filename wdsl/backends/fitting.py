@@ -6,7 +6,7 @@ import ast
 import re
 
 from wdsl.core import expressions as ex
-from wdsl.plan.printing import WIDTH, layout
+from wdsl.core.printing import WIDTH, layout
 
 STATEMENT = re.compile(r"( *)(return |yield |(?:[\w.]|, |\[[^\]]*\])+ = |)(.+?)(,?)(  #.*)?")
 

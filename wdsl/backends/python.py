@@ -17,10 +17,10 @@ from wdsl.backends.definitions import Import, needed
 from wdsl.backends.writers import Written, write_classes
 from wdsl.catalog.model import TensorSpec
 from wdsl.core import expressions as ex
+from wdsl.core.printing import WIDTH, flat, layout
 from wdsl.core.sizes import expression_of
 from wdsl.network import graph
 from wdsl.plan.plan import Plan
-from wdsl.plan.printing import WIDTH, flat, layout
 from wdsl.plan.statements import For, Function, If, Refuse, Statement, Step, variables
 from wdsl.text.source import Source, Span
 

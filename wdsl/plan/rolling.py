@@ -8,11 +8,11 @@ from typing import Any
 from wdsl.annotations.equations import WHOLE, Equation, Tie, View, WeightName
 from wdsl.annotations.kinds import FROZEN
 from wdsl.core import expressions as ex
+from wdsl.core.printing import shown
 from wdsl.core.sizes import Dim, expression_of
 from wdsl.link.constants import written
 from wdsl.network import graph, outline
 from wdsl.network.outline import Applied
-from wdsl.plan.printing import shown
 from wdsl.plan.statements import (
     Body,
     For,

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 
 from wdsl.core import expressions as ex
-from wdsl.plan.printing import shown
+from wdsl.core.printing import shown
 from wdsl.plan.statements import Body, For, Function, If, Refuse, Statement, Step, expressions, mapped, variables
 
 MOST_NESTED = 3

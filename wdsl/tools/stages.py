@@ -7,10 +7,10 @@ from typing import Any
 
 from wdsl.catalog import TensorSpec, show, show_shape
 from wdsl.core import expressions as ex
+from wdsl.core.printing import shown
 from wdsl.core.record import Record
 from wdsl.network import graph
 from wdsl.plan.plan import Plan
-from wdsl.plan.printing import shown
 from wdsl.plan.statements import Body, For, If, Refuse, Step
 from wdsl.text.diagnostics import by
 from wdsl.text.source import Source

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from wdsl.annotations.kinds import kind_of, meaning
 from wdsl.annotations.meanings import Alike, Given, Mirrored, Tied
 from wdsl.core import expressions as ex
-from wdsl.plan.printing import shown
+from wdsl.core.printing import shown
 
 WORDS = {
     "symmetric": "is symmetric",
