@@ -47,6 +47,7 @@ THE_ONE_PLACE = {
     "wdsl/models/assign.py": {"keras"},
     "wdsl/models/freeze.py": {"keras"},
     "wdsl/models/weights.py": {"keras"},
+    "wdsl/models/ties.py": {"keras"},
     "wdsl/products.py": {"keras"},
     "wdsl/runtime.py": {"keras"},
     "wdsl/syntax/builder.py": {"lark"},

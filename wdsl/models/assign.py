@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops  # noqa: TID251
 
 from wdsl.core.record import Record
+from wdsl.models.ties import origin_of, whole_at
 from wdsl.models.weights import Place, Source, graph_source, holders, layers_of, places, plain_of, tensor_at
 from wdsl.models.written import Loads
 from wdsl.runtime import name_of
@@ -123,7 +124,7 @@ def _holder(name: str, found: Sequence[Place]) -> _Holder:
     if len(named) > 1:
         raise ValueError(f"the model has {len(named)} weights `{name}`")
     (place,) = named
-    return _part(place.source, name) if place.source else _tied(tensor_at(place))
+    return _part(place.source, name) if place.source else _tied(place)
 
 
 def _without_structure(layer: Any, structured: Sequence[Place]) -> Iterator[Place]:
@@ -152,14 +153,15 @@ def _part(source: Source, name: str) -> _Holder:
     return _Holder(source, source.shapes[name], int(where[name].min(initial=size)))
 
 
-def _tied(tensor: Any) -> _Holder:
+def _tied(place: Place) -> _Holder:
     """The holder of a weight that is a tensor of the graph: one that a layer gives, or a view of that."""
-    origin = tensor
-    while not (source := graph_source(origin._keras_history.operation)):
-        operation, node, _ = origin._keras_history
-        (origin,) = operation._inbound_nodes[node].input_tensors
-    names = keras.tree.flatten({name: name for name in source.shapes})  # in the order that Keras gives its outputs
-    whole = _part(source, names[origin._keras_history.tensor_index])
+    tensor = tensor_at(place)
+    origin = origin_of(tensor)
+    if origin is None:
+        raise ValueError(f"the model has no layer that gives `{place.name}`: it comes from outside")
+    source = graph_source(origin._keras_history.operation)
+    assert source is not None
+    whole = _part(source, whole_at(source, origin))
     if tensor is origin:
         return whole
     return whole.replace(shape=tuple(tensor.shape), view=keras.Function(origin, tensor), viewed=whole.shape)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from wdsl.core.record import Record
@@ -61,19 +62,30 @@ def _verdict(finding: Finding) -> str:
 
 def verify(model: Any, loads: Callable[..., Any]) -> Report:
     """Hold the weights that a model uses against their equations. `loads` reads what written modules say of them."""
-    return Report(tuple(_findings(model, loads)))
+    from wdsl.models.ties import names_of, ties_of
+
+    found = list(_of_equations(model, loads))
+    ties = list(ties_of(model))
+    # A weight that several layers share goes by the name that the file has for it, and not by that of its holder.
+    names = names_of(ties)
+    found = [_renamed(each, each.weight, names[each.weight]) if each.weight in names else each for each in found]
+    return Report((*found, *_of_ties(ties, names)))
 
 
-def _findings(model: Any, loads: Callable[..., Any]) -> Iterator[Finding]:
+def _renamed(finding: Finding, name: str, new: str) -> Finding:
+    return finding.replace(weight=new, equation=re.sub(rf"(?<![\w.]){re.escape(name)}(?!\w)", new, finding.equation))
+
+
+def _of_equations(model: Any, loads: Callable[..., Any]) -> Iterator[Finding]:
     import numpy as np
 
     from wdsl.models.weights import structures_of
 
-    for name, array, equations in structures_of(model, loads):
+    for name, array, equations, stated in structures_of(model, loads):
         known = np.zeros(array.shape, bool)
         for equation in equations:
             known |= equation.known(array.shape)[0]
-        for equation in equations:
+        for equation, words in zip(equations, _words(equations, stated, array.ndim, name), strict=True):
             mask, value = equation.known(array.shape)
             mask, flat = mask.copy(), array.ravel()
             misses = [array[mask] - np.asarray(value, array.dtype)]
@@ -88,30 +100,28 @@ def _findings(model: Any, loads: Callable[..., Any]) -> Iterator[Finding]:
                 mask.flat[one] = mask.flat[other] = True
             if equation.is_trained:
                 worst = np.abs(np.concatenate(misses)).max(initial=0)
-                yield Finding(name, _words(equation), promise, float(worst), int(mask.sum()))
+                yield Finding(name, words, promise, float(worst), int(mask.sum()))
 
 
-def _view(view: Any) -> str:
-    text = view.weight or "itself"
-    for name, *arguments in view.steps:
-        words = ", ".join(map(_words, arguments))
-        text += f"[{words}]" if name == "get" else f".{name}({words})" if arguments else ".T"
-    return text if view.factor == 1 else f"{view.factor:g} * {text}"
+def _of_ties(ties: Sequence[Any], names: Mapping[str, str]) -> Iterator[Finding]:
+    import numpy as np
+
+    from wdsl.models.annotations import annotation_of
+    from wdsl.models.ties import given_and_seen
+    from wdsl.structure import Tie, View
+
+    for tied in ties:
+        whole = names.get(tied.whole, tied.whole)
+        if tied.view is not None and tied.place.name != whole:
+            given, seen = given_and_seen(tied, tied.view)
+            words = annotation_of(Tie(View(whole, tied.view.steps, tied.view.factor)), given.ndim, tied.place.name)
+            worst = np.abs(given - seen).max(initial=0)
+            yield Finding(tied.place.name, words, PROMISES["parameter"], float(worst), given.size)
 
 
-def _words(value: Any) -> str:
-    """A term as the code that constructs it, short. How it holds, and where in others its weight lies, is left out."""
-    if hasattr(value, "equation"):
-        return _words(value.equation)
-    if hasattr(value, "steps"):
-        return _view(value)
-    if hasattr(value, "file"):
-        return f"{type(value).__name__}({value.file})"  # and not the table in it
-    if hasattr(value, "parts"):
-        return f"{type(value).__name__}({', '.join(map(_words, value.parts()))})"
-    if isinstance(value, slice):
-        return ":".join("" if each is None else str(each) for each in (value.start, value.stop, value.step))
-    if isinstance(value, tuple):
-        name, *arguments = value
-        return f"{name}({', '.join(map(_words, arguments))})"
-    return str(value)
+def _words(equations: Sequence[Any], stated: str | None, rank: int, name: str) -> list[str]:
+    """What states each equation of a weight: what the class of a written module has, or what would be written."""
+    from wdsl.models.annotations import annotation_of, annotations_in
+
+    said = annotations_in(stated) if stated else []
+    return said if len(said) == len(equations) else [annotation_of(each, rank, name) for each in equations]

@@ -40,6 +40,8 @@ class Source(Record):
     """Whether a layer multiplies by the weight in less work than by making it."""
     is_of_graph: bool = False
     """Whether the layer gives the weights as tensors, for others to use."""
+    stated: Mapping[str, str] | None = None
+    """The annotations of weights by name, if a class of a written module has them."""
 
     @property
     def size(self) -> int:
@@ -149,6 +151,7 @@ def graph_source(layer: Any) -> Source | None:
         partial(_coupled if shapes else _shared, layer),
         partial(_frozen_last, layer) if shapes else lambda *_: None,
         is_of_graph=True,
+        stated={key.replace("/", ".") if shapes else layer.name: said for key, said in stated(layer).items()},
     )
 
 
@@ -224,6 +227,7 @@ def _written(layer: Any, way: str, holder: Any) -> Iterator[Place]:
             partial(_entries, holder, ident),
             partial(_own, holder, key, name, shape, said),
             product=ident == "kernel" and _multiplies(holder),
+            stated={name: said},
         )
         yield place.replace(source=source)
     if is_around and holder is layer:
@@ -353,11 +357,11 @@ def _run(model: Any, inputs: Any) -> None:
             _run(each, None)
 
 
-def structures_of(model: Any, loads: Loads) -> Iterator[tuple[str, Array, Sequence[Equation]]]:
+def structures_of(model: Any, loads: Loads) -> Iterator[tuple[str, Array, Sequence[Equation], str | None]]:
     """The structured weights of a model that are not tied, and those that are shared.
 
-    For each its name, its value in a forward pass, and its equations. Those of a coupled weight are about all that it
-    is coupled with, in a row.
+    For each its name, its value in a forward pass, its equations, and how its class states them, if that does. The
+    equations of a coupled weight are about all that it is coupled with, in a row.
     """
     for layer in layers_of(model):
         given = graph_source(layer) if layer.built else None
@@ -365,4 +369,4 @@ def structures_of(model: Any, loads: Loads) -> Iterator[tuple[str, Array, Sequen
             if source:
                 array = source.array()
                 for name, equations in source.read(loads).items():
-                    yield name, array, equations
+                    yield name, array, equations, (source.stated or {}).get(name)
