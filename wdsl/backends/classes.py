@@ -61,11 +61,15 @@ PLAIN = frozenset({
 })  # fmt: skip
 """Initializers that do not ask how many there are."""
 
+SETTING = "SettingScope"
+"""The scope of what sets weights that are trained."""
+
 REFUSED = "refused"
 """The function that classes have as methods: it stands before them."""
 
 FUNCTIONS = (
     *("joined", "joined_multiples", "scale_of", "with_fans", "with_gradient_of", "unpacked", "StoredGroups"),
+    SETTING,
     REFUSED,
 )
 """What classes may call, each in a template of its name."""
@@ -80,10 +84,6 @@ MODULES = re.compile(r"(?<![\w.])(activations|base64|functools|initializers|laye
 """A module that is used in a text."""
 
 Render = Callable[[str, Mapping[str, Any]], str]
-
-
-class Unwritten(Exception):
-    """There is no class yet for what is said of a weight."""
 
 
 class Writer:
@@ -222,8 +222,11 @@ class Writer:
                 lines = [f"outputs = ops.einsum(self.equation, inputs, {kernel})"]
                 test = f"{bias} is not None"
             case "Dense" if self.product:
-                lines = [*MULTIPLIED, *self.product.call]
-                if self.product.only_if:
+                lines = multiplied(self.product)
+                if self.product.only_if and self.given:
+                    made = f"    outputs = ops.matmul(inputs, {kernel})"
+                    lines = [f"if self.{self.product.only_if}:", *(f"    {each}" for each in lines), "else:", made]
+                elif self.product.only_if:
                     lines = [f"if not self.{self.product.only_if}:", "    return super().call(inputs)", *lines]
                 test = "self.use_bias"
             case "Dense":
@@ -235,11 +238,6 @@ class Writer:
         if "bias" in given:
             return [*lines, "return self.activation(ops.add(outputs, bias))"]
         return [*lines, f"if {test}:", f"    outputs = ops.add(outputs, {bias})", "return self.activation(outputs)"]
-
-    def can_multiply(self, weight: KindWeight, varies: bool) -> bool:
-        """Whether the class has a `call` in which a weight need not be made."""
-        is_kernel = (self.kind.form, self.row, weight.name) == ("Structured", "Dense", "kernel")
-        return is_kernel and not (self.given and varies)
 
     def flat(self, expression: ex.Expression) -> str:
         return flat(expression, self.names)
@@ -268,10 +266,7 @@ class Body:
         if self.is_mixed and not self.enforced:
             self.form = writer.form(weight, [*map(bare, equations)], in_arrays=True)
         plan = writer.plan
-        found = realization(weight.structures, plan.network, plan.structures, weight.is_regularized)
-        if found.pattern and not writer.can_multiply(weight, found.varies):
-            raise Unwritten  # the live model multiplies by it without making it, and may store it in halves
-        self.realization = found
+        found = self.realization = realization(weight.structures, plan.network, plan.structures, weight.is_regularized)
         is_stored = not self.enforced.is_dense if self.enforced else self.form.live or self.form.label
         self.is_placed = found.placed is not None and is_stored
         if self.is_placed:
@@ -287,6 +282,8 @@ class Body:
         self.writer.functions.add("Placement")
         self.writer.ways |= {*ways, *(["zeros"] if self.form.live else []), *(["read"] if self.form.label else [])}
 
+    layer = "self"
+    """The layer that the weight belongs to."""
     source = "initializer(shape, dtype)"
     """What is drawn."""
     initializer = "initializer"
@@ -403,10 +400,10 @@ class Body:
     def numbering(self, form: NormalForm) -> list[str]:
         if form.is_one or form.is_empty:
             return []
-        if not form.live and not form.label:
-            raise Unwritten
         if self.is_in("Halves"):
             return self.in_halves(form)
+        if not form.live and not form.label:  # it has a sign, or is not trained, no more
+            return self.lines("places = np.arange(np.prod(shape))", f"{self.where} = places.reshape(shape)")
         if not form.live:
             return self.lines(
                 "places, where = np.unique(label, return_inverse=True)", f"{self.where} = where.reshape(shape)"
@@ -608,11 +605,13 @@ class Body:
         return steps
 
 
-MULTIPLIED = (
-    "x = ops.convert_to_tensor(inputs, sparse=False)",
-    "dtype = keras.backend.result_type(x.dtype, self.compute_dtype)",
-)
-"""How a call begins in which the kernel is not made."""
+def multiplied(product: Product, layer: str = "self") -> list[str]:
+    """The lines of a call in which the kernel is not made, up to the outputs without a bias."""
+    return [
+        "x = ops.convert_to_tensor(inputs, sparse=False)",
+        f"dtype = keras.backend.result_type(x.dtype, {layer}.compute_dtype)",
+        *product.call,
+    ]
 
 
 def wrapped(doc: str) -> str:
@@ -708,6 +707,14 @@ def _tied_in(part: ex.Expression) -> tuple[str, ...]:
     return ()
 
 
+def _wrapped_by(kind: str, part: ex.Expression) -> tuple[ex.Expression, ...]:
+    """The layer that a part of the plan puts into one of a kind, if it does."""
+    match part:
+        case ex.Call(ex.Symbol("Wrapped"), (layer, *_), keywords) if ("kind", ex.Constant(kind)) in keywords:
+            return (layer,)
+    return ()
+
+
 class WrappedWriter(Writer):
     """A layer with structured weights in layers inside it."""
 
@@ -715,8 +722,10 @@ class WrappedWriter(Writer):
 
     def __init__(self, kind: Kind, plan: Plan, files: Mapping[str, str], names: Mapping[str, str]) -> None:
         super().__init__(kind, plan, files, names)
-        if self.row == "SpectralNormalization":  # it assigns to its kernel, through which no gradient may go
-            raise Unwritten
+        around = [part for each in plan.parts() for part in _wrapped_by(kind.name, each)]
+        self.is_setting = any(ex.Symbol("layers.SpectralNormalization") in ex.walk(each) for each in around)
+        if self.is_setting:
+            self.functions |= {SETTING, "with_gradient_of"}
 
     def path(self, weight: KindWeight) -> str:
         return weight.key.replace("/", ".")
@@ -724,7 +733,11 @@ class WrappedWriter(Writer):
     def parts(self) -> dict[str, Any]:
         paths = {each.key for each in self.kind.weights}
         paths |= {path for each in self.plan.parts() for path in _tied_in(each)}
-        return super().parts() | {
+        parts = super().parts()  # which finds the product
+        product = self.product and self.multiplied(self.product)
+        return parts | {
+            "product": product,
+            "scope": SETTING if self.is_setting else "keras.StatelessScope",
             "paths": self.assignment("paths", ex.Sequence(tuple(ex.Constant(each.key) for each in self.own)), 4),
             "has_given": bool(self.given) or not self.own,
             "has_lists": any(step.isdigit() for path in paths for step in path.split("/")),
@@ -735,13 +748,30 @@ class WrappedWriter(Writer):
             return "A layer that is given some weights of layers inside it, `tied`, with each call."
         return super().doc()
 
+    def call(self) -> list[str]:
+        return []
+
+    def multiplied(self, product: Product) -> list[str]:
+        """What is computed in place of `Dense.call`."""
+        made = [f"if not self.{product.only_if}:", "    return type(layer).call(layer, inputs)"]
+        return [
+            *(made if product.only_if else []),
+            *multiplied(product, WrappedBody.layer),
+            "if layer.use_bias:",
+            "    outputs = ops.add(outputs, layer.bias)",
+            "return layer.activation(outputs)",
+        ]
+
     def weight(self, weight: KindWeight) -> dict[str, Any]:
         body = WrappedBody(self, weight, f"{weight.ident}_", 8)
+        lines = body.stored()
         return {
             "name": weight.ident,
             "local": body.name,
             "key": weight.key,
-            "lines": body.stored(),
+            "is_multiplied": bool(body.realization.pattern),
+            "made_if": f"not self.{self.product.only_if}" if body.realization.pattern and self.product else "",
+            "lines": lines,
             "value": body.value(),
         }
 
@@ -749,6 +779,7 @@ class WrappedWriter(Writer):
 class WrappedBody(Body):
     """A weight of a layer inside another, which has the numbers of it."""
 
+    layer = "layer"
     source = "ops.cast(variable, dtype)"
     initializer = "variable._initializer"
     is_plain = False
@@ -767,11 +798,6 @@ class WrappedBody(Body):
 
     def got(self) -> list[str]:
         return []
-
-    def numbering(self, form: NormalForm) -> list[str]:
-        if not form.live and not form.label and not form.is_one and not form.is_empty:  # it is not trained, no more
-            return self.lines("places = np.arange(np.prod(shape))", f"{self.where} = places.reshape(shape)")
-        return super().numbering(form)
 
     def added(self, shape: str, initializer: str) -> list[str]:
         has_options = self.enforced or self.weight.is_regularized or not self.weight.is_trained

@@ -14,8 +14,12 @@ WIDE = 'wide = keras.backend.result_type(dtype, "float32")  # for sums of many'
 
 
 class Kernel(Protocol):
-    """What is known of a kernel where its class is written: the attributes of its numbers and of where they stand."""
+    """What is known of a kernel where its class is written: the attributes of its numbers and of where they stand.
 
+    `layer` is what the `Dense` is called in the method that multiplies.
+    """
+
+    layer: str
     numbers: str
     where: str
     form: NormalForm
@@ -53,7 +57,8 @@ def product_of(kernel: Kernel, realization: Realization) -> Product:
 
 
 def _wide(kernel: Kernel, name: str) -> tuple[str, ...]:
-    return (WIDE, f"{name} = ops.cast(ops.cast({kernel.numbers}, self.compute_dtype), wide)", "x = ops.cast(x, wide)")
+    numbers = f"ops.cast({kernel.numbers}, {kernel.layer}.compute_dtype)"
+    return (WIDE, f"{name} = ops.cast({numbers}, wide)", "x = ops.cast(x, wide)")
 
 
 def _guard(kernel: Kernel, realization: Realization, attribute: str, condition: str) -> tuple[tuple[str, ...], str]:
@@ -75,7 +80,7 @@ def _guard(kernel: Kernel, realization: Realization, attribute: str, condition: 
 def _repeated_row(kernel: Kernel, realization: Realization) -> Product:
     numbers = "0" if kernel.form.is_one else "j"
     guard, name = _guard(kernel, realization, "is_repeated", f"({kernel.where} == {numbers}).all()")
-    call = (*_wide(kernel, "row"), "row = ops.broadcast_to(row, (self.units,))")
+    call = (*_wide(kernel, "row"), f"row = ops.broadcast_to(row, ({kernel.layer}.units,))")
     return Product(guard, (*call, "outputs = ops.cast(ops.sum(x, -1, keepdims=True) * row, dtype)"), name)
 
 
@@ -86,7 +91,7 @@ def _repeated_column(kernel: Kernel, realization: Realization) -> Product:
         (
             *_wide(kernel, "column"),
             "outputs = ops.cast(ops.matmul(x, ops.reshape(column, (-1, 1))), dtype)",
-            "outputs = ops.broadcast_to(outputs, (*ops.shape(x)[:-1], self.units))",
+            f"outputs = ops.broadcast_to(outputs, (*ops.shape(x)[:-1], {kernel.layer}.units))",
         ),
         name,
     )
@@ -124,12 +129,12 @@ def _blocks(kernel: Kernel, realization: Realization) -> Product:
     return Product(
         tuple(stored),
         (
-            f"blocks = ops.cast(ops.cast({kernel.numbers}, self.compute_dtype), dtype)",
+            f"blocks = ops.cast(ops.cast({kernel.numbers}, {kernel.layer}.compute_dtype), dtype)",
             "blocks = ops.reshape(blocks, (self.count, x.shape[-1] // self.count, -1))",
             "parts = ops.reshape(ops.cast(x, dtype), (-1, self.count, blocks.shape[1]))",
             "outputs = ops.matmul(ops.transpose(parts, (1, 0, 2)), blocks)",
             "outputs = ops.transpose(outputs, (1, 0, 2))",
-            "outputs = ops.reshape(outputs, (*ops.shape(x)[:-1], self.units))",
+            f"outputs = ops.reshape(outputs, (*ops.shape(x)[:-1], {kernel.layer}.units))",
         ),
         name,
     )
@@ -144,7 +149,7 @@ def _circulant(kernel: Kernel, realization: Realization) -> Product:
     kernel.writer.functions.add(function)
     return Product(
         guard,
-        (*_wide(kernel, "numbers"), f"outputs = ops.cast({function}(x, numbers, self.units), dtype)"),
+        (*_wide(kernel, "numbers"), f"outputs = ops.cast({function}(x, numbers, {kernel.layer}.units), dtype)"),
         name,
     )
 
@@ -168,7 +173,7 @@ def _toeplitz(kernel: Kernel, realization: Realization) -> Product:
         guard,
         (
             *_wide(kernel, "numbers"),
-            "rows, columns = x.shape[-1], self.units",
+            f"rows, columns = x.shape[-1], {kernel.layer}.units",
             "# Room for all diagonals, so that none is met twice; powers of two are fastest.",
             "length = 1 << (rows + columns - 2).bit_length()",
             "gap = ops.zeros((length - (rows + columns - 1),), wide)",
@@ -187,7 +192,7 @@ def _band(kernel: Kernel, realization: Realization) -> Product:
     assert realization.solved
     strips = pattern.strips(realization.solved.index)
     is_placed = strips.size >= FEWEST_PLACED
-    numbers = f"ops.cast({kernel.numbers}, self.compute_dtype)"
+    numbers = f"ops.cast({kernel.numbers}, {kernel.layer}.compute_dtype)"
     has_indices = any(ex.Variable("i") in let.targets for let in kernel.form.lets)
     entries = f"found = {kernel.where}[row.clip(0, shape[0] - 1), column.clip(max=shape[1] - 1)]"
     stored = [
@@ -217,7 +222,7 @@ def _band(kernel: Kernel, realization: Realization) -> Product:
     return Product(
         tuple(stored),
         (
-            f"(count, window, width), columns = {shape}, self.units",
+            f"(count, window, width), columns = {shape}, {kernel.layer}.units",
             f"strips = {value}",
             "# Inputs are cut or filled up to the windows of all strips, and one width more.",
             "end = (count + 1) * width - self.upper",
@@ -257,7 +262,7 @@ def _halves(kernel: Kernel, realization: Realization) -> Product:
     return Product(
         (),
         (
-            "flat = ops.reshape(ops.cast(x, dtype), (-1, self.units))",
+            f"flat = ops.reshape(ops.cast(x, dtype), (-1, {kernel.layer}.units))",
             f"numbers = ops.cast(ops.reshape({kernel.numbers}, (-1,)), dtype)",
             "outputs = ops.custom_gradient(self.halves.product)(flat, numbers)",
             "outputs = ops.reshape(outputs, ops.shape(x))",

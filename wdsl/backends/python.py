@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from wdsl.backends.calls import in_use, with_classes
-from wdsl.backends.classes import FUNCTIONS, Unwritten
+from wdsl.backends.classes import FUNCTIONS
 from wdsl.backends.definitions import Import, needed
 from wdsl.backends.writers import Written, write_classes
 from wdsl.catalog.model import TensorSpec
@@ -102,10 +102,7 @@ def _with_classes(plan: Plan, beside: Mapping[str, str]) -> tuple[Plan, Written]
     def render(name: str, parts: Mapping[str, Any]) -> str:
         return str(_templates().get_template(f"{name}.py.jinja").render(parts)).rstrip()
 
-    try:
-        written = write_classes(in_use(plan), plan, files, beside, render)
-    except Unwritten:
-        return None
+    written = write_classes(in_use(plan), plan, files, beside, render)
     return with_classes(plan, written.needs), written
 
 
