@@ -38,11 +38,7 @@ conformance: .venv/.for-dev
 lint: .venv/.for-dev
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
-	@.venv/bin/ruff format --check --line-length 88 $(PASTED)
 	@.venv/bin/mypy
-
-# Their text goes into generated modules, which have the width that formatters choose by themselves.
-PASTED := wdsl/structure.py wdsl/patterns.py wdsl/products.py wdsl/runtime.py
 
 # Into docs/bench/; `make bench SAVE=` writes into build/. Less than fifteen minutes on two cores that nothing else uses.
 SAVE = --save

@@ -46,8 +46,8 @@ def specs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (tmp_path / f"{name}.wnet").write_text(text)
 
 
-def module_of(name: str, standalone: bool = True) -> str:
-    return wdsl.load(f"{name}.wnet").to_python(standalone)
+def module_of(name: str) -> str:
+    return wdsl.load(f"{name}.wnet").to_python()
 
 
 @pytest.fixture
@@ -67,9 +67,15 @@ def test_build_writes_beside_the_spec(run: Run) -> None:
 
 
 def test_build_writes_where_it_is_told(run: Run) -> None:
-    assert run("build", "fine.wnet", "-o", "other.py", "--runtime").exit_code == 0
-    assert Path("other.py").read_text() == module_of("fine", standalone=False)
+    assert run("build", "fine.wnet", "-o", "other.py").exit_code == 0
+    assert Path("other.py").read_text() == module_of("fine")
     assert not Path("fine.py").exists()
+
+
+def test_the_runtime_is_no_option_any_more(run: Run) -> None:
+    result = run("build", "fine.wnet", "--runtime")
+    assert result.exit_code == 2
+    assert re.search("No such option:? '?--runtime", result.stderr)
 
 
 def test_build_says_what_the_module_does_not_keep(run: Run) -> None:

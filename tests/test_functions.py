@@ -416,7 +416,7 @@ def test_what_is_refused_is_said_as_it_is_written() -> None:
         "network N(n: int = 1) { input x: [4]; layer d = Dense(4) symmetric\n"
         "if n > 1 { assert n < 5 } else { x = -x }\n output y = x -> B(n > 3) -> d }"
     )
-    source = wdsl.loads(text).to_python(standalone=False)
+    source = wdsl.loads(text).to_python()
     assert "if not n > 1:" in source
     assert "pass\n" not in source
 

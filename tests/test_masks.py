@@ -560,11 +560,10 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> wdsl.Net:
 
 
 def test_the_module_is_as_a_formatter_writes_it(net: wdsl.Net, tmp_path: Path) -> None:
-    for standalone in (True, False):
-        source = net.to_python(standalone)
-        (tmp_path / f"{'module' if standalone else 'with_runtime'}.py").write_text(source)
-        code = source[source.index("def NET") :]
-        assert max(map(len, code.splitlines())) <= 88
+    source = net.to_python()
+    (tmp_path / "module.py").write_text(source)
+    code = source[source.index("def NET") :]
+    assert max(map(len, code.splitlines())) <= 88
     ruff = [sys.executable, "-m", "ruff"]
     for command in (["check", "--isolated", "--no-cache"], ["format", "--isolated", "--no-cache", "--check"]):
         ran = subprocess.run([*ruff, *command, "."], cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -597,8 +596,7 @@ def test_no_file_is_needed_any_more(net: wdsl.Net, tmp_path: Path, python_module
     # As they are drawn in `module_text`.
     marks = {"a": rng.integers(0, 2, (8, 70)) == 0, "b": rng.integers(0, 2, (70, 100)) > 0}
     odd, kernel = rng.random((302, 302)) < 0.025, rng.random((3, 3, 2, 5)) < 0.5
-    models = [net.to_keras()]
-    models += [python_module(net.to_python(standalone)).NET() for standalone in (True, False)]
+    models = [net.to_keras(), python_module(net.to_python()).NET()]
     for number, model in enumerate(models[:]):
         model.save(tmp_path / f"{number}.keras")
         models.append(keras.saving.load_model(tmp_path / f"{number}.keras"))

@@ -24,14 +24,12 @@ HEAVY = {"keras", "tensorflow", "jax", "torch", "h5py", "scipy", "sklearn", "mat
 
 COMMANDS = [
     ["build", "-o", "-", "specs/tied_autoencoder.wnet"],
-    ["build", "-o", "-", "--runtime", "specs/tied_autoencoder.wnet"],
     ["check", "specs"],
     ["fmt", "--check", "specs"],
     ["check", "--format", "json", "specs"],
     ["check", "--format", "sarif", "specs"],
     ["explain", "E0504"],
     *(["build", "-o", "-", f"specs/{path.name}"] for path in SPECS),
-    ["build", "-o", "-", "--runtime", "specs/lenet5.wnet"],
     *(["build", "--emit", stage, "specs/lenet5.wnet"] for stage in ("network", "weights", "plan", "json", "dot")),
     *(["summary", f"specs/{path.name}"] for path in SPECS),
 ]
@@ -54,10 +52,9 @@ def test_no_command_loads_keras() -> None:
 
 
 def test_building_the_first_spec_loads_no_numpy() -> None:
-    """With its runtime, and without."""
-    for loaded in modules_after(*COMMANDS[:2]):
-        assert "wdsl" in loaded
-        assert not loaded & {"numpy", "rich", *HEAVY}
+    (loaded,) = modules_after(COMMANDS[0])
+    assert "wdsl" in loaded
+    assert not loaded & {"numpy", "rich", *HEAVY}
 
 
 def test_the_test_would_see_it() -> None:
@@ -78,19 +75,10 @@ def test_live_models_are_what_loads_keras() -> None:
     assert ran.returncode == 0, ran.stderr
 
 
-def test_a_module_with_the_runtime_loads_no_parser(tmp_path: Path) -> None:
-    """`--runtime` imports two files of wdsl, not the compiler."""
-    code = (
-        "import sys, wdsl\n"
-        "source = wdsl.load('specs/hopfield.wnet').to_python(standalone=False)\n"
-        f"open({str(tmp_path / 'made.py')!r}, 'w').write(source)\n"
-    )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
-    use = (
-        f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]\n"
-        "import made; made.Hopfield()\nprint(*sorted({name.split('.')[0] for name in sys.modules}))"
-    )
-    ran = subprocess.run([sys.executable, "-c", use], capture_output=True, text=True, cwd=tmp_path, check=True)
+def test_the_runtime_loads_no_parser() -> None:
+    """What a saved model needs is not the compiler."""
+    code = "import sys, wdsl.runtime; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     loaded = set(ran.stdout.split())
     assert {"keras", "wdsl"} <= loaded
     assert not loaded & {"lark", "jinja2", "click"}

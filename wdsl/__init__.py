@@ -20,7 +20,7 @@ from wdsl.text import files
 from wdsl.text.diagnostics import Diagnostic, has_errors, in_order, listed, nearest
 from wdsl.text.source import Source, Span
 
-# The stages are imported by those who call them: a module with `--runtime` imports this file too, and never compiles.
+# The stages are imported by those who call them: what is needed to verify a model never compiles.
 if TYPE_CHECKING:
     import keras  # noqa: TID251
     import numpy as np
@@ -130,14 +130,14 @@ class Net(Record):
             return make_plan(self.network, self.structures, None, (self.outline,))
         return make_plan(self.network, self.structures, self.outline)
 
-    def to_python(self, standalone: bool = True) -> str:
+    def to_python(self) -> str:
         """The source of a module with a function of the network's name that returns the `keras.Model`.
 
-        It needs Keras alone. With `standalone=False` it imports the classes for its weights from wdsl.
+        It needs Keras alone.
         """
         from wdsl.backends import python  # noqa: TID251
 
-        return python.write(self.plan, standalone)
+        return python.write(self.plan)
 
     def to_keras(self) -> keras.Model:
         """A live model: the same weights, outputs and gradients as the generated module gives with the same seed."""

@@ -162,9 +162,7 @@ def times_repeated_column(pattern: RepeatedColumn, solved: IndexMap) -> MatrixPr
 
 
 @product_with(DiagonalAndRest)
-def times_diagonal_and_rest(
-    pattern: DiagonalAndRest, solved: IndexMap
-) -> MatrixProduct:
+def times_diagonal_and_rest(pattern: DiagonalAndRest, solved: IndexMap) -> MatrixProduct:
     def times(x: Any, theta: Any, dtype: str) -> Any:
         x, theta = widened(dtype, x, theta)
         # Not a sum of all and a difference: each number must come out to the bit.
@@ -175,9 +173,7 @@ def times_diagonal_and_rest(
 
 
 @product_with(BlockDiagonalMatrix)
-def times_block_diagonal_matrix(
-    pattern: BlockDiagonalMatrix, solved: IndexMap
-) -> MatrixProduct:
+def times_block_diagonal_matrix(pattern: BlockDiagonalMatrix, solved: IndexMap) -> MatrixProduct:
     count, rows, columns = pattern.count, pattern.rows, pattern.columns
 
     def times(x: Any, theta: Any, dtype: str) -> Any:

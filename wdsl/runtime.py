@@ -3,7 +3,6 @@
 `Structured` and `Wrapped` stand around any Keras layer and compute the weights that
 they are told about from their free parameters; `Shared` is a weight in the graph, for
 others to use.
-The Python backend puts definitions of this file into the modules that it writes.
 """
 
 # mypy: disallow-subclassing-any=False
@@ -44,9 +43,7 @@ class Expansion:
 
     constraint: Any = None
 
-    def __init__(
-        self, equations: Iterable[Equation], shape: Shape, also_known: Any = False
-    ) -> None:
+    def __init__(self, equations: Iterable[Equation], shape: Shape, also_known: Any = False) -> None:
         equations = tuple(equations)
         solved = index_map(equations, shape, also_known)
         self.solved, self.shape, self.size = solved, shape, solved.size
@@ -57,9 +54,7 @@ class Expansion:
         # So says a plain `equal`. Others come to one number by accident, and the sum of
         # the gradients has another order then.
         stored = [equation for equation in equations if equation.is_trained]
-        self.is_one = (
-            self.size == len(stored) == 1 and getattr(stored[0], "items", None) == ()
-        )
+        self.is_one = self.size == len(stored) == 1 and getattr(stored[0], "items", None) == ()
 
     @functools.cached_property
     def entries(self) -> Placement:
@@ -124,9 +119,7 @@ class Expansion:
         self.is_reordered = self.solved.index is not before
         return product
 
-    def add_theta(
-        self, layer: Any, name: str, draw: Callable[[], Any], regularizer: Any
-    ) -> Any:
+    def add_theta(self, layer: Any, name: str, draw: Callable[[], Any], regularizer: Any) -> Any:
         """Give a layer the free parameters of a weight, from what `draw` returns.
 
         That is a weight and its initializer. A regularizer sees the whole weight.
@@ -430,8 +423,7 @@ def variable_at(layer: Any, path: str) -> tuple[Any, Any]:
     if len(found) != 1:
         there = ", ".join(v.path.removeprefix(f"{layer.path}/") for v in layer.weights)
         raise ValueError(
-            f"{len(found) or 'No'} weights of layer {layer.name!r} are {path!r}; "
-            f"its weights are {there or 'none'}."
+            f"{len(found) or 'No'} weights of layer {layer.name!r} are {path!r}; its weights are {there or 'none'}."
         )
     return owner, found[0]
 
@@ -474,9 +466,7 @@ def take_out(layer: Any, path: str) -> tuple[Any, Any, int, Weight]:
         if value is variable
     ]
     dtype = owner.compute_dtype if owner.autocast else owner.variable_dtype
-    weight = Weight(
-        path, tuple(variable.shape), dtype if variable._autocast else variable.dtype
-    )
+    weight = Weight(path, tuple(variable.shape), dtype if variable._autocast else variable.dtype)
     for holder, name in holders:
         # Keras forgets the variable here, TensorFlow when the attribute goes, which
         # must not hold it then: Layer.__delattr__ would collect all garbage first.
@@ -612,9 +602,7 @@ class Wrapped(OfKind, layers.Wrapper):
         }
         super().__init__(layer, **(defaults | kwargs))
         self.supports_masking = layer.supports_masking
-        self.structures = {
-            path: terms(equations) for path, equations in structures.items()
-        }
+        self.structures = {path: terms(equations) for path, equations in structures.items()}
         self.structured: tuple[Weight, ...] = ()
         self.saved_halves = halves
 
@@ -622,9 +610,7 @@ class Wrapped(OfKind, layers.Wrapper):
         if not self.built:
             # The layer can tell best from a call what it is to be built for.
             example = keras.tree.map_structure(
-                lambda x: (
-                    keras.KerasTensor(x.shape, x.dtype) if hasattr(x, "shape") else x
-                ),
+                lambda x: keras.KerasTensor(x.shape, x.dtype) if hasattr(x, "shape") else x,
                 (args, kwargs),
             )
             self.build(example=example)
@@ -672,16 +658,13 @@ class Wrapped(OfKind, layers.Wrapper):
         owner, variable, place, weight = take_out(self.layer, path)
         is_tied = any(equation.from_outside for equation in equations)
         refusals = {
-            "structure, since the layer itself changes it": owner.trainable
-            and not variable.trainable,
+            "structure, since the layer itself changes it": owner.trainable and not variable.trainable,
             "constraint, since it is computed and not stored": variable.constraint,
             "further structure, since it is tied": is_tied and len(equations) > 1,
         }
         for refusal, applies in refusals.items():
             if applies:
-                raise ValueError(
-                    f"Weight {path!r} of layer {self.name!r} can have no {refusal}."
-                )
+                raise ValueError(f"Weight {path!r} of layer {self.name!r} can have no {refusal}.")
         if not is_tied:
             weight.expansion = expansion_of(equations, weight.shape)
             if is_kernel_of_dense(owner, weight):
@@ -695,23 +678,15 @@ class Wrapped(OfKind, layers.Wrapper):
         """Store the free parameters of a weight, in place of a variable."""
         self.add_theta_to(self, weight.path.replace("/", "_"), weight, variable)
 
-    def add_theta_to(
-        self, layer: Any, name: str, weight: Weight, variable: Any
-    ) -> None:
+    def add_theta_to(self, layer: Any, name: str, weight: Weight, variable: Any) -> None:
         initializer = variable._initializer
-        weight.theta = weight.expansion.add_theta(
-            layer, name, lambda: (variable, initializer), variable.regularizer
-        )
+        weight.theta = weight.expansion.add_theta(layer, name, lambda: (variable, initializer), variable.regularizer)
         setattr(layer, f"free_{name}", weight.theta)  # TensorFlow checkpoints it
 
     @property
     def halves(self) -> list[str]:
         """The weights whose free parameters lie in halves."""
-        return [
-            weight.path
-            for weight in self.structured
-            if weight.expansion and weight.expansion.is_reordered
-        ]
+        return [weight.path for weight in self.structured if weight.expansion and weight.expansion.is_reordered]
 
     def other_order(self, are_halves: bool) -> str:
         """What is wrong if the free parameters that are to be loaded lie otherwise."""
@@ -778,10 +753,7 @@ class Wrapped(OfKind, layers.Wrapper):
         wanted = {w.path: w.shape for w in self.structured if not w.expansion}
         given = {path: tuple(tensor.shape) for path, tensor in tied.items()}
         if given != wanted:
-            raise ValueError(
-                f"Layer {self.name!r} needs tied weights of shapes {wanted}, "
-                f"and was given {given}."
-            )
+            raise ValueError(f"Layer {self.name!r} needs tied weights of shapes {wanted}, and was given {given}.")
 
     @contextlib.contextmanager
     def _in_place(self, values: Sequence[Any]) -> Iterator[None]:
@@ -807,8 +779,7 @@ class Wrapped(OfKind, layers.Wrapper):
         config["layer"].pop("build_config", None)
         config["halves"] = self.halves if self.structured else self.saved_halves
         config["structures"] = {
-            path: [to_config(equation) for equation in equations]
-            for path, equations in self.structures.items()
+            path: [to_config(equation) for equation in equations] for path, equations in self.structures.items()
         }
         return config
 
@@ -826,21 +797,16 @@ class Structured(Wrapped):
     Arguments are those of `Wrapped`, as is the rest.
     """
 
-    def __init__(
-        self, layer: Any, structures: Mapping[str, Sequence[Any]], **kwargs: Any
-    ) -> None:
+    def __init__(self, layer: Any, structures: Mapping[str, Sequence[Any]], **kwargs: Any) -> None:
         super().__init__(layer, structures, **kwargs)
         for path in structures:
             if path.rpartition("/")[0] not in ("", "cell"):
                 raise ValueError(
-                    f"Weight {path!r} of layer {self.name!r} belongs to a layer inside "
-                    "it: `Wrapped` is for such."
+                    f"Weight {path!r} of layer {self.name!r} belongs to a layer inside it: `Wrapped` is for such."
                 )
 
     def in_order(self) -> Iterable[str]:
-        order = {
-            id(variable): place for place, variable in enumerate(self.layer.weights)
-        }
+        order = {id(variable): place for place, variable in enumerate(self.layer.weights)}
         found = {path: variable_at(self.layer, path)[1] for path in self.structures}
         return sorted(self.structures, key=lambda path: order[id(found[path])])
 
@@ -955,9 +921,7 @@ class Constant(keras.Layer):
         arguments: What it is given, by name.
     """
 
-    def __init__(
-        self, function: str, arguments: Mapping[str, Any], **kwargs: Any
-    ) -> None:
+    def __init__(self, function: str, arguments: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.function = function
         self.arguments = dict(arguments)
@@ -1021,26 +985,20 @@ class Coupled(OfKind):
     ) -> None:
         super().__init__(**kwargs)
         self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
-        self.structures = {
-            name: terms(equations) for name, equations in structures.items()
-        }
+        self.structures = {name: terms(equations) for name, equations in structures.items()}
         given = dict.fromkeys(shapes, "glorot_uniform") | dict(initializers or {})
         self.initializers = {
-            name: with_fans(keras.initializers.get(given[name]), (fans or {}).get(name))
-            for name in shapes
+            name: with_fans(keras.initializers.get(given[name]), (fans or {}).get(name)) for name in shapes
         }
         self.regularizers = {
-            name: keras.regularizers.get(regularizer)
-            for name, regularizer in (regularizers or {}).items()
+            name: keras.regularizers.get(regularizer) for name, regularizer in (regularizers or {}).items()
         }
 
     def build(self, input_shape: Any) -> None:
         _, size = side_by_side(self.shapes)
         in_vector = [each for those in self.in_vector().values() for each in those]
         self.expansion = expansion_of(in_vector, (size,))
-        trained, frozen = trained_and_frozen(
-            self.expansion, self.shapes, self.structures
-        )
+        trained, frozen = trained_and_frozen(self.expansion, self.shapes, self.structures)
         self.order = np.argsort(np.concatenate([trained, frozen]))
         self.thetas = [
             self.add_weight(
@@ -1068,8 +1026,7 @@ class Coupled(OfKind):
 
     def draw(self, those: Indices, shape: Shape, dtype: str) -> Any:
         drawn = [
-            (initializer(self.shapes[name], dtype), initializer)
-            for name, initializer in self.initializers.items()
+            (initializer(self.shapes[name], dtype), initializer) for name, initializer in self.initializers.items()
         ]
         return ops.cast(ops.take(self.expansion.reduce(*drawn), those, axis=0), dtype)
 
@@ -1096,10 +1053,7 @@ class Coupled(OfKind):
         return self.weights_of(self.thetas)
 
     def compute_output_spec(self, inputs: Any) -> Any:
-        return {
-            name: keras.KerasTensor(shape, self.variable_dtype)
-            for name, shape in self.shapes.items()
-        }
+        return {name: keras.KerasTensor(shape, self.variable_dtype) for name, shape in self.shapes.items()}
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
         """None: a mask belongs to the tensor that the weights only stand beside."""
@@ -1108,17 +1062,10 @@ class Coupled(OfKind):
         return super().get_config() | {
             "shapes": self.shapes,
             "structures": {
-                name: [to_config(equation) for equation in equations]
-                for name, equations in self.structures.items()
+                name: [to_config(equation) for equation in equations] for name, equations in self.structures.items()
             },
-            "initializers": {
-                name: keras.initializers.serialize(each)
-                for name, each in self.initializers.items()
-            },
-            "regularizers": {
-                name: keras.regularizers.serialize(each)
-                for name, each in self.regularizers.items()
-            },
+            "initializers": {name: keras.initializers.serialize(each) for name, each in self.initializers.items()},
+            "regularizers": {name: keras.regularizers.serialize(each) for name, each in self.regularizers.items()},
         }
 
 

@@ -52,9 +52,7 @@ def parts_of(shape: Shape) -> Iterator[Part]:
     step = max(1, PART * length // max(1, math.prod(shape)))
     for start in range(0, max(1, length), step):
         piece = slice(start, min(start + step, length))
-        yield tuple(
-            piece if n == axis else slice(0, shape[n]) for n in range(len(shape))
-        )
+        yield tuple(piece if n == axis else slice(0, shape[n]) for n in range(len(shape)))
 
 
 def entries_in(part: Part, shape: Shape) -> Indices:
@@ -161,8 +159,7 @@ class Flat(Several, Region):
                 mask[item if isinstance(item, slice) else operator.index(item)] = True
             except IndexError:
                 raise ValueError(
-                    f"Flat index {item} is outside a weight of shape {shape}, "
-                    f"which has {mask.size} entries."
+                    f"Flat index {item} is outside a weight of shape {shape}, which has {mask.size} entries."
                 ) from None
         return mask.reshape(shape)
 
@@ -173,20 +170,11 @@ class At(Several, Region):
     def mask(self, shape: Shape) -> np.ndarray:
         mask = np.zeros(shape, bool)
         if len(self.items) != len(shape):
-            raise ValueError(
-                f"{self.items} are {len(self.items)} subscripts, but the weight "
-                f"has shape {shape}."
-            )
+            raise ValueError(f"{self.items} are {len(self.items)} subscripts, but the weight has shape {shape}.")
         try:
-            mask[
-                tuple(
-                    s if isinstance(s, slice) else operator.index(s) for s in self.items
-                )
-            ] = True
+            mask[tuple(s if isinstance(s, slice) else operator.index(s) for s in self.items)] = True
         except IndexError:
-            raise ValueError(
-                f"{self.items} is outside a weight of shape {shape}."
-            ) from None
+            raise ValueError(f"{self.items} is outside a weight of shape {shape}.") from None
         return mask
 
 
@@ -232,9 +220,7 @@ class Mask(Region):
 
     def mask(self, shape: Shape) -> np.ndarray:
         if tuple(shape) != self.shape:
-            raise ValueError(
-                f"The mask of {self.file!r} has shape {self.shape}, the weight {shape}."
-            )
+            raise ValueError(f"The mask of {self.file!r} has shape {self.shape}, the weight {shape}.")
         return self.marks(math.prod(shape)).reshape(shape)
 
     def marks(self, size: int) -> np.ndarray:
@@ -275,9 +261,7 @@ class Index(np.lib.mixins.NDArrayOperatorsMixin):
     def __init__(self, *tree: Any) -> None:
         self.tree = tree
 
-    def __array_ufunc__(
-        self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any
-    ) -> Any:
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         if method != "__call__" or options:
             return NotImplemented
         return Index(ufunc.__name__, *map(tree_of, inputs))
@@ -346,16 +330,11 @@ class Traced(Term):
     def __post_init__(self) -> None:
         tree: Any = self.function
         if callable(tree):
-            known: dict[str, Any] = {
-                name: Index("axis", axis)
-                for axis, name in enumerate(("i", "j", "k", "l_", "m"))
-            }
+            known: dict[str, Any] = {name: Index("axis", axis) for axis, name in enumerate(("i", "j", "k", "l_", "m"))}
             known["shape"] = Sizes()
             names = inspect.signature(tree).parameters
             if not known.keys() >= names.keys():
-                raise ValueError(
-                    f"A predicate takes {', '.join(known)}, not {', '.join(names)}."
-                )
+                raise ValueError(f"A predicate takes {', '.join(known)}, not {', '.join(names)}.")
             tree = tree(**{name: known[name] for name in names})
         object.__setattr__(self, "function", tree_of(tree))
 
@@ -584,9 +563,7 @@ class View(Term):
     @classmethod
     def restore(cls, parts: list[Any], kinds: Mapping[str, type[Term]]) -> Term:
         weight, steps, factor = parts
-        restored = (
-            (step[0], *(from_config(p, kinds) for p in step[1:])) for step in steps
-        )
+        restored = ((step[0], *(from_config(p, kinds) for p in step[1:])) for step in steps)
         return cls(weight, tuple(restored), factor)
 
     def __post_init__(self) -> None:
@@ -779,9 +756,7 @@ def union(size: int, merges: Iterable[Merge]) -> UnionFind:
     return first, factor, dead
 
 
-def index_map(
-    equations: Iterable[Equation], shape: Shape, also_known: Any = False
-) -> IndexMap:
+def index_map(equations: Iterable[Equation], shape: Shape, also_known: Any = False) -> IndexMap:
     """Solve the equations; free parameters are numbered by first entry in C order.
 
     `also_known` is true at entries that other equations give a value.
@@ -797,9 +772,7 @@ def index_map(
     return numbered(claims, union(math.prod(shape), merges), shape)
 
 
-def numbered(
-    claims: Iterable[tuple[np.ndarray, float]], groups: UnionFind, shape: Shape
-) -> IndexMap:
+def numbered(claims: Iterable[tuple[np.ndarray, float]], groups: UnionFind, shape: Shape) -> IndexMap:
     """Number the groups that no claim gives a value, by first entry in C order."""
     size = math.prod(shape)
     first, factor, dead = groups

@@ -191,12 +191,8 @@ def case(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def modules(case: str, python_module: Callable[..., ModuleType]) -> dict[str, ModuleType]:
-    net = net_of(case)
-    return {
-        "standalone": python_module(net.to_python()),
-        "runtime": python_module(net.to_python(standalone=False)),
-    }
+def module(case: str, python_module: Callable[..., ModuleType]) -> ModuleType:
+    return python_module(net_of(case).to_python())
 
 
 def inputs_of(net: wdsl.Net) -> list[Any]:
@@ -238,29 +234,27 @@ def same(one: Observed, other: Observed) -> None:
     assert sum(np.count_nonzero(each) for each in one[2]) > 0
 
 
-def test_defaults(case: str, modules: dict[str, ModuleType]) -> None:
+def test_defaults(case: str, module: ModuleType) -> None:
     net = net_of(case)
-    live = observe(net, net.to_keras)
-    for module in modules.values():
-        same(live, observe(net, getattr(module, net.name)))
+    same(observe(net, net.to_keras), observe(net, getattr(module, net.name)))
 
 
 WITH_PARAMETERS = [name for name, (text, _) in CASES.items() if re.search(r"network \w+\(", text)]
 
 
 @pytest.mark.parametrize("case", WITH_PARAMETERS, indirect=True, scope="module")
-def test_other_values(case: str, modules: dict[str, ModuleType]) -> None:
+def test_other_values(case: str, module: ModuleType) -> None:
     values = other_values(case)
     net = wdsl.loads(CASES[case][0], str(FOLDER / f"{case}.wnet"), parameters=values)
     assert net.parameters != net_of(case).parameters
     live = observe(net, net.to_keras)
     assert sum(gradient.size for gradient in live[2]) == net.parameters
-    function = getattr(modules["standalone"], net.name)
+    function = getattr(module, net.name)
     arguments = {name if name in inspect.signature(function).parameters else f"{name}_": value
                  for name, value in values.items()}  # fmt: skip
     same(live, observe(net, lambda: function(**arguments)))
     # A module written for these values is the same network, with the defaults of the file.
-    assert getattr(modules["standalone"], net.name).__defaults__ is not None
+    assert function.__defaults__ is not None
     assert net.to_python().split("# line")[1:] == net_of(case).to_python().split("# line")[1:]
 
 

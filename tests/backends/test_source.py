@@ -16,7 +16,7 @@ from types import ModuleType
 import pytest
 
 import wdsl
-from wdsl.backends import definitions, python
+from wdsl.backends import python
 from wdsl.backends.classes import FUNCTIONS
 from wdsl.network import graph
 
@@ -63,8 +63,7 @@ def sources() -> dict[str, str]:
     """Generated modules by the names of their files."""
     nets = {path.stem: wdsl.load(path) for path in SPECS}
     nets |= {name: wdsl.loads(text, f"{name}.wnet") for name, text in NASTY.items()}
-    found = {f"{name}.py": net.to_python() for name, net in nets.items()}
-    return found | {f"{name}_runtime.py": net.to_python(standalone=False) for name, net in nets.items()}
+    return {f"{name}.py": net.to_python() for name, net in nets.items()}
 
 
 @pytest.fixture(scope="module")
@@ -108,24 +107,21 @@ def modules_of(source: str) -> Iterable[str]:
 def test_imports(sources: dict[str, str]) -> None:
     for name, source in sources.items():
         imported = set(modules_of(source)) - set(sys.stdlib_module_names)
-        assert imported <= ({"keras", "numpy", "wdsl"} if name.endswith("_runtime.py") else {"keras", "numpy"}), name
+        assert imported <= {"keras", "numpy"}, name
         # What is imported is used, so a spec without annotations needs Keras alone.
         assert "__import__" not in source
     assert set(modules_of(sources["siamese.py"])) == {"keras"}
     assert set(modules_of(sources["takes_apart.py"])) == {"keras"}
 
 
-def test_runtime_form_holds_no_definitions(sources: dict[str, str]) -> None:
+def test_a_module_holds_what_its_network_uses(sources: dict[str, str]) -> None:
+    body = ast.parse(sources["hopfield.py"]).body
+    assert [node.name for node in body if isinstance(node, DEFINED)] == ["Hopfield", "refused", "Recall"]
     for name, source in sources.items():
-        body = ast.parse(source).body
-        defined = [node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
-        if name.endswith("_runtime.py"):
-            docstring = ast.get_docstring(ast.parse(source)) or ""
-            imported = re.findall(r"from \S+ import (.*)", docstring)
-            blocks = {*re.findall(r"block (\w+)", docstring), *", ".join(imported).split(", ")}
-            assert len({*defined} - blocks) == 1, name
-        elif name == "hopfield.py":
-            assert defined == ["Hopfield", "refused", "Recall"]
+        module = ast.parse(source)
+        names = [node.name for node in module.body if isinstance(node, DEFINED)]
+        used = {node.id for node in ast.walk(module) if isinstance(node, ast.Name)}
+        assert {*names[1:]} <= used, name
 
 
 def test_the_spec_stands_in_the_docstring(sources: dict[str, str]) -> None:
@@ -199,8 +195,7 @@ HOSTILE = (
 )
 
 
-@pytest.mark.parametrize("standalone", [True, False])
-def test_nothing_becomes_code(standalone: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_becomes_code() -> None:
     sentinel: list[int] = []
     for text in HOSTILE:
         one_line = text.replace("\n", " ")
@@ -212,7 +207,7 @@ def test_nothing_becomes_code(standalone: bool, monkeypatch: pytest.MonkeyPatch)
             f"        kernel: symmetric  # {one_line}\n    }}\n    ## {one_line}\n"
             f"    output y = x -> d # {one_line}\n}}\n# {one_line}"
         )
-        source = wdsl.loads(spec, f"{text}/a.wnet").to_python(standalone)
+        source = wdsl.loads(spec, f"{text}/a.wnet").to_python()
         names = {"SENTINEL": sentinel, "__name__": "hostile"}
         exec(compile(source.encode(), "hostile.py", "exec", dont_inherit=True), names)
         assert names["Hostile"].__defaults__ == (one_line.replace("\x00", ""),)
@@ -269,27 +264,8 @@ def test_no_variable_takes_a_name_that_the_module_needs() -> None:
             f"network Net({name}: int = 2) {{\n    input x: [2]\n"
             f"    layer d = Dense({name}) symmetric, zero[where i == {name} and j > 0]\n    output y = x -> d\n}}\n"
         )
-        for standalone in (True, False):
-            tree = ast.parse(wdsl.loads(text).to_python(standalone))
-            (function,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "Net"]
-            (argument,) = [each.arg for each in function.args.args]
-            calls = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)} - {argument, "d", "x", "y"}
-            assert argument not in {*calls, "keras"}, name
-
-
-@pytest.mark.parametrize("module", definitions.SOURCES)
-def test_definitions_are_found_as_python_parses_them(module: str) -> None:
-    """Their names, their text with the comments above it, and which of the others they refer to."""
-    source = (ROOT / "wdsl" / f"{module}.py").read_text(encoding="utf-8")
-    known = definitions.names()
-    found = {each.names: each for each in definitions._read()[0] if each.module == module}
-    expected = [node for node in ast.parse(source).body if isinstance(node, (ast.Assign, ast.AnnAssign, *DEFINED))]
-    assert len(found) == len(expected) > 0
-    for node, (names, definition) in zip(expected, found.items(), strict=True):
-        words = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)} - set(names)
-        assert definition.refers_to & known == words & known, names
-        first = min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", []))])
-        lines = source.split("\n")
-        while lines[first - 2].startswith("#"):
-            first -= 1
-        assert definition.text == "\n".join(lines[first - 1 : node.end_lineno]), names
+        tree = ast.parse(wdsl.loads(text).to_python())
+        (function,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "Net"]
+        (argument,) = [each.arg for each in function.args.args]
+        calls = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)} - {argument, "d", "x", "y"}
+        assert argument not in {*calls, "keras"}, name

@@ -23,7 +23,6 @@ from unicodedata import category
 
 import wdsl
 from wdsl.backends.classes import FUNCTIONS
-from wdsl.backends.definitions import SOURCES
 from wdsl.syntax import nodes
 from wdsl.syntax.parser import parse
 from wdsl.text import rendering
@@ -190,7 +189,6 @@ def _examine(text: str) -> bool:
         assert not has_errors(net.diagnostics)
         source = net.to_python()
         only_ours(source, tree)
-        only_ours(net.to_python(standalone=False), tree)
         for stage in wdsl.STAGES:
             assert SECRET not in net.emit(stage)
         assert table(net) is not None
@@ -262,25 +260,12 @@ WRITTEN = (
 """The parts that written functions are made of."""
 
 
-@cache
-def _runtime() -> frozenset[str]:
-    """What stands in the runtime at the margin, which modules carry along word by word."""
-    files = [ROOT / "wdsl" / f"{name}.py" for name in SOURCES]
-    return frozenset(ast.dump(each) for file in files for each in ast.parse(file.read_text(encoding="utf-8")).body)
-
-
-@cache
-def _imports() -> frozenset[str]:
-    files = [ROOT / "wdsl" / f"{name}.py" for name in SOURCES]
-    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
-    found = [each for tree in trees for each in ast.walk(tree) if isinstance(each, (ast.Import, ast.ImportFrom))]
-    names = {each.module or "" for each in found if isinstance(each, ast.ImportFrom)}
-    names |= {alias.name for each in found if isinstance(each, ast.Import) for alias in each.names}
-    return frozenset({*names, "keras", "numpy", *(f"wdsl.{name}" for name in SOURCES)})
+IMPORTED = frozenset({"keras", "numpy", "collections.abc", "base64", "functools", "math"})
+"""What modules import besides classes that the file takes from Python."""
 
 
 def only_ours(source: str, tree: nodes.File) -> None:
-    """A module is the runtime's text, and functions with calls of Keras and nothing else in them."""
+    """A module is classes of its layers, and functions with calls of Keras and nothing else in them."""
     module = ast.parse(source)
     externals = externs(tree)
     ours: list[ast.stmt] = []
@@ -294,16 +279,14 @@ def only_ours(source: str, tree: nodes.File) -> None:
         match each:
             case ast.Import(names):
                 for alias in names:
-                    assert alias.name in _imports(), f"imports {alias.name}"
+                    assert alias.name in IMPORTED, f"imports {alias.name}"
                     aliases[alias.asname or alias.name] = alias.name
             case ast.ImportFrom(name, names, level):
                 assert level == 0
                 for alias in names:
                     path = f"{name}.{alias.name}"
-                    assert name in _imports() or path in externals, f"imports {path}"
+                    assert name in IMPORTED or path in externals, f"imports {path}"
                     aliases[alias.asname or alias.name] = path
-            case _ if ast.dump(each) in _runtime():
-                defined |= _stored(each)
             case ast.ClassDef(name) | ast.FunctionDef(name) if isinstance(each, ast.ClassDef) or name in FUNCTIONS:
                 classes.append(each)
                 defined.add(name)
@@ -335,7 +318,7 @@ def _one_of_ours(part: ast.AST, known: set[str], aliases: dict[str, str]) -> Non
         case ast.Name(name) | ast.arg(name) | ast.FunctionDef(name):
             assert name.isascii() and name.isidentifier() and not keyword.iskeyword(name), f"gives the name {name}"  # noqa: PT018
             assert not hasattr(builtins, name), f"takes the name {name} of Python's own"
-            # Others that stand at the top are used by the runtime alone, and so hidden from nobody.
+            # Others that stand at the top are used by classes alone, and so hidden from nobody.
             assert not aliases.get(name, "").startswith(("keras", "numpy")), f"takes the name {name} of a module"
         case ast.Attribute(value, name):
             assert not name.startswith("_"), f"reaches into {ast.unparse(part)}"

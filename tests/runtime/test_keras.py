@@ -1,8 +1,6 @@
 """What Keras looks at in a layer is what it would see in the layer that is wrapped."""
 
 import gc
-import inspect
-import re
 import threading
 import weakref
 
@@ -12,8 +10,6 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
-import wdsl.runtime
-import wdsl.structure
 from tests.drawn import repeated
 from tests.rounding import Bounded, exact, l2
 from wdsl import effective_weights
@@ -345,58 +341,6 @@ def test_a_weight_outside_a_call_is_what_it_is_now_and_no_old_value():
     tied(x, tied={"kernel": normal(3, 3)})
     with pytest.raises(RuntimeError, match="during a call"):
         tied.layer(x)
-
-
-PASTED = """
-import contextlib, functools, inspect, math, operator, re, threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
-import keras
-import numpy as np
-from keras import layers, ops
-"""
-
-
-def pasted(without=()):
-    """The two files in one module, as the Python backend puts them."""
-    texts = [inspect.getsource(wdsl.structure), inspect.getsource(wdsl.runtime)]
-    for name in without:
-        start = texts[0].index(f"@dataclass(frozen=True)\nclass {name}(")
-        texts[0] = texts[0][:start] + texts[0][texts[0].index("\n\n\n", start) :]
-    texts[1] = re.sub(r"from wdsl\.structure import \([^)]*\)", "", texts[1])
-    module = {"__name__": "pasted"}
-    exec(PASTED + "".join(texts), module)
-    return module
-
-
-def test_models_pass_between_modules_that_hold_the_classes(tmp_path):
-    def model(module):
-        x = keras.Input((4,))
-        kernel = module["Shared"]((4, 4), [module["Symmetric"]()])(x)
-        first = module["Structured"](layers.Dense(4), {"kernel": [module["Zero"](module["Lower"]())]})
-        second = module["Structured"](layers.Dense(4), {"kernel": [module["Tied"]()]})
-        return keras.Model(x, second(first(x), tied={"kernel": kernel}))
-
-    objects, x = dict(keras.saving.get_custom_objects()), normal(2, 4)
-    try:
-        other = pasted()
-        lesser = pasted(without=["Diagonal", "Upper", "Lower"])
-        assert "Lower" in other
-        assert "Lower" not in lesser
-        for number, module in enumerate((vars(wdsl.runtime) | vars(wdsl.structure), other)):
-            made, path = model(module), tmp_path / f"{number}.keras"
-            made.save(path)
-            # The last module that registered is the one that knows least.
-            again = keras.models.load_model(path)
-            assert type(again.layers[-1]) is lesser["Structured"]
-            np.testing.assert_array_equal(again(x), made(x))
-            again.save(path)
-            np.testing.assert_array_equal(keras.models.load_model(path)(x), made(x))
-            assert effective_weights(again).keys() == effective_weights(made).keys()
-    finally:
-        keras.saving.get_custom_objects().clear()
-        keras.saving.get_custom_objects().update(objects)
 
 
 def test_structures_survive_the_config():

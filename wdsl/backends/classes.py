@@ -397,13 +397,15 @@ class Body:
             found += self.lines(f"if {name}.shape != {given}:", f"    raise ValueError(f{_quoted(said)})")
         return found
 
+    def is_whole(self, form: NormalForm) -> bool:
+        """Whether each entry is a number of its own: all that is said is that it is not trained."""
+        return not (form.live or form.label or form.is_one or form.is_empty)
+
     def numbering(self, form: NormalForm) -> list[str]:
-        if form.is_one or form.is_empty:
+        if form.is_one or form.is_empty or self.is_whole(form):
             return []
         if self.is_in("Halves"):
             return self.in_halves(form)
-        if not form.live and not form.label:  # it has a sign, or is not trained, no more
-            return self.lines("places = np.arange(np.prod(shape))", f"{self.where} = places.reshape(shape)")
         if not form.live:
             return self.lines(
                 "places, where = np.unique(label, return_inverse=True)", f"{self.where} = where.reshape(shape)"
@@ -459,17 +461,18 @@ class Body:
             return self.added("(0,)", '"zeros"')
         scale, drawn = self.first(form)
         flat = self.flat(name)
+        if form.is_one:
+            shape, drawn = "(1,)", [*drawn, f"return {flat}[:1]"]
+        elif self.is_whole(form):
+            shape, drawn = "shape", [*drawn[:-1], drawn[-1].replace(f"{name} = ", "return ", 1)]
+        else:
+            shape, drawn = "places.shape", [*drawn, f"return ops.take({flat}, {self.places})"]
         return [
             *self.got(),
             *scale,
             "",
-            *self.lines(
-                self.head,
-                *(f"    {each}" for each in drawn),
-                f"    return {flat}[:1]" if form.is_one else f"    return ops.take({flat}, {self.places})",
-                "",
-            ),
-            *self.added("(1,)" if form.is_one else "places.shape", "draw"),
+            *self.lines(self.head, *(f"    {each}" for each in drawn), ""),
+            *self.added(shape, "draw"),
         ]
 
     def added(self, shape: str, initializer: str) -> list[str]:
@@ -592,6 +595,8 @@ class Body:
             return [whole, f"{name} + ops.sum({numbers})  # of none"]
         if form.is_one:
             steps = [f"ops.broadcast_to({numbers}, {self.shape})"]
+        elif self.is_whole(form):
+            steps = [f"ops.reshape({numbers}, {numbers}.shape)"]
         elif self.is_placed:
             steps = [f"self.{self.prefix}placed({numbers})"]
         elif form.live:

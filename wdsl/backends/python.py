@@ -13,11 +13,11 @@ from typing import Any
 
 from wdsl.backends.calls import in_use, with_classes
 from wdsl.backends.classes import FUNCTIONS
-from wdsl.backends.definitions import Import, needed
 from wdsl.backends.writers import Written, write_classes
 from wdsl.catalog.model import TensorSpec
 from wdsl.core import expressions as ex
 from wdsl.core.printing import WIDTH, flat, layout
+from wdsl.core.record import Record
 from wdsl.core.sizes import expression_of
 from wdsl.network import graph
 from wdsl.plan.plan import Plan
@@ -35,42 +35,33 @@ def _symbols(plan: Plan) -> set[str]:
     return {part.path for part in parts if isinstance(part, ex.Symbol)}
 
 
-def _own_symbols(plan: Plan) -> list[str]:
-    """What the plan takes of the runtime."""
-    return sorted(path for path in _symbols(plan) if "." not in path and not hasattr(builtins, path))
+class Import(Record):
+    """`import module as name`, or `from module import name`."""
+
+    module: str
+    name: str
+    alias: str
+
+    @property
+    def statement(self) -> str:
+        if self.name:
+            return f"from {self.module} import {self.name}" + (f" as {self.alias}" if self.alias != self.name else "")
+        return f"import {self.module}" + (f" as {self.alias}" if self.alias != self.module else "")
 
 
-def _products(plan: Plan) -> list[str]:
-    """The functions of the runtime that register products with the plan's kernels."""
-    return sorted("times" + re.sub("([A-Z])", r"_\1", pattern).lower() for pattern in plan.patterns)
-
-
-def write(plan: Plan, standalone: bool = True) -> str:
-    """The source of a module with a function of the network's name.
-
-    It imports Keras and NumPy alone. With `standalone=False` it imports the classes for its weights from wdsl, instead
-    of holding their text.
-    """
+def write(plan: Plan) -> str:
+    """The source of a module with a function of the network's name. It imports Keras and NumPy alone."""
     beside, named = _beside(plan), plan.named
-    written = _with_classes(plan, beside) if standalone else None
-    plan, classes = written or (plan, Written((), frozenset(), {}))
+    plan, classes = _with_classes(plan, beside)
     names = _names([*(each.name for each in plan.network.parameters), *variables(plan.body)], beside)
     of_functions = {each.name: _names_in(each, beside) for each in plan.functions}
-    own = _own_symbols(plan)
     modules = {path.split(".")[0] for path in _symbols(plan) if "." in path} | classes.modules
-    if written and plan.constants:
+    if plan.constants:
         modules.add("np")
     imports = [Import("keras", "", "keras")]
     imports += [Import("keras", module, module) for module in KERAS_MODULES if module in modules]
     imports += [Import("numpy", "", "np")] if "np" in modules else []
     imports += [Import(name, "", name) for name in ("base64", "functools", "math") if name in modules]
-    definitions, further = ((), ()) if written else needed((*own, *_products(plan)))
-    if standalone:
-        imports += further
-    else:
-        imports += [
-            Import(f"wdsl.{each.module}", name, name) for each in definitions for name in each.names if name in own
-        ]
     imports += [
         Import(module, name, beside[path]) for path in plan.externals for module, _, name in [path.rpartition(".")]
     ]
@@ -89,14 +80,12 @@ def write(plan: Plan, standalone: bool = True) -> str:
         result="    " + layout(plan.result, names, 4, "return ", statement=True),
         functions=[_function(each, beside[each.name], network.source, of_functions) for each in functions],
         classes=classes.texts,
-        definitions=[each.text for each in definitions] if standalone else [],
-        tables=[line for name, table in plan.constants.items() for line in _array(name, table)] if written else [],
-        constants=[] if written else [_table(name, table) for name, table in plan.constants.items()],
+        tables=[line for name, table in plan.constants.items() for line in _array(name, table)],
     )
 
 
-def _with_classes(plan: Plan, beside: Mapping[str, str]) -> tuple[Plan, Written] | None:
-    """The plan with classes of its own in place of the runtime's, and their text; None if one cannot be written yet."""
+def _with_classes(plan: Plan, beside: Mapping[str, str]) -> tuple[Plan, Written]:
+    """The plan with classes of its own in place of the runtime's, and their text."""
     files = {name: str(ex.parts(each)[1].value) for name, each in plan.constants.items()}  # type: ignore[union-attr]
 
     def render(name: str, parts: Mapping[str, Any]) -> str:
@@ -382,20 +371,6 @@ def _array(name: str, table: ex.Expression) -> list[str]:
         unpacked = [f"{name} = unpacked({name}, {flat(shape, {})})"]
     lines = [f"    {digits[at : at + width]}" for at in range(0, len(digits), width)]
     return [f'{name} = """', *lines, '    """', *unpacked]
-
-
-def _table(name: str, table: ex.Expression) -> dict[str, Any]:
-    """A mask with its digits in lines: a row in each, or as many as fit."""
-    assert isinstance(table, ex.Call)
-    *arguments, text = table.arguments
-    assert isinstance(text, ex.Constant)
-    words = str(text.value).split()
-    return {
-        "name": name,
-        "kind": flat(table.function, {}),
-        "arguments": [flat(each, {}) for each in arguments],
-        "lines": [word[at : at + WIDTH - 4] for word in words for at in range(0, len(word), WIDTH - 4)],
-    }
 
 
 def _gap(before: Statement, step: Statement) -> bool:

@@ -16,7 +16,6 @@ from wdsl.plan.statements import Body, Function, expressions, mapped
 from wdsl.plan.steps import Planner, unique
 from wdsl.plan.tidy import tidy
 from wdsl.text.diagnostics import Diagnostic
-from wdsl.weights.products import products
 from wdsl.weights.structures import Structures
 
 if TYPE_CHECKING:
@@ -37,8 +36,6 @@ class Plan(Record):
     constants: Mapping[str, ex.Expression]
     kinds: tuple[Kind, ...]
     """The classes of layers and weights that a module has for them, of which the statements construct some."""
-    patterns: frozenset[str]
-    """Of the kernels that the runtime multiplies by without making them."""
     notes: tuple[Diagnostic, ...] = field(default=(), compare=False)
     """What of the file these statements do not keep, with the place and the reason: warnings."""
 
@@ -114,9 +111,8 @@ def make_plan(
             for each in functions
         )
     constants = {variable.name: table for table, variable in names.items()}
-    patterns = products(network, structures)
     kinds = planner.kinds.found(names)
-    return Plan(network, structures, body, result, functions, constants, kinds, patterns, notes)
+    return Plan(network, structures, body, result, functions, constants, kinds, notes)
 
 
 def _constants(found: Iterable[ex.Expression], network: graph.Network) -> dict[ex.Expression, ex.Variable]:

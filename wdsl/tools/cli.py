@@ -121,7 +121,6 @@ def main() -> None:
     help="Where to write; - is standard output. Default: NET.py beside it.",
 )
 @chosen
-@click.option("--runtime", is_flag=True, help="Import what the weights need from wdsl, instead of carrying it along.")
 @click.option(
     "--emit",
     metavar="STAGE",
@@ -138,7 +137,6 @@ def build(
     root: str | None,
     max_layers: int | None,
     settings: Sequence[tuple[str, Any]],
-    runtime: bool,
     emit: str | None,
     force: bool,
     check: bool,
@@ -178,7 +176,7 @@ def build(
         module = emit is None or emit == "python"
         # What a module does not keep is said by those who ask for one.
         report(in_order([*net.diagnostics, *(net.plan.notes if module or emit == "plan" else ())]))
-        text = net.to_python(standalone=not runtime) if module else net.emit(str(emit))
+        text = net.to_python() if module else net.emit(str(emit))
         if check:
             return same(output, text, spec)
         if not (force or output == "-" or may_replace(output, last, text)):

@@ -22,26 +22,6 @@ MOST, MOST_TO_NAME = 2**22, 2**24
 """Entries of a kernel above which none is solved to know for sure: in a build, and where it is asked for."""
 
 
-def products(network: Network, structures: Structures) -> frozenset[str]:
-    """The patterns of the network's kernels that the runtime has a product for, by name.
-
-    A size that is a parameter may be another one where the module is used. Then all count that it can come to.
-    """
-    found: set[str | None] = set()
-    solved: dict[object, str | None] = {}  # a thousand layers that say the same are one
-    for each in structures.weights:
-        if not (possible := _possible(each, structures)):
-            continue
-        if _varies(each, network):
-            found.update(possible)
-        elif names := _fitting(possible, each):
-            alike = each.equations, each.weight.shape
-            if each.size <= MOST and alike not in solved:
-                solved[alike] = _solved(each, network)
-            found.update(names if each.size > MOST else [solved[alike]])
-    return frozenset(name for name in found if name)
-
-
 class Realization(Record):
     """How a weight is computed at the sizes that the file gives.
 
