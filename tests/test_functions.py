@@ -54,6 +54,33 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
         "for i in range(n) { h = h -> d[i] }; output h }",
         {"n": 3},
     ),
+    "constants in bodies": (
+        BLOCKS + "def up(v: float, by: int = 2) = max(by, floor(v + by / 2) // by * by)\n"
+        "block Wide(n: int) { input x\n m = up(n * 1.5)\n output y = x -> Dense(m) -> Dense(m + 1) }\n"
+        "network N(alpha: float = 1.0, depths: list = [1, 2]) { input x: [4]\n width = up(3 * alpha)\n"
+        "h = x -> Dense(width)\n filters = 2\n total, last = sum(depths[:-1]), depths[-1]\n"
+        "for i, d in enumerate(depths) { for _ in range(d) { h = h -> Wide(filters + i) }\n filters *= 2 }\n"
+        "h += h\n output y = h -> Dense(filters + total + last) }",
+        {"alpha": 2.5, "depths": [2, 1, 1]},
+    ),
+    "constants in a block that is applied twice": (
+        "block Mix(n: int) { input x: [m]\n half = m // 2\n wide = n * 2\n layer a = Dense(wide)\n"
+        "layer b = Dense(m)\n output y = x -> a -> b -> Dense(half) -> Dense(m) }\n"
+        "network N(n: int = 2) { input x: [6]\n layer mix = Mix(n + 1)\n output y = x -> mix -> mix }",
+        {"n": 3},
+    ),
+    "comprehensions": (
+        "network N(n: int = 3, widths: list = [4, 6, 8]) { input x: [4]\n"
+        "sizes = [w // 2 + k for k, w in enumerate(widths) if w > 4]\n h = x\n"
+        "for s in sizes { h = h -> Dense(s) }\n"
+        "output y = h -> Dense(sum([2 ** k for k in range(n)])) -> Reshape([1, 2 ** n - 1]) }",
+        {"n": 2, "widths": [6, 8, 5, 3]},
+    ),
+    "a comprehension in a block with a name of the network": (
+        "block B(w: int) { input x\n output y = x -> Dense(sum([w + k for k in range(2)])) }\n"
+        "network N(k: int = 3) { input x: [4]\n output y = x -> B(k) -> B(k + 1) }",
+        {"k": 5},
+    ),
     "an output without a name out of a block": (
         BLOCKS + "network N(n: int = 4) { input x: [4]\n layer two = Two(n)\n output x -> two\n"
         "output z = x -> two -> Dense(3) }",

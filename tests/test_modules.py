@@ -63,6 +63,19 @@ def units(path: Path, **named: Any) -> int:
         ("const widths = range(3, 9, 2)", "max(widths) + min(widths)", 10),
         ('const word = "abc" + "d"', "len(word)", 4),
         ("const low = -round(2.6)", "abs(low)", 3),
+        ("const a = [3, 4, 5][1:]; const b = a * 2 + [1]", "sum(b) + len(b)", 24),
+        ('const a = 3 in [1, 3] and "b" in "abc" and 4 not in [1]', "3 if a else 1", 3),
+        ("const a = [2 ** k for k in range(5) if k != 2]", "sum(a)", 27),
+        ("const a = [i * w for i, w in enumerate([5, 6, 7])]", "sum(a)", 20),
+        ("const a = [[i + j for j in range(i)] for i in range(3)]", "a[2][1]", 3),
+        ("const a = [x + y for x, y in zip([1, 2], [3, 4])]", "a[1]", 6),
+        ("const a = reversed(sorted([3, 1, 2]))", "a[0]", 3),
+        ("const a = int(log2(64)) + floor(sqrt(17)) + ceil(2.1)", "a", 13),
+        ("const a = floor(10 * sin(pi / 2) + exp(0) + cos(0))", "a", 12),
+        ('const a = "stage_" + str(3)', "len(a)", 7),
+        ("const a = any([x > 2 for x in [1, 3]]) and all([x > 0 for x in [1, 3]])", "3 if a else 1", 3),
+        ("def twice(x: int) = 2 * x; def four(x: int, y: int = twice(1)) = twice(x) + twice(y)", "four(1, y=3)", 8),
+        ("def divisible(v: float, by: int = 8) = max(by, floor(v + by / 2) // by * by)", "divisible(24 * 1.4)", 32),
     ],
 )
 def test_constants(write: Callable[..., Path], declarations: str, value: str, result: int | None) -> None:
@@ -71,6 +84,52 @@ def test_constants(write: Callable[..., Path], declarations: str, value: str, re
         assert codes(path) == ["E0310"]
     else:
         assert units(path) == result
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("const a = [k for k in 3]", "E0310"),
+        ("const b = 3; const a = [b for b in [1]]", "E0202"),
+        ("const a = [x for x, y in [[1, 2], [3]]]", "E0310"),
+        ("const a = 3 in 4", "E0310"),
+        ("const a = [1] * 0.5", "E0310"),
+        ("const a = [0] * 200_000", "E0703"),
+        ("const a = sqrt(-1)", "E0310"),
+        ("const a = log(0)", "E0310"),
+        ("const a = exp(1e9)", "E0310"),
+        ("const a = int(1e300 * 1e300)", "E0310"),
+        ("const a = zip([1], [1, 2])", "E0310"),
+        ('const a = sorted([1, "b"])', "E0310"),
+        ("const a = [1, 2][::0]", "E0310"),
+        ("const a = str([1])", "E0310"),
+        ("const a = floor", "E0205"),
+        ("def f(x) = x\nconst a = f", "E0205"),
+        ("def f(x) = x\nconst a = f()", "E0303"),
+        ("def f(x) = x\nconst a = f(1, 2)", "E0305"),
+        ("def f(x) = x\nconst a = f(1, x=2)", "E0306"),
+        ("def f(x) = x\nconst a = f(z=2)", "E0302"),
+        ("def f(x: int) = x\nconst a = f(0.5)", "E0304"),
+        ("def f(x: integer) = x", "E0308"),
+        ("def f(x) = x + unknown", "E0201"),
+        ("def f(x) = f(x - 1)", "E0213"),
+        ("def f(x) = g(x)\ndef g(x) = x", "E0204"),
+        ("def f(x, x) = x", "E0202"),
+        ("def F(x) = x", "E0203"),
+        ("const f = 1\ndef f(x) = x", "E0202"),
+        ("def f(x) = 1 / x\nconst a = f(0)", "E0310"),
+    ],
+)
+def test_what_is_no_constant(write: Callable[..., Path], text: str, code: str) -> None:
+    assert code in codes(write({"net.wnet": text + "\n" + NET.format(3)}))
+
+
+def test_functions_that_call_each_other(write: Callable[..., Path]) -> None:
+    """Twenty lines for a million calls."""
+    lines = ["def f0(x) = x + 1", *(f"def f{at + 1}(x) = f{at}(x) + f{at}(x)" for at in range(40))]
+    assert codes(write({"net.wnet": "\n".join(lines) + "\nconst a = f40(1)\n" + NET.format("a")})) == ["E0703"]
+    found = codes(write({"net.wnet": "\n".join(lines) + "\n" + NET.format("f40(1)")}))
+    assert found == ["E0703"]
 
 
 def test_lists_that_double_each_other(write: Callable[..., Path]) -> None:

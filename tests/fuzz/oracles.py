@@ -232,7 +232,7 @@ def _reported(diagnostics: tuple[Diagnostic, ...], text: str) -> None:
 
 USED = {
     *("abs", "bool", "dict", "enumerate", "float", "int", "len", "list", "max", "min", "range", "reversed", "round"),
-    *("slice", "str", "sum", "tuple", "zip", "ValueError"),
+    *("slice", "str", "sum", "tuple", "zip", "NotImplementedError", "ValueError"),
 }
 """What written functions take of Python's own: nothing that could reach a file, a module or an object's inside."""
 

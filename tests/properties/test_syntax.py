@@ -75,7 +75,7 @@ def some(items: st.SearchStrategy[Any], least: int = 0, most: int = 3) -> st.Sea
 
 
 # Words of the grammar are names wherever it does not expect them.
-KEYWORDS_ANYWHERE = ("where", "if", "else", "or", "and", "not", "true", "false", "none", "via")
+KEYWORDS_ANYWHERE = ("where", "if", "else", "or", "and", "not", "true", "false", "none", "via", "in")
 USUAL = "layer input output weight network block for in as assert wnet lambda relu Dense T l _"
 WORDS = st.from_regex(r"[a-z_][a-z_0-9]{0,5}|[A-Z][A-Za-z0-9]{0,5}", fullmatch=True) | st.sampled_from(USUAL.split())
 NAMES = node(nodes.Name, WORDS.filter(lambda word: word not in KEYWORDS_ANYWHERE))
@@ -86,7 +86,7 @@ LITERALS = TEXTS | node(
 )
 
 
-OPERATORS = ("+", "-", "*", "/", "//", "%", "@", "**", "==", "!=", "<", "<=", ">", ">=", "and", "or")
+OPERATORS = ("+", "-", "*", "/", "//", "%", "@", "**", "==", "!=", "<", "<=", ">", ">=", "in", "not in", "and", "or")
 
 
 def grown(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -103,6 +103,7 @@ def grown(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         node(nodes.Attribute, parts, NAMES),
         node(nodes.Subscript, parts, some(items, 1)),
         node(nodes.List, some(items)),
+        node(nodes.Comprehension, parts, some(NAMES, 1), parts, st.none() | parts),
         node(nodes.Tuple, some(items).filter(lambda each: len(each) != 1) | some(items, 1, 1)),
     )
 
@@ -177,6 +178,7 @@ DECLARATIONS = st.deferred(
         node(nodes.Import, TEXTS, NAMES),
         node(nodes.From, TEXTS, some(NAMES, 1)),
         node(nodes.Const, NAMES, EXPRESSIONS, doc=DOCS),
+        node(nodes.Def, NAMES, some(PARAMETERS), EXPRESSIONS, doc=DOCS),
         node(nodes.Extern, NAMES, some(PARAMETERS), DOTTED, AXES, AXES, doc=DOCS),
         *(
             node(kind, NAMES, some(PARAMETERS), some(STATEMENTS, 0, 4), doc=DOCS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +111,7 @@ def _library(path: str) -> Any:
         for module in (runtime, structure, builtins):
             if hasattr(module, first):
                 return getattr(module, first)
-    found: Any = {"keras": keras, "np": numpy}.get(first) or getattr(keras, first)
+    found: Any = {"keras": keras, "np": numpy, "math": math}.get(first) or getattr(keras, first)
     for name in rest:
         found = getattr(found, name)
     return found

@@ -30,7 +30,8 @@ RESERVED = frozenset((*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "ker
 
 
 def _symbols(plan: Plan) -> set[str]:
-    constants = (*plan.constants.values(), *(each.value for each in plan.named))
+    of_file = (each.value if isinstance(each, ex.Named) else each.body for each in plan.named)
+    constants = (*plan.constants.values(), *of_file)
     parts = (*plan.parts(), *(part for each in constants for part in ex.walk(each)))
     return {part.path for part in parts if isinstance(part, ex.Symbol)}
 
@@ -75,7 +76,10 @@ def write(plan: Plan) -> str:
         name=network.name,
         parameters=_parameters(f"def {network.name}", network.parameters, names, "keras.Model"),
         function_docstring=_docstring(_function_docstring(plan, names), 4),
-        named=[line for each in named for line in _constant(each, beside)],
+        named=[
+            *([""] if named and isinstance(named[0], ex.Defined) else []),
+            *_spaced(line for each in named for line in _constant(each, beside)),
+        ],
         body="\n".join(_body(plan.body, names, 4, network.source, of_functions)),
         result="    " + layout(plan.result, names, 4, "return ", statement=True),
         functions=[_function(each, beside[each.name], network.source, of_functions) for each in functions],
@@ -125,7 +129,7 @@ def _beside(plan: Plan) -> dict[str, str]:
     for function in plan.functions:
         taken.update(function.inputs, (each.name for each in function.parameters))
     taken |= {*graph.NEEDED, *FUNCTIONS, *(name for each in in_use(plan) for name in (each.name, f"{each.name}Cell"))}
-    wanted = {each.key: each.name.upper() for each in plan.named}
+    wanted = {each.key: each.name.upper() if isinstance(each, ex.Named) else each.name for each in plan.named}
     wanted |= {path: path.rpartition(".")[2] for path in (*plan.externals, *(each.name for each in plan.functions))}
     for key, name in wanted.items():
         found = name
@@ -136,10 +140,40 @@ def _beside(plan: Plan) -> dict[str, str]:
     return names
 
 
-def _constant(constant: ex.Named, names: Mapping[str, str]) -> list[str]:
-    """A constant of the file, with what stands above it."""
+def _constant(constant: ex.Named | ex.Defined, names: Mapping[str, str]) -> list[str]:
+    """A constant or function of the file, with what stands above it."""
     doc = [f"# {_printable(line)}".rstrip() for line in constant.doc.split("\n") if constant.doc]
+    if isinstance(constant, ex.Defined):
+        return ["", "", *doc, *_definition(constant, names)]
     return [*doc, layout(constant.value, names, 0, f"{names[constant.key]} = ", statement=True)]
+
+
+def _spaced(lines: Iterable[str]) -> list[str]:
+    """Lines with no more than two blank ones between them, and none around them."""
+    found: list[str] = []
+    for line in lines:
+        if line or (found and found[-2:] != ["", ""]):
+            found.append(line)
+    while found and not found[-1]:
+        found.pop()
+    return found
+
+
+def _definition(function: ex.Defined, names: Mapping[str, str]) -> list[str]:
+    """`def divisible(v: float, by: int = 8): return …`"""
+    own = _names([name for name, _, _ in function.parameters], names)
+    types = {"list": "tuple"}
+    given = []
+    for name, type_, default in function.parameters:
+        hint = f": {types.get(type_, type_)}" if type_ else ""
+        value = "" if default is None else f" = {flat(default, names)}" if hint else f"={flat(default, names)}"
+        given.append(f"{own[name]}{hint}{value}")
+    return [
+        f"def {names[function.key]}({', '.join(given)}):",
+        "    " + layout(function.body, own, 4, "return ", statement=True),
+        "",
+        "",
+    ]
 
 
 def _names(variables: Iterable[str], beside: Mapping[str, str]) -> dict[str, str]:

@@ -43,6 +43,19 @@ class Named(Record):
     depth: int = field(compare=False)
 
 
+class Defined(Record):
+    """A function that a file gives a name: `body` in terms of its parameters, each with a type and default or None.
+
+    `key` tells it from others of the name, `doc` is what stands above it.
+    """
+
+    name: str
+    key: str
+    parameters: tuple[tuple[str, str | None, Expression | None], ...] = field(compare=False)
+    body: Expression = field(compare=False)
+    doc: str = field(compare=False)
+
+
 class Symbol(Record):
     """A name of the library that the code uses: `layers.Dense`, `ops.matmul`, `Structured`."""
 
@@ -106,6 +119,15 @@ class Lambda(Record):
     body: Expression
 
 
+class Comprehension(Record):
+    """`(element for names in values if test)`, as a tuple. The names stand in the element and the test alone."""
+
+    element: Expression
+    names: tuple[str, ...]
+    values: Expression
+    test: Expression | None
+
+
 class Seen(Record):
     """What has one name in a block or loop, `inside`, and is known by another one in the whole network, `outside`.
 
@@ -119,8 +141,8 @@ class Seen(Record):
 
 
 Expression: TypeAlias = (
-    Constant | Variable | Named | Symbol | Local | External | Operation | Sequence | Mapped | Subscript | Attribute
-    | Call | Joined | Lambda | Seen
+    Constant | Variable | Named | Defined | Symbol | Local | External | Operation | Sequence | Mapped | Subscript
+    | Attribute | Call | Joined | Lambda | Comprehension | Seen
 )  # fmt: skip
 
 
@@ -159,6 +181,8 @@ def parts(expression: Expression) -> tuple[Expression, ...]:
             return (body,)
         case Joined(texts):
             return tuple(each for each in texts if not isinstance(each, str))
+        case Comprehension(element, _, values, test):
+            return (element, values) if test is None else (element, values, test)
         case Call(function, arguments, keywords):
             return function, *arguments, *(value for _, value in keywords)
     return ()
@@ -209,6 +233,8 @@ def with_parts(expression: Expression, parts: Iterable[Expression]) -> Expressio
             return Attribute(next(given), name)
         case Lambda(parameters):
             return Lambda(parameters, next(given))
+        case Comprehension(_, names, _, test):
+            return Comprehension(next(given), names, next(given), None if test is None else next(given))
         case Seen(inside):
             return Seen(inside, next(given))
         case Joined(texts):
@@ -307,7 +333,7 @@ def _is_constant(expression: Expression) -> bool:
 
 def is_written_out(expression: Expression) -> bool:
     """Whether nothing in an expression has a name that its value could change under, or be known by."""
-    return not any(isinstance(each, (Variable, Named, Seen)) for each in walk(expression))
+    return not any(isinstance(each, (Variable, Named, Defined, Seen)) for each in walk(expression))
 
 
 def variables(expression: Expression) -> frozenset[str]:
@@ -316,7 +342,11 @@ def variables(expression: Expression) -> frozenset[str]:
         return frozenset((expression.name,))
     kept: frozenset[str] | None = expression.__dict__.get("_variables")
     if kept is None:
-        kept = frozenset().union(*map(variables, parts(expression)))
+        if isinstance(expression, Comprehension):
+            inner = frozenset().union(*map(variables, (expression.element, expression.test or expression.element)))
+            kept = variables(expression.values) | inner.difference(expression.names)
+        else:
+            kept = frozenset().union(*map(variables, parts(expression)))
         expression.__dict__["_variables"] = kept
     return kept
 
@@ -338,6 +368,8 @@ BINARY: dict[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
     "&": operator.and_,
     "|": operator.or_,
+    "in": lambda item, container: item in container,
+    "not in": lambda item, container: item not in container,
 }
 UNARY: dict[str, Callable[[Any], Any]] = {
     "-": operator.neg,
@@ -362,6 +394,8 @@ def evaluate(expression: Expression, variables: Mapping[str, Any], library: Call
             return value(constant)
         case Symbol(path):
             return library(path)
+        case Defined():
+            return _defined(expression, library)
         case Operation("if", (then, test, otherwise)):
             return value(then) if value(test) else value(otherwise)
         case Operation("and", (left, right)):
@@ -387,9 +421,27 @@ def evaluate(expression: Expression, variables: Mapping[str, Any], library: Call
             )
         case Joined(texts):
             return "".join(each if isinstance(each, str) else str(value(each)) for each in texts)
+        case Comprehension(element, names, values, test):
+            found = []
+            for each in value(values):
+                own = {**variables, **dict(zip(names, (each,) if len(names) == 1 else each, strict=True))}
+                if test is None or evaluate(test, own, library):
+                    found.append(evaluate(element, own, library))
+            return tuple(found)
         case Lambda(parameters, body):
             return _function(parameters, lambda given: evaluate(body, {**variables, **given}, library))
     raise TypeError(f"{expression!r} is not an expression")
+
+
+def _defined(function: Defined, library: Callable[[str], Any]) -> Callable[..., Any]:
+    defaults = {name: default for name, _, default in function.parameters if default is not None}
+    names = [name for name, _, _ in function.parameters]
+
+    def call(*given: Any, **named: Any) -> Any:
+        own = {name: evaluate(default, {}, library) for name, default in defaults.items()}
+        return evaluate(function.body, {**own, **dict(zip(names, given, strict=False)), **named}, library)
+
+    return call
 
 
 def _function(parameters: tuple[str, ...], body: Callable[[dict[str, Any]], Any]) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ _LEVELS = {
     "if": _TERNARY,
     "or": _OR,
     "and": _AND,
-    **dict.fromkeys(("==", "!=", "<", "<=", ">", ">="), _COMPARE),
+    **dict.fromkeys(("==", "!=", "<", "<=", ">", ">=", "in", "not in"), _COMPARE),
     "|": _BIT_OR,
     "&": _BIT_AND,
     **dict.fromkeys(("+", "-"), _SUM),
@@ -34,7 +34,7 @@ class _OwnNames(dict[str, str]):
 
 def shown(expression: ex.Expression) -> str:
     """The expression on one line, with the names that the file has."""
-    constants = {each.key: each.name for each in ex.walk(expression) if isinstance(each, ex.Named)}
+    constants = {each.key: each.name for each in ex.walk(expression) if isinstance(each, ex.Named | ex.Defined)}
     return flat(expression, _OwnNames(constants))
 
 
@@ -51,7 +51,7 @@ def _flat(expression: ex.Expression, names: Names) -> tuple[str, int]:
             return _literal(value), _SIGN if negative else _PRIMARY
         case ex.Variable(name) | ex.External(name) | ex.Local(name):
             return names[name], _PRIMARY
-        case ex.Named(_, key):
+        case ex.Named(_, key) | ex.Defined(_, key):
             return names[key], _PRIMARY
         case ex.Joined(texts):
             return _formatted(texts, names), _PRIMARY
@@ -75,6 +75,10 @@ def _flat(expression: ex.Expression, names: Names) -> tuple[str, int]:
             level = _LEVELS[sign]
             left_level = level + 1 if level == _COMPARE else level
             return f"{flat(left, names, left_level)} {sign} {flat(right, names, level + 1)}", level
+        case ex.Comprehension():
+            return f"tuple({_generator(expression, names)})", _PRIMARY
+        case ex.Call(ex.Symbol("sum" | "any" | "all" | "max" | "min" as name), (ex.Comprehension() as inside,)):
+            return f"{name}({_generator(inside, names)})", _PRIMARY
         case ex.Lambda(parameters, body):
             inner = ChainMap({name: name for name in parameters}, names)  # type: ignore[arg-type]
             return f"lambda {', '.join(parameters)}: {flat(body, inner, _TERNARY)}", 0
@@ -92,6 +96,25 @@ def _flat(expression: ex.Expression, names: Names) -> tuple[str, int]:
             return f"({flat(items[0], names)},)", _PRIMARY
     opening, parts, closing = _brackets(expression, names)
     return f"{opening}{', '.join(each(0) for each in parts)}{closing}", _PRIMARY
+
+
+def _generator(each: ex.Comprehension, names: Names) -> str:
+    """`2 * w for w in widths if w > 1`"""
+    inner = ChainMap({name: name for name in each.names}, names)  # type: ignore[arg-type]
+    test = "" if each.test is None else f" if {flat(each.test, inner, _OR)}"
+    values = flat(iterated(each.values), names, _OR)
+    return f"{flat(each.element, inner, _TERNARY)} for {', '.join(each.names)} in {values}{test}"
+
+
+def iterated(values: ex.Expression) -> ex.Expression:
+    """What a loop goes through: `range(n)`, without a tuple of it."""
+    match values:
+        case ex.Call(ex.Symbol("tuple"), (ex.Call(ex.Symbol(name)) as inner,)) if name in _ITERATED:
+            return inner
+    return values
+
+
+_ITERATED = frozenset({"range", "enumerate", "zip", "reversed", "sorted"})
 
 
 def _formatted(parts: tuple[str | ex.Expression, ...], names: Names) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from wdsl.catalog.argument_types import is_number, is_whole
@@ -73,7 +73,7 @@ def unary(sign: str, operand: Value) -> Value:
 
 
 def binary(sign: str, left: Value, right: Value) -> Value:
-    """`+ - * / // % ** == != < <= > >= and or` on two constants. Raises ConstantError."""
+    """`+ - * / // % ** == != < <= > >= and or in` on two constants. Raises ConstantError."""
     a, b = left.value, right.value
     expression = ex.Operation(sign, (left.expression, right.expression))
     if sign in ("and", "or"):
@@ -81,6 +81,10 @@ def binary(sign: str, left: Value, right: Value) -> Value:
         return _made(chosen.value, expression)
     if sign in ("==", "!="):
         return _made(ex.BINARY[sign](left.plain(), right.plain()), expression)
+    if sign in ("in", "not in"):
+        return _made(_contains(a, b) == (sign == "in"), expression)
+    if sign == "*" and any(isinstance(each, (list, str)) for each in (a, b)):
+        return _made(_repeated(a, b), expression)
     words = isinstance(a, str) and isinstance(b, str) and sign in ("+", "<", "<=", ">", ">=")
     lists = isinstance(a, list) and isinstance(b, list) and sign == "+"
     if not (words or lists or (is_number(a) and is_number(b) and sign != "@")):
@@ -94,6 +98,25 @@ def binary(sign: str, left: Value, right: Value) -> Value:
     except OverflowError:
         raise ConstantError("the result is too large") from None
     return _made(bounded(value), expression)
+
+
+def _contains(item: Any, container: Any) -> bool:
+    if isinstance(container, str) and isinstance(item, str):
+        return item in container
+    if not isinstance(container, list):
+        raise ConstantError(f"`in` asks a list or a string, not {type_name(container)}")
+    wanted = Value(item, ex.Constant(None)).plain()
+    return any(each.plain() == wanted for each in container)
+
+
+def _repeated(left: Any, right: Any) -> Any:
+    """`[0] * 3` and `"ab" * 2`, from either side."""
+    items, count = (left, right) if isinstance(left, (list, str)) else (right, left)
+    if not is_whole(count):
+        raise ConstantError(f"{type_name(items)} is repeated a whole number of times, not {type_name(count)}")
+    if len(items) * count > MAX_ITEMS:
+        raise TooManyItems(f"the result has more than {MAX_ITEMS:,} items")
+    return bounded(items * count)
 
 
 def conditional(then: Value, test: Value, otherwise: Value) -> Value:
@@ -114,6 +137,11 @@ def _made(value: Any, expression: ex.Expression) -> Value:
 def folded(value: Value) -> Value:
     """The value with what it is, instead of how it was computed, as its expression, if no name is in that."""
     return Value(value.value, written(value.value)) if ex.is_written_out(value.expression) else value
+
+
+def named(name: str, value: Value) -> Value:
+    """A value where it has a name: that of a parameter, of a loop's variable, of a binding."""
+    return Value(value.value, ex.Seen(ex.Variable(name), ex.outside(value.expression)))
 
 
 def written(value: Any) -> ex.Expression:
@@ -179,6 +207,22 @@ def item(container: Value, index: Value) -> Value:
     )
 
 
+def part(container: Value, bounds: Sequence[Value | None]) -> Value:
+    """`list[1:3]`, of the start, the stop and the step, which may be left out. Raises ConstantError."""
+    if not isinstance(container.value, (list, str)):
+        raise ConstantError(f"{type_name(container.value)} has no items")
+    for each in bounds:
+        if each is not None and not is_whole(each.value):
+            raise ConstantError(f"the bounds of a slice are whole numbers, not {type_name(each.value)}")
+    start, stop, step = (None if each is None else each.value for each in bounds)
+    if step == 0:
+        raise ConstantError("the step of a slice is not 0")
+    given = bounds if bounds[2] else bounds[:2] if bounds[0] else bounds[1:2]
+    none = ex.Constant(None)
+    index = ex.Call(ex.Symbol("slice"), tuple(none if each is None else each.expression for each in given))
+    return _made(container.value[start:stop:step], ex.Subscript(container.expression, index))
+
+
 def _range(arguments: Sequence[Value]) -> Any:
     if not 1 <= len(arguments) <= 3 or not all(is_whole(argument.value) for argument in arguments):
         raise ConstantError("`range` takes one to three whole numbers")
@@ -232,6 +276,62 @@ def _extreme(choose: Callable[..., Any], name: str) -> Callable[[Sequence[Value]
     return call
 
 
+def _of_number(compute: Callable[[float], Any], name: str) -> Callable[[Sequence[Value]], Any]:
+    def call(arguments: Sequence[Value]) -> Any:
+        if len(arguments) != 1 or not is_number(arguments[0].value):
+            raise ConstantError(f"`{name}` takes one number")
+        try:
+            return compute(arguments[0].value)
+        except ValueError:
+            raise ConstantError(f"`{name}` has no value for {arguments[0].value}") from None
+        except OverflowError:
+            raise ConstantError("the result is too large") from None
+
+    return call
+
+
+def _truth(decide: Callable[[Iterable[Any]], bool], name: str) -> Callable[[Sequence[Value]], Any]:
+    def call(arguments: Sequence[Value]) -> Any:
+        return decide(each.value for each in _only_list(arguments, name))
+
+    return call
+
+
+def _only_list(arguments: Sequence[Value], name: str) -> list[Value]:
+    if len(arguments) != 1 or not isinstance(arguments[0].value, list):
+        raise ConstantError(f"`{name}` takes a list")
+    return arguments[0].value
+
+
+def _enumerate(arguments: Sequence[Value]) -> Any:
+    items = _only_list(arguments, "enumerate")
+    return [sequence([constant(number), each]) for number, each in enumerate(items)]
+
+
+def _zip(arguments: Sequence[Value]) -> Any:
+    if len(arguments) < 2 or not all(isinstance(each.value, list) for each in arguments):
+        raise ConstantError("`zip` takes two lists or more")
+    lengths = [len(each.value) for each in arguments]
+    if len(set(lengths)) > 1:
+        raise ConstantError(f"`zip` takes lists of one length, and these have {' and '.join(map(str, lengths))} items")
+    return [sequence(each) for each in zip(*(argument.value for argument in arguments), strict=True)]
+
+
+def _sorted(arguments: Sequence[Value]) -> Any:
+    items = _only_list(arguments, "sorted")
+    values = [each.value for each in items]
+    if not (all(map(is_number, values)) or all(isinstance(each, str) for each in values)):
+        raise ConstantError("`sorted` takes a list of numbers, or one of strings")
+    return sorted(items, key=lambda each: each.value)
+
+
+def _str(arguments: Sequence[Value]) -> Any:
+    value = arguments[0].value if len(arguments) == 1 else None
+    if not (is_number(value) or isinstance(value, str)):
+        raise ConstantError("`str` takes one number, or a string")
+    return str(value)
+
+
 FUNCTIONS: dict[str, Callable[[Sequence[Value]], Any]] = {
     "range": _range,
     "len": _len,
@@ -240,14 +340,36 @@ FUNCTIONS: dict[str, Callable[[Sequence[Value]], Any]] = {
     "min": _extreme(min, "min"),
     "max": _extreme(max, "max"),
     "sum": _sum,
+    "int": _of_number(int, "int"),
+    **{
+        name: _of_number(getattr(math, name), name)
+        for name in ("floor", "ceil", "sqrt", "exp", "log", "log2", "sin", "cos")
+    },
+    "any": _truth(any, "any"),
+    "all": _truth(all, "all"),
+    "enumerate": _enumerate,
+    "zip": _zip,
+    "reversed": lambda arguments: _only_list(arguments, "reversed")[::-1],
+    "sorted": _sorted,
+    "str": _str,
 }
 """The functions of constants. Each raises ConstantError for arguments that it does not take."""
+
+ITERATED = frozenset({"range", "enumerate", "zip", "reversed", "sorted"})
+"""Those of which Python makes no tuples."""
+
+OF_MATH = frozenset({"floor", "ceil", "sqrt", "exp", "log", "log2", "sin", "cos"})
+"""Those that Python has in its module `math`."""
+
+NAMES: Mapping[str, Value] = {"pi": Value(math.pi, ex.Symbol("math.pi"))}
+"""What has a name in every file, unless something else has it."""
 
 
 def call(name: str, arguments: Sequence[Value]) -> Value:
     """The value of a function of constants. Raises ConstantError."""
-    expression: ex.Expression = ex.Call(ex.Symbol(name), tuple(argument.expression for argument in arguments))
-    if name == "range":
+    path = f"math.{name}" if name in OF_MATH else name
+    expression: ex.Expression = ex.Call(ex.Symbol(path), tuple(argument.expression for argument in arguments))
+    if name in ITERATED:
         expression = ex.Call(ex.Symbol("tuple"), (expression,))
     return _made(bounded(FUNCTIONS[name](arguments)), expression)
 

@@ -21,7 +21,7 @@ from wdsl.core.record import field
 from wdsl.core.sizes import expression_of
 from wdsl.link import constants
 from wdsl.link.constants import PARAMETER_TYPES, Value
-from wdsl.link.evaluation import Names, NoConstant, evaluate
+from wdsl.link.evaluation import Named, Names, NoConstant, evaluate
 from wdsl.syntax import nodes
 from wdsl.syntax.printer import print_expression
 from wdsl.text.diagnostics import Diagnostic, Fix, Label, nearest
@@ -144,7 +144,7 @@ def _patterns(node: nodes.Extern, names: Names) -> list[Diagnostic]:
     for rest in given[len(rests[:1]) :]:
         label = "the shape before the arrow has no more of them"
         found.append(Diagnostic("E0205", "this `...` stands for no axes", rest.span, label))
-    known: dict[str, Value | None] = {**names, **{each.name.id: _ANY_SIZE for each in node.parameters}}
+    known: dict[str, Named] = {**names, **{each.name.id: _ANY_SIZE for each in node.parameters}}
     for each in node.takes:
         if isinstance(each, nodes.Name):
             if each.id not in known and not (each.id[0].islower() or each.id[0] == "_"):
@@ -189,7 +189,7 @@ def _infer(row: Layer, arguments: Mapping[str, Any], call: Mapping[str, Any]) ->
     own = row.takes if rest is None else row.takes[:rest] + row.takes[rest + 1 :]
     between = () if rest is None else sizes[rest:end]
     values = {each.name: _value(arguments[each.name]) for each in row.parameters}
-    known: dict[str, Value | None] = {**row.constants, **values}
+    known: dict[str, Named] = {**row.constants, **values}
     bound: dict[str, int | None] = {}
     for pattern, size in zip(own, sizes if rest is None else sizes[:rest] + sizes[end:], strict=True):
         if isinstance(pattern, nodes.Unknown):

@@ -16,11 +16,11 @@ from wdsl.core import expressions as ex
 from wdsl.core.record import Record, field
 from wdsl.link import constants
 from wdsl.link.constants import Value
-from wdsl.link.evaluation import NoConstant, evaluate
+from wdsl.link.evaluation import Definition, Named, NoConstant, again, counted, evaluate, free_names
 from wdsl.link.externs import Extern, read_extern
 from wdsl.syntax import nodes
 from wdsl.syntax.parser import parse
-from wdsl.text.diagnostics import Diagnostic, Fix, Label, has_errors, in_order, nearest
+from wdsl.text.diagnostics import Diagnostic, Fix, Label, has_errors, in_order, listed, nearest, respelled
 from wdsl.text.files import MAX_TEXT, Files, decode, is_of_file
 from wdsl.text.source import Source, Span
 
@@ -43,7 +43,7 @@ class Scope(Record):
 
     source: Source
     files: Files = field(compare=False)
-    constants: Mapping[str, Value] = field(compare=False)
+    constants: Mapping[str, Value | Definition] = field(compare=False)
     constructors: Mapping[str, Constructor] = field(compare=False)
     modules: Mapping[str, Scope] = field(compare=False)
     places: Mapping[str, Span] = field(compare=False)
@@ -164,14 +164,14 @@ class _Reader:
         self.read = file
         self.scopes = scopes
         self.problems: list[Diagnostic] = []
-        self.constants: dict[str, Value] = {}
+        self.constants: dict[str, Value | Definition] = {}
         self.constructors: dict[str, Constructor] = {}
         self.modules: dict[str, Scope] = {}
         self.places: dict[str, Span] = {}
         # A broken declaration may have had any name in it, but none of Keras's.
         self.lost = {name for name in file.file.lost if not _is_keras(name)}
         # What constants so far may be computed from; None stands for those that are lost.
-        self.known: dict[str, Value | None] = dict.fromkeys(self.lost)
+        self.known: dict[str, Named] = dict.fromkeys(self.lost)
 
     def error(self, code: str, message: str, span: Span, label: str = "", **more: Any) -> None:
         self.problems.append(Diagnostic(code, message, span, label, **more))
@@ -186,6 +186,8 @@ class _Reader:
                     self.names_from(each)
                 case nodes.Const():
                     self.constant(each)
+                case nodes.Def():
+                    self.function(each)
                 case nodes.Extern():
                     self.extern(each)
                 case nodes.Block():
@@ -295,7 +297,7 @@ class _Reader:
         fresh = self.declare(node.name)
         value = None
         try:
-            value = constants.folded(evaluate(node.value, self.known))
+            value = constants.folded(evaluate(node.value, self.known, counted()))
         except NoConstant as error:
             self.problems += [self.or_later(error.diagnostic)] if error.diagnostic else []
         if fresh and value is not None:
@@ -309,10 +311,53 @@ class _Reader:
         elif fresh:
             self.lose(node.name)
 
+    def function(self, node: nodes.Def) -> None:
+        self.case(node.name, "a function", capital=False)
+        if not self.declare(node.name):
+            return
+        before = len(self.problems)
+        names = [each.name for each in node.parameters]
+        for number, name in enumerate(names):
+            first = next((each for each in names[:number] if each.id == name.id), None)
+            if first:
+                where = (Label(first.span, "first here"),)
+                self.error("E0202", f"`{name.id}` is declared twice", name.span, "again here", labels=where)
+            if name.id in self.known:
+                self.problems.append(again(name))
+        for each in node.parameters:
+            if each.type and each.type.id not in constants.PARAMETER_TYPES:
+                near = nearest(each.type.id, constants.PARAMETER_TYPES)
+                label = f"the types are {listed(constants.PARAMETER_TYPES)}"
+                fix = respelled(each.type.span, near, constants.PARAMETER_TYPES)
+                self.error("E0308", f"`{each.type.id}` is not a type of parameters", each.type.span, label, fix=fix)
+            if each.default:
+                try:
+                    evaluate(each.default, self.known, counted())
+                except NoConstant as error:
+                    self.problems += [self.or_later(error.diagnostic)] if error.diagnostic else []
+        known = {*self.known, *(name.id for name in names), *constants.NAMES, *constants.FUNCTIONS}
+        for name in free_names(node.value):
+            if name.id == node.name.id:
+                self.error("E0213", f"`{name.id}` is used within itself", name.span)
+            elif name.id not in known and name.id not in self.modules and self.read.is_whole:
+                near = nearest(name.id, known)
+                label = f"did you mean `{near}`?" if near else ""
+                fix = Fix(name.span, near) if near else None
+                problem = Diagnostic("E0201", f"`{name.id}` is not known here", name.span, label, fix=fix)
+                self.problems.append(self.or_later(problem))
+        if len(self.problems) > before:
+            self.lose(node.name)
+        else:
+            self.constants[node.name.id] = self.known[node.name.id] = Definition(node, dict(self.known))
+
     def or_later(self, problem: Diagnostic) -> Diagnostic:
         """A report; if it is on a name that is not known, another one if that is declared further down."""
         for each in self.read.file.declarations:
-            if problem.code == "E0201" and isinstance(each, nodes.Const) and each.name.id == problem.span.text:
+            if (
+                problem.code == "E0201"
+                and isinstance(each, nodes.Const | nodes.Def)
+                and each.name.id == problem.span.text
+            ):
                 where = (Label(each.name.span, "it is declared here, further down"),)
                 message = f"`{each.name.id}` is used before it is declared"
                 return Diagnostic("E0204", message, problem.span, labels=where)

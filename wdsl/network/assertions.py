@@ -113,7 +113,13 @@ class _Scope:
                 terms = [self.term(item) for item in items]
                 found_ = tuple(term for term in terms if term is not None)
                 return ex.Sequence(found_) if len(found_) == len(terms) else None
-            case nodes.Subscript(container, (index,)) if not isinstance(index, nodes.Slice):
+            case nodes.Subscript(container, (nodes.Slice(start, stop, step),)):
+                bounds = [ex.Constant(None) if each is None else self.term(each) for each in (start, stop, step)]
+                value = self.term(container)
+                given = tuple(each for each in bounds if each is not None)
+                is_whole = value is not None and len(given) == len(bounds)
+                return ex.Subscript(value, ex.Call(ex.Symbol("slice"), given)) if value and is_whole else None
+            case nodes.Subscript(container, (index,)):
                 value, at = self.term(container), self.term(index)
                 return None if value is None or at is None else ex.Subscript(value, at)
         return self.constant(node)

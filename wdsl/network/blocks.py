@@ -132,11 +132,6 @@ def parameters_of(here: Elaboration, written: Written) -> list[graph.Parameter]:
     return found
 
 
-def named(name: str, value: Value) -> Value:
-    """A value where it has a name: in a block, that of a parameter; in a loop, that of the variable."""
-    return Value(value.value, ex.Seen(ex.Variable(name), ex.outside(value.expression)))
-
-
 def _argument(here: Elaboration, parameter: nodes.Parameter, node: nodes.Expression) -> Value | None:
     type_ = parameter.type.id if parameter.type else None
     value: Result
@@ -188,7 +183,10 @@ def frame_of(block: BlockObject, is_shared: bool, node: nodes.Node) -> Frame:
     """The names in a block's body when it is applied, those of its file and its parameters."""
     definition, scope = block.written.node, block.written.scope
     assert block.name is not None
-    names: dict[str, Result] = {**of_file(scope), **{name: named(name, each) for name, each in block.values.items()}}
+    names: dict[str, Result] = {
+        **of_file(scope),
+        **{name: constants.named(name, each) for name, each in block.values.items()},
+    }
     frame = Frame(scope, definition.body, names, block.name, block, node.span, is_shared)
     frame.declared.update(scope.places)
     frame.declared.update((each.name.id, each.name.span) for each in definition.parameters)

@@ -231,7 +231,9 @@ class Elaboration(ABC):
         """Take a name. With `again`, one that stands for a tensor may be taken once more."""
         if not (name.id[0].islower() or name.id[0] == "_"):
             self.wrong_case(name, what, capital=False)
-        if name.id in self.frame.declared and not (again and isinstance(self.names.get(name.id), (Tensor, Broken))):
+        held = self.names.get(name.id)
+        is_open = isinstance(held, (Tensor, Broken)) or name.id in self.frame.constants
+        if name.id in self.frame.declared and not (again and is_open):
             self.error(
                 "E0202",
                 f"`{name.id}` is declared twice",

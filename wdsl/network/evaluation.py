@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from wdsl import catalog
 from wdsl.catalog import CatalogError
@@ -10,6 +10,7 @@ from wdsl.catalog.argument_types import is_number, is_whole
 from wdsl.core import expressions as ex
 from wdsl.link import constants
 from wdsl.link.constants import ConstantError, Value
+from wdsl.link.evaluation import Definition, NoConstant, again, call, comprehension
 from wdsl.link.imports import Scope
 from wdsl.network.construction import construct_of_module, constructs, not_in_file
 from wdsl.network.elaboration import Elaboration
@@ -56,8 +57,10 @@ def evaluate(here: Elaboration, node: nodes.Expression) -> Result:
             return evaluate_sequence(here, items)
         case nodes.Subscript(container, _) if isinstance(family := here.find(container), FamilyObject):
             return member(here, family, node)
-        case nodes.Subscript(container, (index,)) if not isinstance(index, nodes.Slice):
+        case nodes.Subscript(container, (index,)):
             return evaluate_item(here, container, index, node.span)
+        case nodes.Comprehension():
+            return evaluate_comprehension(here, node)
         case nodes.Subscript():
             return here.error("E0205", "only lists have items, one at a time", node.span)
         case nodes.Attribute(nodes.Name(module), name) if isinstance(file := here.names.get(module), Scope):
@@ -88,6 +91,8 @@ def known_name(here: Elaboration, node: nodes.Name) -> Result:
     scope = here.frame.scope
     if scope.has_lost(node.id):
         return BROKEN
+    if node.id in constants.NAMES:
+        return constants.NAMES[node.id]
     if node.id in catalog.LAYERS or node.id in scope.constructors:
         own = node.id in scope.constructors
         complete = not own and not any(argument.required for argument in catalog.LAYERS[node.id].arguments)
@@ -142,11 +147,13 @@ def evaluate_sequence(here: Elaboration, items: Sequence[nodes.Expression]) -> R
 
 
 def evaluate_item(here: Elaboration, container: nodes.Expression, index: nodes.Expression, span: Span) -> Result:
-    values = here.evaluate(container), here.evaluate(index)
-    if any(isinstance(value, Broken) for value in values):
+    first = here.evaluate(container)
+    parts = (index.start, index.stop, index.step) if isinstance(index, nodes.Slice) else (index,)
+    given = [None if each is None else here.evaluate(each) for each in parts]
+    if isinstance(first, Broken) or any(isinstance(each, Broken) for each in given):
         return BROKEN
-    first, second = values
-    if not isinstance(first, Value) or not isinstance(second, Value):
+    bounds = [each for each in given if each is None or isinstance(each, Value)]
+    if not isinstance(first, Value) or len(bounds) < len(given):
         return here.error(
             "E0205",
             f"{kind_of(first)} has no items",
@@ -154,7 +161,10 @@ def evaluate_item(here: Elaboration, container: nodes.Expression, index: nodes.E
             hint="`take` and `split` give parts of a tensor",
         )
     try:
-        return here.settled(constants.item(first, second))
+        if isinstance(index, nodes.Slice):
+            return here.settled(constants.part(first, bounds))
+        assert bounds[0] is not None
+        return here.settled(constants.item(first, bounds[0]))
     except ConstantError as error:
         return here.error(error.code, str(error), span)
 
@@ -302,9 +312,73 @@ def evaluate_call(here: Elaboration, node: nodes.Call) -> Result:
                 return call_of_constants(here, function.id, node)
             named = tuple(each for each in node.arguments if each.name is not None)
             return apply_function(here, catalog.FUNCTIONS[function.id], values, named, node)
+    definition = _definition(here, function)
+    if definition is not None:
+        return call_of_definition(here, definition, node)
     if isinstance(function, nodes.Attribute) and constructs(function) and isinstance(function.value, nodes.Name):
         return construct_of_module(here, function.value, function.name, node)
     layer = callee(here, function)
     if layer is None:
         return BROKEN
     return apply(here, layer, [], node.arguments, node)
+
+
+def evaluate_comprehension(here: Elaboration, node: nodes.Comprehension) -> Result:
+    values = here.evaluate(node.values)
+    if isinstance(values, Broken):
+        return BROKEN
+    if not isinstance(values, Value):
+        return here.error("E0205", "`for` goes through a list", node.values.span, kind_of(values))
+    for name in node.names:
+        if here.knows(name.id):
+            here.problems.append(again(name))
+            return BROKEN
+
+    def of(part: nodes.Expression, own: Mapping[str, Value]) -> Value:
+        here.names.update(own)
+        found = here.evaluate(part)
+        for name in own:
+            del here.names[name]
+        if isinstance(found, Value):
+            return found
+        if not isinstance(found, Broken):
+            here.error("E0205", "a list is made of constants here", part.span, f"this is {kind_of(found)}")
+        raise NoConstant
+
+    try:
+        return here.settled(comprehension(node, values, of))
+    except ConstantError as error:
+        return here.error(error.code, str(error), node.span)
+    except NoConstant:
+        return BROKEN
+
+
+def _definition(here: Elaboration, function: nodes.Expression) -> Definition | None:
+    """The function of constants that a name stands for, if it is one."""
+    found: object = None
+    match function:
+        case nodes.Name(name):
+            found = here.names.get(name)
+        case nodes.Attribute(nodes.Name(file), nodes.Name(name)) if isinstance(scope := here.names.get(file), Scope):
+            found = scope.constants.get(name)
+    return found if isinstance(found, Definition) else None
+
+
+def call_of_definition(here: Elaboration, function: Definition, node: nodes.Call) -> Result:
+    given = []
+    for each in node.arguments:
+        value = here.evaluate(each.value)
+        if isinstance(value, Broken):
+            return BROKEN
+        if not isinstance(value, Value):
+            return here.error(
+                "E0304", f"`{function.node.name.id}` takes constants", each.span, f"this is {kind_of(value)}"
+            )
+        given.append((each.name, value, each.span))
+    try:
+        return here.settled(call(function, given, node.span, lambda steps: here.work(steps, node.span)))
+    except NoConstant as error:
+        if error.diagnostic is not None:
+            said = error.diagnostic
+            here.error(said.code, said.message, said.span, said.label, labels=said.labels, hint=said.hint, fix=said.fix)
+        return BROKEN

@@ -8,7 +8,6 @@ from wdsl import catalog
 from wdsl.core import expressions as ex
 from wdsl.link import constants
 from wdsl.link.constants import Value
-from wdsl.network.blocks import named
 from wdsl.network.elaboration import Elaboration
 from wdsl.network.names import names_in
 from wdsl.network.objects import (
@@ -89,7 +88,7 @@ def go_through(here: Elaboration, statement: nodes.For, values: Value, again: Co
         items: tuple[Value, ...] = (value,)
         if len(names) > 1:
             items = tuple(constants.item(value, constants.constant(at)) for at in range(len(value.value)))
-        of_pass = tuple(named(name, each) for name, each in zip(names, items, strict=True))
+        of_pass = tuple(constants.named(name, each) for name, each in zip(names, items, strict=True))
         for name, each in zip(names, of_pass, strict=True):
             here.names[name] = BROKEN if name in again else each
         index = value.value if distinct else number

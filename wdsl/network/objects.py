@@ -16,6 +16,7 @@ from wdsl.core import expressions as ex
 from wdsl.core.record import Record
 from wdsl.link import constants
 from wdsl.link.constants import Value
+from wdsl.link.evaluation import Definition
 from wdsl.link.imports import Scope, Written
 from wdsl.syntax import nodes
 from wdsl.text.diagnostics import listed
@@ -147,7 +148,8 @@ class Frame:
     `scope` has what stands beside it in its file. `path` is what the names of the layers in it begin with. `passes` are
     the loops that are being gone through. Of a block, `use` is where it is applied, `is_shared` whether it may be
     applied again, `given` holds the tensors for its inputs with their places, and `outputs` what has come out so far.
-    `variables` are those that the body has as it is written, beside the names that the file gives.
+    `variables` are those that the body has as it is written, beside the names that the file gives, and `constants` the
+    names that its own statements give to constants.
     """
 
     def __init__(
@@ -169,6 +171,7 @@ class Frame:
         self.is_shared = is_shared
         self.declared: MutableMapping[str, Span] = {}
         self.variables: set[str] = set()
+        self.constants: set[str] = set()
         self.passes: list[Pass] = []
         self.given: dict[str, tuple[Tensor, Span]] = {}
         self.outputs: list[tuple[str, Tensor]] = []
@@ -218,7 +221,8 @@ class Frame:
         other = copy.copy(self)
         other.names, other.declared = Overlay(self.names, memo), ChainMap({}, self.declared)
         other.block = memo.of(self.block)
-        other.variables, other.passes, other.outputs = {*self.variables}, [*self.passes], [*self.outputs]
+        other.variables, other.constants = {*self.variables}, {*self.constants}
+        other.passes, other.outputs = [*self.passes], [*self.outputs]
         return other
 
     def owners(self) -> list[str]:
@@ -307,7 +311,7 @@ class Broken(Record):
 BROKEN = Broken()
 Result: TypeAlias = (
     Value | Tensor | Tensors | Group | ConstructedObject | LayerObject | FreeWeightObject | BlockObject | FamilyObject
-    | UnknownSize | Scope | Broken
+    | UnknownSize | Scope | Definition | Broken
 )  # fmt: skip
 
 
@@ -333,6 +337,8 @@ def kind_of(result: Result) -> str:
             return "a weight, for others to be tied to"
         case Scope():
             return "an imported file"
+        case Definition():
+            return "a function of constants"
         case ConstructedObject(constructed):
             return f"a {constructed.kind}"
     return "broken"

@@ -236,6 +236,13 @@ class Recorder:
         if len(names) > 1 or value != ex.Variable(names[0]):
             self.body.append(Assign(names, value, span))
 
+    def constant(self, frame: Frame, name: str, value: ex.Expression, span: Span) -> None:
+        """A constant of the body. Where the block is constructed it may be needed as well, if it can be known there."""
+        self.assign((name,), value, span)
+        inside = ex.inside(value)
+        if self.constructed is not None and _is_known(frame, inside):
+            self.constructed.append(Assign((name,), inside, span))
+
     def guard(self, test: Value, text: str, span: Span, reason: str) -> None:
         self.body.append(Guard(ex.inside(test.expression), bool(test.value), text, span, reason))
 

@@ -10,6 +10,7 @@ from wdsl.annotations.reader import unknown_annotation
 from wdsl.catalog import TensorSpec
 from wdsl.catalog.argument_types import is_whole
 from wdsl.core import expressions as ex
+from wdsl.link import constants
 from wdsl.link.constants import Value
 from wdsl.network import graph
 from wdsl.network.blocks import function_parameters
@@ -51,7 +52,7 @@ def carry_out(here: Elaboration, statements: Sequence[nodes.Statement]) -> None:
             case nodes.Weight():
                 declare_weight(here, statement)
             case nodes.Binding():
-                declare_tensors(here, statement)
+                declare_names(here, statement)
             case nodes.Output():
                 declare_output(here, statement)
             case nodes.For():
@@ -194,10 +195,21 @@ def declare_weight(here: Elaboration, statement: nodes.Weight) -> None:
     here.annotated.append((step, statement, frame.now(), here.circumstances()))
 
 
-def declare_tensors(here: Elaboration, statement: nodes.Binding) -> None:
+def declare_names(here: Elaboration, statement: nodes.Binding) -> None:
+    """`h = x -> dense`, `a, b = …`: tensors, or constants."""
     alone = statement.names[0] if len(statement.names) == 1 else None
     with here.recorder.aiming(alone, here.variable_inside, statement.value):
         value = here.evaluate(statement.value)
+    count = len(statement.names)
+    if isinstance(value, Value) and (count == 1 or (isinstance(value.value, list) and count == len(value.value))):
+        for position, name in enumerate(statement.names):
+            item = value if count == 1 else constants.item(value, constants.constant(position))
+            declare_constant(here, name, here.settled(item), statement.span)
+    else:
+        declare_tensors(here, statement, value)
+
+
+def declare_tensors(here: Elaboration, statement: nodes.Binding, value: Result) -> None:
     specs: tuple[TensorSpec, ...] | None = None
     count = len(statement.names)
     match value:
@@ -219,9 +231,11 @@ def declare_tensors(here: Elaboration, statement: nodes.Binding) -> None:
             pass
         case Broken():
             pass
-        case Value():
-            hint = "give it as a parameter of the network"
-            here.error("E0205", "a constant is not a tensor", statement.value.span, kind_of(value), hint=hint)
+        case Value(list(parts)) if count > 1 and count != len(parts):
+            message = f"this is taken apart into {count}, and has {len(parts)} items"
+            here.error("E0403", message, statement.value.span)
+        case Value(single) if count > 1 and not isinstance(single, list):
+            here.error("E0403", f"{kind_of(value)} cannot be taken apart into {count}", statement.value.span)
         case _:
             message = f"this is {kind_of(value)}, not a tensor"
             here.error(no_tensor(value), message, statement.value.span, hint=to_name(value))
@@ -237,6 +251,16 @@ def declare_tensors(here: Elaboration, statement: nodes.Binding) -> None:
     if specs and len(variables) == count:
         here.steps.append(graph.Binding(tuple(variables), expression, specs, statement.span))
         here.recorder.assign(tuple(inside), expression, statement.span)
+
+
+def declare_constant(here: Elaboration, name: nodes.Name, value: Value, span: Span) -> None:
+    """`width = round(24 * alpha)`: a constant, which is an assignment in Python too."""
+    if not here.declare(name, "a constant", again=True):
+        return
+    here.names[name.id] = constants.named(name.id, value)
+    here.frame.constants.add(name.id)
+    here.is_nested = True
+    here.recorder.constant(here.frame, name.id, value.expression, span)
 
 
 def wrong_count(here: Elaboration, span: Span, wanted: int, got: int, value: Result) -> None:

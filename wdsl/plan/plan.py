@@ -55,20 +55,26 @@ class Plan(Record):
                 yield from ex.walk(each) if each else ()
 
     @property
-    def named(self) -> tuple[ex.Named, ...]:
-        """The constants of the file that are needed, each after those that it is computed from."""
-        found: dict[str, ex.Named] = {}
+    def named(self) -> tuple[ex.Named | ex.Defined, ...]:
+        """The constants and functions of the file that are needed, each after those that it is computed from."""
+        found: dict[str, ex.Named | ex.Defined] = {}
 
         def add(expression: ex.Expression) -> None:
             for each in ex.walk(expression):
-                if isinstance(each, ex.Named) and each.key not in found:
-                    add(each.value)
-                    found[each.key] = each
+                if not isinstance(each, ex.Named | ex.Defined) or each.key in found:
+                    continue
+                for of in (each.value,) if isinstance(each, ex.Named) else (each.body, *_defaults(each)):
+                    add(of)
+                found[each.key] = each
 
         for part in self.parts():
-            if isinstance(part, ex.Named):
+            if isinstance(part, ex.Named | ex.Defined):
                 add(part)
         return tuple(found.values())
+
+
+def _defaults(function: ex.Defined) -> Iterator[ex.Expression]:
+    return (default for _, _, default in function.parameters if default is not None)
 
 
 def make_plan(

@@ -8,7 +8,7 @@ from typing import Any
 from wdsl.annotations.equations import WHOLE, Equation, Tie, View, WeightName
 from wdsl.annotations.kinds import FROZEN
 from wdsl.core import expressions as ex
-from wdsl.core.printing import shown
+from wdsl.core.printing import iterated, shown
 from wdsl.core.sizes import Dim, expression_of
 from wdsl.link.constants import written
 from wdsl.network import graph, outline
@@ -227,13 +227,13 @@ class _Roller:
     def loop(self, loop: outline.Loop) -> Sequence[Statement]:
         passes = [self.statements(each) for each in loop.passes]
         if not passes and ex.variables(loop.values):
-            return [For(loop.variables, _numbers(loop.values), (Refuse(ex.HOLE, loop.text, loop.span),), loop.span)]
+            return [For(loop.variables, iterated(loop.values), (Refuse(ex.HOLE, loop.text, loop.span),), loop.span)]
         alike: Body | None = passes[0] if passes else ()
         for each in passes[1:]:
             alike = alike and merged(alike, each)
         if any(each.name in self.unlike for each in _made([loop])):
             alike = None
-        values = _numbers(loop.values)
+        values = iterated(loop.values)
         if alike is not None:
             if loop.counter is None:
                 return [For(loop.variables, values, alike, loop.span)]
@@ -363,14 +363,6 @@ def _decided(body: Sequence[Statement]) -> Iterator[Statement]:
                 yield each.replace(bodies=tuple(part and tuple(_decided(part)) for part in bodies))
             case _:
                 yield each
-
-
-def _numbers(values: ex.Expression) -> ex.Expression:
-    """What a loop goes through: `range(n)`, without a list of it."""
-    match values:
-        case ex.Call(ex.Symbol("tuple"), (ex.Call(ex.Symbol("range")) as numbers,)):
-            return numbers
-    return values
 
 
 def _is_plain(view: View) -> bool:

@@ -77,6 +77,12 @@ class Builder:
         keyword, name, value = children
         return nodes.Const(self._identifier(name), value, span=self.at(keyword, value), doc=self._doc(keyword))
 
+    def function(self, children: list[Any]) -> nodes.Def:
+        keyword, name, parameters, value = children
+        return nodes.Def(
+            self._identifier(name), parameters, value, span=self.at(keyword, value), doc=self._doc(keyword)
+        )
+
     def extern(self, children: list[Any]) -> nodes.Extern:
         keyword, name, parameters, path, _, (takes, _), _, (gives, last) = children
         return nodes.Extern(
@@ -193,6 +199,12 @@ class Builder:
         *names, value = children
         return nodes.Binding(tuple(map(self._identifier, names)), value, span=self.at(names[0], value))
 
+    def augmented(self, children: list[Any]) -> nodes.Binding:
+        name, operator, value = children
+        before = self._identifier(name)
+        result = nodes.Binary(operator[0], before, value, span=self.at(name, value))
+        return nodes.Binding((before,), result, span=self.at(name, value))
+
     def output(self, children: list[Any]) -> nodes.Output:
         keyword, name, value = children
         return nodes.Output(self._identifier(name), value, span=self.at(keyword, value), doc=self._doc(keyword))
@@ -286,6 +298,10 @@ class Builder:
         left, operator, right = children
         return nodes.Binary(operator.value, left, right, span=self.at(left, right))
 
+    def outside(self, children: list[Any]) -> nodes.Binary:
+        left, _, _, right = children
+        return nodes.Binary("not in", left, right, span=self.at(left, right))
+
     def unary(self, children: list[Any]) -> nodes.Unary:
         operator, operand = children
         return nodes.Unary(operator.value, operand, span=self.at(operator, operand))
@@ -336,6 +352,13 @@ class Builder:
     def sequence(self, children: list[Any]) -> nodes.List:
         first, items, last = children
         return nodes.List(tuple(items[0]) if items else (), span=self.at(first, last))
+
+    def comprehension(self, children: list[Any]) -> nodes.Comprehension:
+        first, element, _, *names, _, values, keyword, test, last = children
+        assert keyword is None or test is not None
+        return nodes.Comprehension(
+            element, tuple(map(self._identifier, names)), values, test, span=self.at(first, last)
+        )
 
     def parenthesis(self, children: list[Any]) -> nodes.Expression:
         first, items, last = children

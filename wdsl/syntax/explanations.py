@@ -40,7 +40,7 @@ _WORDS = {
     "STRING": "a string",
 }
 _EXPRESSION = {"NAME", "INT", "FLOAT", "STRING", "LPAR", "LSQB", "TRUE", "FALSE", "NONE"}
-_OPERATORS = {"POWER", "COMPARE", "TIMES", "SIGN", "IF", "OR", "AND", "DOT", "QUESTION", "WHERE", "NOT"}
+_OPERATORS = {"POWER", "COMPARE", "TIMES", "SIGN", "IF", "OR", "AND", "DOT", "QUESTION", "WHERE", "NOT", "IN", "FOR"}
 
 _WEIGHT = re.compile(r"\w+(?:\.\w+)*[ \t]*:")
 """How a weight's annotations begin within the braces of a layer."""

@@ -214,7 +214,7 @@ def _nested(lexemes: Sequence[Lexeme]) -> tuple[Piece, ...]:
             before = pieces[-1][-1] if pieces[-1] else None
             postfix = isinstance(before, Bracket) or (before is not None and before.type in _OPERANDS)
             pieces[-1].append(Bracket(opening, inside, separators, lexeme, postfix, commented))
-        elif lexeme.type == "COMMA" and opened:
+        elif lexeme.type == "COMMA" and opened and not any(_opens(each).type == "FOR" for each in pieces[-1]):
             items[-1].append(tuple(pieces[-1]))
             commas[-1].append(lexeme)
             pieces[-1] = []
@@ -225,7 +225,7 @@ def _nested(lexemes: Sequence[Lexeme]) -> tuple[Piece, ...]:
 
 # Documents
 
-_LEVELS = {"ARROW": 0, "IF": 1, "ELSE": 1, "OR": 2, "AND": 3, "COMPARE": 4, "SIGN": 5, "TIMES": 6}
+_LEVELS = {"ARROW": 0, "FOR": 1, "IF": 1, "ELSE": 1, "OR": 2, "AND": 3, "COMPARE": 4, "SIGN": 5, "TIMES": 6}
 """The operators before which a line may break, those that bind the least first."""
 
 
@@ -381,13 +381,15 @@ def _head(statement: Statement, number: int, padding: int) -> Doc:
     """The document of a head; the first is widened by `padding`."""
     head = statement.heads[number]
     kind = statement.kind if number == 0 else "ELSE"  # if it is a further branch
-    if kind in ("NETWORK", "BLOCK", "EXTERN"):
+    if kind in ("NETWORK", "BLOCK", "EXTERN", "DEF"):
         place = "extern" if kind == "EXTERN" else "file"
         docs: list[Doc] = [_row(head[:2], place)]
         rest = head[2:]
         if rest and isinstance(rest[0], Bracket):
             docs.append(_bracket(rest[0], "parameters"))
             rest = rest[1:]
+        if kind == "DEF":
+            return [*docs, " = ", _wrapped(rest[1:])]
         return [*docs, " ", _row(rest, place)] if rest else docs
     at = _alignment(statement) if number == 0 else 0
     start, end = _value(head, kind)
@@ -400,8 +402,8 @@ def _head(statement: Statement, number: int, padding: int) -> Doc:
 def _value(head: Sequence[Piece], kind: str) -> tuple[int, int]:
     """From where to where an expression stands that may be put in parentheses."""
     types = [_opens(piece).type for piece in head]
-    if kind in ("BINDING", "CONST"):
-        return types.index("EQUAL") + 1, len(head)
+    if kind in ("BINDING", "CONST", "DEF"):
+        return types.index("AUGMENT" if "AUGMENT" in types else "EQUAL") + 1, len(head)
     if kind == "OUTPUT":
         return (3 if "EQUAL" in types else 1), len(head)
     if kind == "IF":

@@ -112,9 +112,18 @@ class Rest(Node):
     """`...`, any number of axes in the shape of an `extern`."""
 
 
+class Comprehension(Node):
+    """`[element for name in values if test]`. Several names take the items of each value apart."""
+
+    element: Expression
+    names: tuple[Name, ...]
+    values: Expression
+    test: Expression | None
+
+
 Expression: TypeAlias = (
     Literal | Name | Unary | Binary | Conditional | Chain | Call | Attribute | Subscript | Slice | Tuple | List
-    | Where | By | Axis | Unknown | Rest
+    | Comprehension | Where | By | Axis | Unknown | Rest
 )  # fmt: skip
 
 
@@ -268,6 +277,14 @@ class Const(Documented):
     value: Expression
 
 
+class Def(Documented):
+    """`def name(parameters) = value`, a function of constants."""
+
+    name: Name
+    parameters: tuple[Parameter, ...]
+    value: Expression
+
+
 class Extern(Documented):
     """`extern Name(parameters) = dotted.path : [..., n] -> [..., units]`, a class of layers in Python."""
 
@@ -292,7 +309,7 @@ class From(Node):
     names: tuple[Name, ...]
 
 
-Declaration: TypeAlias = Import | From | Const | Extern | Block | Network
+Declaration: TypeAlias = Import | From | Const | Def | Extern | Block | Network
 
 
 class File(Record):

@@ -28,6 +28,8 @@ def _declaration(declaration: nodes.Declaration) -> Iterable[str]:
             yield f"from {print_expression(path)} import {', '.join(name.id for name in names)}"
         case nodes.Const(name, value):
             yield f"const {name.id} = {print_expression(value)}"
+        case nodes.Def(name, parameters, value):
+            yield from _header(f"def {name.id}", parameters, f" = {print_expression(value)}", "()")
         case nodes.Extern(name, parameters, path, takes, gives):
             yield from _header(
                 f"extern {name.id}", parameters, f" = {path.id} : [{_items(takes)}] -> [{_items(gives)}]"
@@ -42,7 +44,7 @@ def _declaration(declaration: nodes.Declaration) -> Iterable[str]:
             yield "}"
 
 
-def _header(start: str, parameters: tuple[nodes.Parameter, ...], end: str) -> Iterable[str]:
+def _header(start: str, parameters: tuple[nodes.Parameter, ...], end: str, empty: str = "") -> Iterable[str]:
     if any(parameter.doc for parameter in parameters):
         yield f"{start}("
         for parameter in parameters:
@@ -50,7 +52,7 @@ def _header(start: str, parameters: tuple[nodes.Parameter, ...], end: str) -> It
         yield f"){end}"
     else:
         inside = ", ".join(map(_parameter, parameters))
-        yield f"{start}{f'({inside})' if inside else ''}{end}"
+        yield f"{start}{f'({inside})' if inside else empty}{end}"
 
 
 def _body(statements: Iterable[nodes.Statement]) -> Iterable[str]:
@@ -177,6 +179,10 @@ def _text(expression: nodes.Expression) -> tuple[str, int]:
             return f"({_items(items)}{',' if len(items) == 1 else ''})", _PRIMARY
         case nodes.List(items):
             return f"[{_items(items)}]", _PRIMARY
+        case nodes.Comprehension(element, names, values, test):
+            condition = f" if {_at(test, _OR)}" if test else ""
+            targets = ", ".join(name.id for name in names)
+            return f"[{print_expression(element)} for {targets} in {_at(values, _OR)}{condition}]", _PRIMARY
         case nodes.By(key):
             return f"by {print_expression(key)}", _NOT
         case nodes.Axis(axis):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-DECLARATIONS = ("network", "block", "const", "import", "from", "extern")
+DECLARATIONS = ("network", "block", "const", "def", "import", "from", "extern")
 """The words that begin what stands in a file."""
 STATEMENTS = ("input", "layer", "weight", "output", "for", "if", "assert")
 """The words that begin what stands in a network or block."""
@@ -67,7 +67,7 @@ def with_brace(text: str, at: int) -> str | None:
 
 
 _STATEMENT = re.compile(
-    r"(?:input|layer|weight|output|for|network|block|const|extern)\s+[A-Za-z_]|(?:if|assert)\s+[\w(]|(?:import|from)\s*\""
+    r"(?:input|layer|weight|output|for|network|block|const|def|extern)\s+[A-Za-z_]|(?:if|assert)\s+[\w(]|(?:import|from)\s*\""
     r"|[A-Za-z_]\w*\s*=(?!=)[^,\n]*$|\}",
     re.MULTILINE,
 )

@@ -110,6 +110,9 @@ def _value(expression: ex.Expression, known: Mapping[ex.Expression, int]) -> Val
             return constants.constant(constant)
         case ex.Sequence(items):
             return constants.sequence(list(map(value, items)))
+        case ex.Subscript(container, ex.Call(ex.Symbol("slice"), bounds)):
+            given = [None if each == ex.Constant(None) else _known(value(each)) for each in bounds]
+            return constants.part(value(container), given)
         case ex.Subscript(container, index):
             return constants.item(value(container), _known(value(index)))
         case ex.Operation("if", (then, test, otherwise)):
