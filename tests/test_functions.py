@@ -58,7 +58,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
         BLOCKS + "def up(v: float, by: int = 2) = max(by, floor(v + by / 2) // by * by)\n"
         "block Wide(n: int) { input x\n m = up(n * 1.5)\n output y = x -> Dense(m) -> Dense(m + 1) }\n"
         "network N(alpha: float = 1.0, depths: list = [1, 2]) { input x: [4]\n width = up(3 * alpha)\n"
-        "h = x -> Dense(width)\n filters = 2\n total, last = sum(depths[:-1]), depths[-1]\n"
+        "h = x -> Dense(width)\n filters = 2\n total, last = [sum(depths[:-1]), depths[-1]]\n"
         "for i, d in enumerate(depths) { for _ in range(d) { h = h -> Wide(filters + i) }\n filters *= 2 }\n"
         "h += h\n output y = h -> Dense(filters + total + last) }",
         {"alpha": 2.5, "depths": [2, 1, 1]},

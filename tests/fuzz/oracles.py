@@ -231,8 +231,24 @@ def _reported(diagnostics: tuple[Diagnostic, ...], text: str) -> None:
 # --- what it writes -------------------------------------------------------------------------------
 
 USED = {
-    *("abs", "bool", "dict", "enumerate", "float", "int", "len", "list", "max", "min", "range", "reversed", "round"),
-    *("slice", "str", "sum", "tuple", "zip", "NotImplementedError", "ValueError"),
+    *(
+        "abs",
+        "all",
+        "any",
+        "bool",
+        "dict",
+        "enumerate",
+        "float",
+        "int",
+        "len",
+        "list",
+        "max",
+        "min",
+        "range",
+        "reversed",
+        "round",
+    ),
+    *("slice", "sorted", "str", "sum", "tuple", "zip", "NotImplementedError", "ValueError"),
 }
 """What written functions take of Python's own: nothing that could reach a file, a module or an object's inside."""
 
@@ -325,7 +341,7 @@ def _one_of_ours(part: ast.AST, known: set[str], aliases: dict[str, str]) -> Non
             while isinstance(value, ast.Attribute):
                 value = value.value
             root = aliases.get(value.id, "") if isinstance(value, ast.Name) else ""
-            assert root.startswith(("keras", "numpy")) or name in VIEWS, f"takes {ast.unparse(part)}"
+            assert root.startswith(("keras", "math", "numpy")) or name in VIEWS, f"takes {ast.unparse(part)}"
         case ast.Constant(value):
             assert isinstance(value, (int, float, str, bool, type(None), type(...))), ast.unparse(part)
 
