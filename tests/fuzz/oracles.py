@@ -348,7 +348,8 @@ def _one_of_ours(part: ast.AST, known: set[str], aliases: dict[str, str]) -> Non
 
 IN_CLASSES = frozenset({
     *("super", "property", "classmethod", "ValueError", "NotImplementedError", "bool", "dict", "getattr", "hasattr"),
-    *("int", "isinstance", "abs", "len", "list", "range", "setattr", "slice", "sum", "tuple", "type", "zip", "float", "max", "min"),
+    *("int", "isinstance", "abs", "len", "list", "range", "setattr", "slice", "sum", "tuple", "type", "zip", "float"),
+    *("max", "min"),
 })  # fmt: skip
 """What the classes of layers take of Python."""
 
