@@ -44,6 +44,7 @@ them apart."""
 THE_ONE_PLACE = {
     "wdsl/backends/keras.py": {"keras", "importlib"},
     "wdsl/backends/python.py": {"jinja2"},
+    "wdsl/models/archives.py": {"keras"},
     "wdsl/models/assign.py": {"keras"},
     "wdsl/models/freeze.py": {"keras"},
     "wdsl/models/weights.py": {"keras"},

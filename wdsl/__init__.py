@@ -454,21 +454,28 @@ def freeze(model: keras.Model, keep_products: bool = True) -> keras.Model:
 def verify(model: keras.Model | str | os.PathLike[str]) -> Report:
     """Whether a model, or one saved as `.keras`, is what its annotations promise: a look at every entry.
 
-    A written module has to be imported before a file is loaded that has layers of it.
+    A written module has to be imported before a file is loaded that has layers of it. What a file holds is bounded and
+    looked at before Keras reads it; code in it is not run.
 
     Raises:
-        ValueError: The file is not a saved model that Keras can load; or what a class of a written module says of its
-            weights cannot be read.
+        ValueError: The file is not a saved model that Keras can load, or is not one to be loaded; or what a class of a
+            written module says of its weights cannot be read.
+        MemoryError: It has no room.
     """
-    import keras  # noqa: TID251
-
+    from wdsl.models import archives
     from wdsl.models.verify import verify
 
-    if isinstance(model, (str, os.PathLike)):
-        from wdsl import runtime  # noqa: F401  (Keras finds the classes there)
+    if not isinstance(model, (str, os.PathLike)):
+        return verify(model, loads)
+    from wdsl import runtime  # noqa: F401  (Keras finds the classes there)
 
-        model = keras.saving.load_model(model, compile=False)
-    return verify(model, loads)
+    loaded = archives.load(model)
+    try:
+        return verify(loaded, loads)
+    except ValueError:
+        raise
+    except Exception as error:  # a file may say of its weights what no spec can
+        raise archives.refusal(error) from error
 
 
 def _choose(file: nodes.File, name: str | None) -> tuple[nodes.Network | None, tuple[Diagnostic, ...]]:

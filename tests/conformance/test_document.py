@@ -20,3 +20,9 @@ def test_the_document_is_up_to_date(same_text: Callable[[Path, str, str], None],
 
 def test_each_layer_has_an_example() -> None:
     assert [row.name for row in LAYERS.values() if example(row) is None] == []
+
+
+def test_it_says_nothing_of_how_rules_work() -> None:
+    """What stands under a layer is about that layer; the rest of a rule's docstring is for those who write rules."""
+    text = PATH.read_text(encoding="utf-8")
+    assert [word for word in ("`family`", "Args:", "Returns:", "Raises:") if word in text] == []

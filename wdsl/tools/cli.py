@@ -384,18 +384,25 @@ def verify(model: str, modules: Sequence[str]) -> None:
       wdsl verify model.keras --module net.py    if net.py has built the model
     """
     try:
+        from wdsl.models.archives import bounded
+
         for module in modules:
             run(module)
-        found = wdsl.verify(model)
-    except (OSError, TypeError, ValueError) as error:
+        with bounded(model):
+            found = wdsl.verify(model)
+    except MemoryError:
+        raise click.UsageError(
+            f"{click.format_filename(model)} takes more memory than a file of its size should; if you trust it, "
+            "`wdsl.verify` in Python has no such bound"
+        ) from None
+    except ValueError as error:
         name = click.format_filename(model)
-        if unknown := re.search(r"Could not locate class '(\w+)'", str(error)):
+        if unknown := getattr(error, "name", None):
             raise click.UsageError(
-                f"{name} has a layer of class {unknown[1]!r}, which nothing here defines: name the module that does, "
+                f"{name} has a layer of class {unknown!r}, which nothing here defines: name the module that does, "
                 "with `--module net.py`"
             ) from None
-        reason = str(error).strip().partition("\n")[0]
-        raise click.UsageError(f"{name} is no model that Keras can load: {reason}") from None
+        raise click.UsageError(f"{name} is no model that Keras can load: {error}") from None
     except ImportError:
         raise click.UsageError("models need Keras and TensorFlow: pip install 'wdsl[tensorflow]'") from None
     say(str(found))

@@ -88,7 +88,10 @@ def parametric_relu(layer: Layer, a: Values, call: Values) -> Inferred:
 
 
 def unchanged(layer: Layer, a: Values, call: Values) -> Inferred:
-    """Layers that change no shape. `family`: `rank`, the only one that they take; `least`, the least."""
+    """Leaves the shape as it is.
+
+    `family`: `rank`, the only number of axes that it takes; `least`, the least.
+    """
     x: TensorSpec = call["inputs"]
     if rank := layer.family.get("rank"):
         need_rank(x.shape, rank, layer.name)

@@ -12,7 +12,7 @@ from wdsl.catalog.shapes import channels_first, each, image_axes, need_rank
 
 
 def image(layer: Layer, a: Values, call: Values) -> Inferred:
-    """Layers that leave the shape of images as it is.
+    """Leaves the shape of images as it is.
 
     `family`: `channels`, the number of them that it must be; `keeps_dtype`, whether the dtype stays what it is.
     """
