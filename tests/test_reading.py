@@ -184,11 +184,10 @@ def test_what_wdsl_did_not_write_is_left_alone(folder: Path) -> None:
     assert (folder / "net.py").read_text() == wdsl.load("net.wnet").to_python()
 
 
-@pytest.mark.parametrize("runtime", [[], ["--runtime"]])
 @pytest.mark.parametrize("doc", ["", '## What it is.\n##\n## """ and \\ and \'\n', "## Written by hand.\n"])
-def test_what_wdsl_wrote_is_replaced_edited_or_not(folder: Path, runtime: list[str], doc: str) -> None:
+def test_what_wdsl_wrote_is_replaced_edited_or_not(folder: Path, doc: str) -> None:
     (folder / "net.wnet").write_text(doc + SPEC)
-    statuses, _ = run(folder, ["build", "net.wnet", *runtime])
+    statuses, _ = run(folder, ["build", "net.wnet"])
     written = (folder / "net.py").read_text()
     for edited in (
         written,
@@ -197,7 +196,7 @@ def test_what_wdsl_wrote_is_replaced_edited_or_not(folder: Path, runtime: list[s
         written.replace("\n", "\r\n"),
     ):
         (folder / "net.py").write_text(edited, newline="")
-        statuses, said = run(folder, ["build", "net.wnet", *runtime])
+        statuses, said = run(folder, ["build", "net.wnet"])
         assert statuses == [0], said
         assert (folder / "net.py").read_text() == written
 
