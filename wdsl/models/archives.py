@@ -171,6 +171,8 @@ def _members(archive: zipfile.ZipFile, most: int) -> dict[str, zipfile.ZipInfo]:
             raise ValueError("it is encrypted")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ValueError("it is compressed in a way that Keras does not write")
+        if member.compress_type == zipfile.ZIP_STORED and member.compress_size != member.file_size:
+            raise ValueError(f"it is damaged: its member {name!r:.100} is said to have two sizes")
         found[name] = member
     if missing := [name for name in (CONFIG, METADATA, WEIGHTS) if name not in found]:
         raise ValueError(f"it has no member {missing[0]!r}")
