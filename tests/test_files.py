@@ -49,8 +49,8 @@ for file, size, modules in json.loads(sys.argv[1]):
     for name in modules:
         sys.modules.pop(name, None)
         if name == "wdsl.runtime":
-            for each in ("wdsl.runtime", "wdsl.products"):
-                sys.modules.pop(each, None)
+            for each in [each for each in sys.modules if each.startswith("wdsl.runtime")]:
+                sys.modules.pop(each)
         importlib.import_module(name)
     try:
         model = keras.saving.load_model(f"{file}.keras")

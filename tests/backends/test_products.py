@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 
 import wdsl
-from wdsl import products
 from wdsl.annotations.kinds import KINDS
+from wdsl.runtime import products
 from wdsl.weights.products import FEWEST_PLACED
 
 KERNELS = {

@@ -51,7 +51,7 @@ from tests.bench.models import (
 )
 from tests.bench.results import ROOT, chosen, machine, spread, tracked, versions, written
 from tests.bench.steps import MODES, Setting
-from wdsl.patterns import MatrixPattern
+from wdsl.structure.patterns import MatrixPattern
 
 FEWER = Setting(pairs=11, seconds=0.5)
 TABLES: dict[str, tuple[Setting, tuple[str, ...]]] = {

@@ -21,7 +21,7 @@ from tests.exactness.annotations import (
     halved,
 )
 from tests.exactness.training import OPTIMIZERS, PARTS, TRAINED, Cell
-from wdsl.patterns import MatrixPattern
+from wdsl.structure.patterns import MatrixPattern
 
 
 def holds(cells: Iterable[Cell]) -> None:

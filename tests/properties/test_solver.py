@@ -20,6 +20,7 @@ from tests.drawn import examples
 from wdsl import structure
 from wdsl.core import expressions as ex
 from wdsl.core.sizes import Dim, dim, expression_of
+from wdsl.structure import pieces
 from wdsl.weights.counts import Counts, closed_form, names_nothing
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -237,10 +238,10 @@ def check_net(system: System, net: wdsl.Net) -> None:
 
 
 @examples(250)
-@given(systems(), st.sampled_from([1, 3, structure.PART]))
+@given(systems(), st.sampled_from([1, 3, pieces.PART]))
 def test_the_solver_agrees_with_a_union_find(system: System, at_once: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(structure, "PART", at_once)
+        patch.setattr(pieces, "PART", at_once)
         check_net(system, wdsl.loads(system.text()))
 
 

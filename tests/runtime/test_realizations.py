@@ -19,9 +19,8 @@ import wdsl
 from tests.drawn import repeated
 from tests.rounding import Bounded, affine, convolution, eps, exact, gamma, l2
 from wdsl import effective_weights
-from wdsl.patterns import Halves, MatrixPattern
-from wdsl.products import Placement
 from wdsl.runtime import Averaged, Shared, Structured, Via, Wrapped
+from wdsl.runtime.placement import Placement
 from wdsl.structure import (
     Axis,
     Band,
@@ -40,6 +39,7 @@ from wdsl.structure import (
     Where,
     Zero,
 )
+from wdsl.structure.patterns import Halves, MatrixPattern
 
 BLOCKS = np.zeros((12, 8), bool)
 for block in range(4):

@@ -40,6 +40,7 @@ from wdsl.structure import (
     Zero,
     from_config,
     index_map,
+    pieces,
     to_config,
 )
 
@@ -121,12 +122,12 @@ def systems(draw):
     return draw(st.lists(symmetric | zero | fixed | equal, max_size=4)), shape
 
 
-@given(systems(), st.sampled_from([1, 2, 5, structure.PART]))
+@given(systems(), st.sampled_from([1, 2, 5, pieces.PART]))
 @settings(max_examples=500)
 def test_index_map_is_what_a_search_gives(system, at_once):
     equations, shape = system
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(structure, "PART", at_once)
+        patch.setattr(pieces, "PART", at_once)
         compare_with_search(equations, shape)
 
 

@@ -1,7 +1,7 @@
 """The annotations: a row for each. Nothing else knows them by name.
 
-A new annotation is a row here, and a class in `wdsl/structure.py` that says to the solver which entries it joins.
-`docs/development.md` goes through one.
+A new annotation is a row here, and a class in `wdsl/structure/equations.py` that says to the solver which entries it
+joins. `docs/development.md` goes through one.
 """
 
 from __future__ import annotations

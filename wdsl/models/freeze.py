@@ -9,8 +9,8 @@ import keras  # noqa: TID251
 
 from wdsl.models.weights import Place, effective, holders, places, plain_of
 from wdsl.models.written import Loads, base_of, is_written
-from wdsl.patterns import pattern_of
 from wdsl.runtime import variable_at
+from wdsl.structure.patterns import pattern_of
 
 MODELS = (keras.Sequential, keras.src.models.Functional)
 

@@ -15,6 +15,9 @@ from wdsl.annotations.kinds import meaning
 from wdsl.annotations.meanings import Alike, Given, Meaning, Mirrored, Tied, joins
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record
+from wdsl.structure import pieces
+from wdsl.structure.pieces import Merge
+from wdsl.structure.solution import UnionFind
 from wdsl.text.diagnostics import Diagnostic, Label
 from wdsl.text.source import Span
 from wdsl.weights.reports import adds_nothing, names_no_entry
@@ -78,7 +81,7 @@ class _Merges(Record):
     term: structure.Equation | None
     known: Array
 
-    def joined(self) -> Iterator[structure.Merge]:
+    def joined(self) -> Iterator[Merge]:
         if self.term is None:
             return
         try:
@@ -277,11 +280,11 @@ def _solve(system: System, ties: Sequence[Tie], frozen: Collection[WeightName]) 
     return Solution(free, nonzero, tuple(problems))
 
 
-def _union(size: int, merges: Sequence[_Merges]) -> structure.UnionFind:
+def _union(size: int, merges: Sequence[_Merges]) -> UnionFind:
     return structure.union(size, (each for one in merges for each in one.joined()))
 
 
-def _state(solved: structure.UnionFind, claims: Sequence[_Claim]) -> Array:
+def _state(solved: UnionFind, claims: Sequence[_Claim]) -> Array:
     """Of each entry whether it is zero, free, or another constant."""
     first, _, dead = solved
     state = np.full(first.size, FREE, np.int8)
@@ -316,9 +319,7 @@ def _nonzero(system: System, state: Array) -> dict[WeightName, int]:
     return {name: int(np.count_nonzero(system.of(name, state != ZERO))) for name in system.names}
 
 
-def _refuse_conflicts(
-    system: System, claims: Sequence[_Claim], solved: structure.UnionFind, carriers: Sequence[_Merges]
-) -> None:
+def _refuse_conflicts(system: System, claims: Sequence[_Claim], solved: UnionFind, carriers: Sequence[_Merges]) -> None:
     """Refuse claims that give two values to a group."""
     first, factor, dead = solved
     if not any(claim.value for claim in claims):
@@ -330,8 +331,8 @@ def _refuse_conflicts(
     is_dead[first[dead]] = True
     for number, claim in enumerate(claims):
         mask = claim.mask.ravel()
-        for start in range(0, first.size, structure.PART):
-            entries = np.flatnonzero(mask[start : start + structure.PART]) + start
+        for start in range(0, first.size, pieces.PART):
+            entries = np.flatnonzero(mask[start : start + pieces.PART]) + start
             firsts = first[entries]
             other = claimed_by[firsts]
             if factor is None or values is None:
@@ -348,7 +349,7 @@ def _refuse_conflicts(
             claimed_by[firsts] = np.where(other >= 0, other, number)
 
 
-def _contradiction(merges: Sequence[_Merges], solved: structure.UnionFind) -> _Claim | None:
+def _contradiction(merges: Sequence[_Merges], solved: UnionFind) -> _Claim | None:
     """The entries that are zero because they would be two different multiples of one number."""
     first, _, dead = solved
     if not dead.any():
@@ -416,7 +417,7 @@ def _joined(entry: int, claim: _Claim | None, first: Array, carriers: Sequence[_
     return [each.origin.span for each in needed][:3]
 
 
-def _says(merge: structure.Merge, known: Array) -> bool:
+def _says(merge: Merge, known: Array) -> bool:
     """Whether an entry is joined to another, and no equation gives it a value."""
     one, other, _ = merge
     return bool((~known[one] & (one != other)).any())
@@ -427,7 +428,7 @@ def _touches(merges: _Merges, first: Array, entry: int) -> bool:
     return any((first[one] == first[entry]).any() for one, _, _ in merges.joined())
 
 
-def _superfluous(claims: Sequence[_Claim], merges: Sequence[_Merges], solved: structure.UnionFind) -> list[Diagnostic]:
+def _superfluous(claims: Sequence[_Claim], merges: Sequence[_Merges], solved: UnionFind) -> list[Diagnostic]:
     """A warning for each equation without which all would be the same; of two that say the same, for the later."""
     first, _, dead = solved
     found: list[Diagnostic] = []
@@ -484,7 +485,7 @@ def _superfluous(claims: Sequence[_Claim], merges: Sequence[_Merges], solved: st
     return found
 
 
-def _holds(merge: structure.Merge, first: Array, factor: Array | None, is_constant: Array) -> bool:
+def _holds(merge: Merge, first: Array, factor: Array | None, is_constant: Array) -> bool:
     """Whether what is merged is one already, or constant; constants that differ would have been refused."""
     one, other, c = merge
     alike = first[one] == first[other]

@@ -15,8 +15,8 @@ from wdsl.network.graph import Layer, Network
 from wdsl.weights.structures import Structure, Structures
 
 if TYPE_CHECKING:
-    from wdsl.patterns import MatrixPattern
     from wdsl.structure import IndexMap
+    from wdsl.structure.patterns import MatrixPattern
 
 MOST, MOST_TO_NAME = 2**22, 2**24
 """Entries of a kernel above which none is solved to know for sure: in a build, and where it is asked for."""
@@ -71,7 +71,7 @@ def realization(
 
 
 def _found(structure: Structure, network: Network, is_sure: bool) -> tuple[MatrixPattern | None, IndexMap | None]:
-    from wdsl.patterns import pattern_of
+    from wdsl.structure.patterns import pattern_of
 
     rows, columns = map(int, structure.weight.shape)
     if is_sure and rows == columns and rows % 512 == 0:
@@ -153,7 +153,7 @@ def _varies(structure: Structure, network: Network) -> bool:
 
 
 def _solved(structure: Structure, network: Network) -> str | None:
-    from wdsl.patterns import pattern_of
+    from wdsl.structure.patterns import pattern_of
 
     found = pattern_of(_solution(structure, network, tuple(map(int, structure.weight.shape))))
     return type(found).__name__ if found else None

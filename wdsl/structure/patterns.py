@@ -10,7 +10,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from wdsl.structure import IndexMap, Indices, Shape
+from wdsl.structure.pieces import Indices, Shape
+from wdsl.structure.solution import IndexMap
 
 
 @dataclass(frozen=True)
