@@ -1,4 +1,4 @@
-"""The lines of a class whose kernel is not made, but multiplied by as the runtime does it (`wdsl/runtime/products.py`)."""
+"""The lines of a class whose kernel is not made: it is multiplied by as `wdsl/runtime/products.py` does it."""
 
 from __future__ import annotations
 
