@@ -8,7 +8,8 @@ from typing import Any
 
 from wdsl.annotations.kinds import meaning
 from wdsl.annotations.meanings import Tied
-from wdsl.backends.classes import FUNCTIONS, Body, Writer, fans_of, wrapped
+from wdsl.backends.bodies import Body, fans_of
+from wdsl.backends.classes import FUNCTIONS, Writer, wrapped
 from wdsl.backends.mechanisms import bare
 from wdsl.core import expressions as ex
 from wdsl.core.printing import WIDTH

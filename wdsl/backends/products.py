@@ -1,4 +1,4 @@
-"""The lines of a class whose kernel is not made: it is multiplied by as `wdsl/runtime/products.py` does it."""
+"""The lines of a class whose kernel is not made but multiplied by, as in `wdsl/runtime/products.py`."""
 
 from __future__ import annotations
 

@@ -14,11 +14,11 @@ from wdsl.backends.classes import (
     ConstantWriter,
     Render,
     SharedWriter,
-    WrappedWriter,
     Writer,
 )
 from wdsl.backends.coupled import CoupledWriter
 from wdsl.backends.fitting import fitted
+from wdsl.backends.wrapped import WrappedWriter
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record
 from wdsl.plan.kinds import Kind
