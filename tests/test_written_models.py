@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -244,6 +247,67 @@ def test_quantize_leaves_them_alone(built: Built, mode: str) -> None:
     for name, array in wdsl.effective_weights(model).items():
         np.testing.assert_array_equal(array, before[name], name)
     assert wdsl.verify(model).ok
+
+
+ELSEWHERE = """
+import sys
+import numpy as np
+import tensorflow as tf
+
+x, y = np.load("x.npy"), np.load("y.npy")
+exported = tf.saved_model.load("exported")
+found = {"exported": exported.serve(tf.constant(x)).numpy()}
+import keras
+
+sys.path.insert(0, ".")
+import net
+
+model = keras.saving.load_model("there.keras")
+found["loaded"] = model(x).numpy()
+clone = keras.models.clone_model(model)
+clone.set_weights(model.get_weights())
+found["cloned"] = clone(x).numpy()
+given = keras.Input(x.shape[1:])
+keras.Model(given, model(given)).save("outer.keras")
+found["inside"] = keras.saving.load_model("outer.keras")(x).numpy()
+states = [each.numpy() for each in [*model.weights, *model.optimizer.variables]]
+model.fit(x, y, verbose=0)
+model.save_weights("resumed.weights.h5")
+assert not any(name.split(".")[0] == "wdsl" for name in sys.modules)
+np.savez("found.npz", **found)
+np.savez("states.npz", *states)
+"""
+
+
+def test_a_new_process_that_has_the_module_alone(built: Built, folder: Path) -> None:
+    """Exported, it needs not even that. The live model loads what was trained on there."""
+    model = built.module.Net()
+    model.compile(keras.optimizers.AdamW(0.01), "mse")
+    y = np.ones((3, 6), "float32")
+    model.fit(X, y, verbose=0)
+    expected = model(X)
+    model.save(folder / "there.keras")
+    model.export(folder / "exported", verbose=False)
+    np.save(folder / "x.npy", X)
+    np.save(folder / "y.npy", y)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-c", ELSEWHERE]
+    ran = subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    with np.load(folder / "found.npz") as found:
+        assert {*found} == {"exported", "loaded", "cloned", "inside"}
+        for name, array in found.items():
+            if name == "exported":  # TensorFlow may compute a graph in another order
+                np.testing.assert_allclose(array, expected, rtol=1e-5, atol=1e-6, err_msg=name)
+            else:
+                np.testing.assert_array_equal(array, expected, name)
+    with np.load(folder / "states.npz") as states:
+        for one, other in zip(states.values(), [*model.weights, *model.optimizer.variables], strict=True):
+            np.testing.assert_array_equal(one, other)
+    live = built.net.to_keras()
+    live.load_weights(folder / "resumed.weights.h5")
+    assert wdsl.verify(live).ok
+    assert (live.get_layer("kept").get_weights()[0] != model.get_layer("kept").get_weights()[0]).any()
 
 
 @pytest.mark.parametrize("dtype", ["float64", "mixed_bfloat16", "bfloat16"])
