@@ -5,7 +5,7 @@
 #     make conformance  what is drawn in tests, twenty times as much, and cases that repeat what others show
 #     make lint         ruff and mypy
 #     make bench        the command line, the compiler and training, against peers in the same run: a quarter of an hour
-#     make exactness    whether annotations hold to the bit under all that training does; an hour
+#     make exactness    whether annotations hold to the bit under all that training does; 45 minutes
 #     make fuzz         broken and hostile text for the compiler; an hour
 
 SHELL := bash

@@ -1,6 +1,5 @@
 """All of the exactness suite: `make exactness` prints its tables, and writes them into docs/exactness.md.
 
-`python -m tests.exactness.run module` measures written modules alone, and writes their section.
 Exit status 1 says that an entry is not what was promised.
 """
 
@@ -28,8 +27,7 @@ from tests.exactness.annotations import ANNOTATIONS, MECHANISMS, SEVERAL
 from tests.exactness.training import EXECUTIONS, OPTIMIZERS, PARTS, PRECISIONS, SOME, TRAINED, Cell
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "exactness.md"
-HEADINGS = {"live": "Live models", "module": "Written modules"}
-"""The sections of the document that are written here, of what each backend makes."""
+BEGIN, END = "<!-- from here on, `make exactness` writes -->\n", "<!-- up to here -->\n"
 
 Job = tuple[str, tuple[Any, ...]]
 
@@ -39,9 +37,9 @@ def ready() -> None:
     training.two_devices()
 
 
-def run(job: Job, backend: str) -> list[Cell]:
+def run(job: Job) -> list[Cell]:
     name, arguments = job
-    found = list(getattr(training, name)(*arguments, backend=backend))
+    found = list(getattr(training, name)(*arguments))
     keras.backend.clear_session()
     return found
 
@@ -51,12 +49,8 @@ def processes(count: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), ready)
 
 
-def jobs(backend: str) -> Iterator[Job]:
-    """What is measured, what takes longest first: everything, and of written modules a part."""
-    return everything() if backend == "live" else part()
-
-
-def everything() -> Iterator[Job]:
+def jobs() -> Iterator[Job]:
+    """Everything, what takes longest first."""
     for execution in reversed(EXECUTIONS):
         for precision in PRECISIONS:
             chosen = tuple(OPTIMIZERS) if precision == "float32" else SOME
@@ -71,17 +65,6 @@ def everything() -> Iterator[Job]:
             yield "copied", (mechanism, precision, SOME[1])
     for execution in EXECUTIONS:
         yield from (("trained", ("initial", precision, execution, ())) for precision in PRECISIONS)
-
-
-def part() -> Iterator[Job]:
-    """All optimizers in graphs, and one of them in each precision and way of execution, in copies and on replicas."""
-    for execution in reversed(EXECUTIONS):
-        for precision in PRECISIONS:
-            chosen = tuple(OPTIMIZERS) if (precision, execution) == ("float32", "graph") else SOME[1:2]
-            yield from (("trained", (mechanism, precision, execution, chosen)) for mechanism in (*TRAINED, "initial"))
-    for mechanism in TRAINED:
-        yield "replicated", (mechanism, "float32", SOME[1:2])
-        yield from (("copied", (mechanism, precision, SOME[1])) for precision in ("float32", "mixed_float16"))
 
 
 # --- tables ---------------------------------------------------------------------------------------
@@ -137,15 +120,15 @@ def tables(cells: list[Cell]) -> str:
     return "\n".join(
         [
             f"**{len(promised):,} cells with a promise, {wrong(promised)} entries violated.**\n",
-            "#### Before training, through files and copies, on two replicas\n",
+            "### Before training, through files and copies, on two replicas\n",
             by("", lambda each: each.part, promised),
-            "#### With each optimizer\n",
+            "### With each optimizer\n",
             by("trained with", lambda each: each.optimizer, training),
-            "#### In each precision and way of execution\n",
+            "### In each precision and way of execution\n",
             by("trained in", lambda each: f"{each.precision}, {each.execution}", training),
-            "#### Each annotation\n",
+            "### Each annotation\n",
             by("annotation", lambda each: f"`{each.annotation}`", promised),
-            "#### Not promised\n",
+            "### Not promised\n",
             table(["optimizer", "mechanism", "why", "cells broken", "entries violated"], rows, 3),
         ]
     )
@@ -159,38 +142,28 @@ def versions() -> str:
     return f"Python {platform.python_version()}, {libraries}, on {processor}, {os.cpu_count()} cores"
 
 
-def measure(backend: str) -> bool:
-    """Write the section of a backend, and say whether all is as promised."""
-    console, start = Console(), perf_counter()
+def main() -> None:
+    console, begin = Console(), perf_counter()
     cells: list[Cell] = []
     failed = []
     with processes(os.cpu_count() or 1) as pool:
-        waiting = {pool.submit(run, job, backend): job for job in jobs(backend)}
-        for done in track(as_completed(waiting), HEADINGS[backend], len(waiting), console=console, transient=True):
+        waiting = {pool.submit(run, job): job for job in jobs()}
+        for done in track(as_completed(waiting), "training", len(waiting), console=console, transient=True):
             if error := done.exception():
                 failed.append(f"{waiting[done]}: {error!r}")
             else:
                 cells += done.result()
-    minutes = (perf_counter() - start) / 60
+    minutes = (perf_counter() - begin) / 60
     text = f"\nRun in {minutes:.0f} minutes with {versions()}.\n\n{tables(cells)}\n"
     console.print(Markdown(text))
     broken = [" ".join(map(str, each)) for each in cells if each.violated and not each.limit]
     for line in (*broken, *failed):
         console.print(line, highlight=False, markup=False)
     if not failed:
-        document = DOCUMENT.read_text(encoding="utf-8")
-        begin, end = section(document, backend).span()
-        DOCUMENT.write_text(document[:begin] + text + document[end:], encoding="utf-8", newline="\n")
-    return not broken and not failed
-
-
-def section(document: str, backend: str) -> re.Match[str]:
-    """What stands below the heading of a backend."""
-    found = re.search(rf"(?ms)(?<=^### {HEADINGS[backend]}\n).*?(?=^### |\Z)", document)
-    assert found is not None
-    return found
+        before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
+        DOCUMENT.write_text(before + BEGIN + text + END + rest.partition(END)[2], encoding="utf-8", newline="\n")
+    sys.exit(bool(broken or failed))
 
 
 if __name__ == "__main__":
-    broken = [backend for backend in sys.argv[1:] or HEADINGS if not measure(backend)]
-    sys.exit(bool(broken))
+    main()

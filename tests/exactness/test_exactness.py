@@ -20,13 +20,8 @@ from tests.exactness.annotations import (
     compared,
     halved,
 )
-from tests.exactness.training import BACKENDS, INSIDE, OPTIMIZERS, PARTS, TRAINED, Cell
+from tests.exactness.training import OPTIMIZERS, PARTS, TRAINED, Cell
 from wdsl.structure.patterns import MatrixPattern
-
-
-def parts(backend: str) -> list[str]:
-    """The situations in which models of a backend are."""
-    return [part for part in PARTS if part != INSIDE or backend == "module"]
 
 
 def holds(cells: Iterable[Cell]) -> None:
@@ -42,13 +37,6 @@ def holds(cells: Iterable[Cell]) -> None:
 )
 def test_each_mechanism(mechanism: str, optimizer: str) -> None:
     holds(training.trained(mechanism, "float32", "eager", [optimizer]))
-
-
-@pytest.mark.parametrize("mechanism", TRAINED)
-def test_each_mechanism_in_modules(mechanism: str) -> None:
-    """Half of what has several mechanisms, a quarter of all else."""
-    step = 2 if mechanism == SEVERAL else 4
-    holds(training.trained(mechanism, "float32", "graph", ["AdamW, weight decay"], step, backend="module"))
 
 
 def test_products_without_a_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,26 +71,20 @@ def test_what_holds_at_the_start_alone(precision: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mechanism", "precision", "optimizer", "step", "backend"),
-    [
-        ("parameter", "float32", "AdamW, weight decay", 6, "live"),
-        (SEVERAL, "mixed_float16", "Adam, EMA", 2, "live"),
-        ("constraint", "mixed_float16", "Adam, EMA", 9, "module"),
-    ],
+    ("mechanism", "precision", "optimizer", "step"),
+    [("parameter", "float32", "AdamW, weight decay", 6), (SEVERAL, "mixed_float16", "Adam, EMA", 2)],
 )
-def test_files_and_copies(mechanism: str, precision: str, optimizer: str, step: int, backend: str) -> None:
-    """Every sixth annotation, or ninth, one of them a tie to five views, and half of what has several mechanisms."""
-    cells = list(training.copied(mechanism, precision, optimizer, step, backend=backend))
+def test_files_and_copies(mechanism: str, precision: str, optimizer: str, step: int) -> None:
+    """Every sixth annotation, one of them a tie to five views, and half of what has several mechanisms."""
+    cells = list(training.copied(mechanism, precision, optimizer, step))
     holds(cells)
-    assert {each.part for each in cells} == {*parts(backend)} - {"before training", "training", "two replicas"}
+    assert {each.part for each in cells} == {*PARTS} - {"before training", "training", "two replicas"}
 
 
 def test_two_replicas() -> None:
     """In a process of its own, because devices are set up once."""
     with run.processes(1) as pool:
-        for backend in BACKENDS:
-            job = "replicated", (SEVERAL, "float32", ("Adam, EMA",))
-            holds(pool.submit(run.run, job, backend).result())
+        holds(pool.submit(run.run, ("replicated", (SEVERAL, "float32", ("Adam, EMA",)))).result())
 
 
 # --- the suite itself -----------------------------------------------------------------------------
@@ -131,12 +113,10 @@ def test_each_annotation_has_its_network() -> None:
 
 def test_the_document_has_a_row_for_everything() -> None:
     text = (Path(__file__).parents[2] / "docs" / "exactness.md").read_text(encoding="utf-8")
-    for backend in BACKENDS:
-        section = run.section(text, backend)[0]
-        rows = {line.split(" | ")[0].removeprefix("| ") for line in section.splitlines() if line.startswith("| ")}
-        named = [*parts(backend), *OPTIMIZERS, *(f"`{each.name}`" for each in ANNOTATIONS)]
-        assert [name for name in named if name not in rows] == []
-        assert "cells with a promise, 0 of " in section
+    rows = {line.split(" | ")[0].removeprefix("| ") for line in text.splitlines() if line.startswith("| ")}
+    named = [*PARTS, *OPTIMIZERS, *(f"`{each.name}`" for each in ANNOTATIONS)]
+    assert [name for name in named if name not in rows] == []
+    assert "cells with a promise, 0 of " in text
 
 
 def test_halves_that_float16_has_no_number_for() -> None:

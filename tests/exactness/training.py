@@ -8,7 +8,6 @@ mixed precision, an answer is a weight that has been rounded.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
@@ -110,20 +109,14 @@ class Network(NamedTuple):
     mechanism: str
     precision: str
     step: int
-    backend: str
     annotations: list[Annotation]
     model: Any
-
-    def again(self) -> Any:
-        """The model as it was at first."""
-        return network(self.mechanism, self.precision, self.step, self.backend).model
 
 
 class Cell(NamedTuple):
     """One annotation in one situation: how many entries were compared, and how many are not as they should be."""
 
     part: str
-    backend: str
     annotation: str
     mechanism: str
     precision: str
@@ -134,40 +127,11 @@ class Cell(NamedTuple):
     violated: int
 
 
-def live(text: str) -> Any:
-    return wdsl.loads(text).to_keras()
-
-
-def module(text: str) -> Any:
-    return function_of(text)()
-
-
-@cache
-def function_of(text: str) -> Callable[[], Any]:
-    """What a person calls who has the module in a file: it is imported once, and its classes are registered."""
-    net = wdsl.loads(text)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "written.py"
-        path.write_text(net.to_python(), encoding="utf-8")
-        spec = importlib.util.spec_from_file_location("written", path)
-        assert spec is not None
-        assert spec.loader is not None
-        written = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(written)
-    function: Callable[[], Any] = getattr(written, net.name)
-    return function
-
-
-BACKENDS: dict[str, Callable[[str], Any]] = {"live": live, "module": module}
-"""What a model is made by, of the text of its network."""
-
-
-def network(mechanism: str, precision: str, step: int = 1, backend: str = "live") -> Network:
+def network(mechanism: str, precision: str, step: int = 1) -> Network:
     chosen = annotations_of(mechanism, step)
     keras.utils.set_random_seed(11)
     with policy(precision):
-        model = BACKENDS[backend](network_of(mechanism, chosen))
-    return Network(mechanism, precision, step, backend, chosen, model)
+        return Network(mechanism, precision, step, chosen, wdsl.loads(network_of(mechanism, chosen)).to_keras())
 
 
 @contextlib.contextmanager
@@ -210,8 +174,7 @@ def cells(made: Network, part: str, optimizer: str, execution: str, *answers: di
         limit = limit_of(each, made.mechanism, optimizer)
         values = np.concatenate([array.ravel() for array in weights.values()])
         assert limit or len(np.unique(abs(values))) > each.distinct // 2, f"{each.name}: there is hardly anything left"
-        situation = made.mechanism, made.precision, execution, optimizer
-        yield Cell(part, made.backend, each.name, *situation, limit, entries, violated)
+        yield Cell(part, each.name, made.mechanism, made.precision, execution, optimizer, limit, entries, violated)
 
 
 def limit_of(annotation: Annotation, mechanism: str, optimizer: str) -> str:
@@ -224,16 +187,10 @@ def limit_of(annotation: Annotation, mechanism: str, optimizer: str) -> str:
 
 
 def trained(
-    mechanism: str,
-    precision: str,
-    execution: str,
-    chosen: Iterable[str] = OPTIMIZERS,
-    step: int = 1,
-    *,
-    backend: str = "live",
+    mechanism: str, precision: str, execution: str, chosen: Iterable[str] = OPTIMIZERS, step: int = 1
 ) -> Iterator[Cell]:
     """The annotations of a mechanism before training, and trained from there with each optimizer."""
-    made = network(mechanism, precision, step, backend)
+    made = network(mechanism, precision, step)
     start, answer = made.model.get_weights(), made.model
     if execution != "eager":
         answer = tf.function(made.model, jit_compile=execution == "XLA")
@@ -261,13 +218,13 @@ def keras_file(made: Network, folder: Path) -> Any:
 
 def weights_file(made: Network, folder: Path) -> Any:
     made.model.save_weights(folder / "model.weights.h5")
-    other = made.again()
+    other = network(made.mechanism, made.precision, made.step).model
     other.load_weights(folder / "model.weights.h5")
     return other
 
 
 def set_weights(made: Network, folder: Path) -> Any:
-    other = made.again()
+    other = network(made.mechanism, made.precision, made.step).model
     other.set_weights(made.model.get_weights())
     return other
 
@@ -280,17 +237,9 @@ def clone(made: Network, folder: Path) -> Any:
 
 def checkpoint(made: Network, folder: Path) -> Any:
     tf.train.Checkpoint(model=made.model).write(str(folder / "checkpoint"))
-    other = made.again()
+    other = network(made.mechanism, made.precision, made.step).model
     tf.train.Checkpoint(model=other).read(str(folder / "checkpoint")).expect_partial()
     return other
-
-
-def inside_another(made: Network, folder: Path) -> Any:
-    """A model that has this one as a layer, through a file."""
-    inputs = [keras.Input(each.shape[1:]) for each in made.model.inputs]
-    keras.Model(inputs, made.model(inputs)).save(folder / "outer.keras")
-    with policy(made.precision):
-        return keras.models.load_model(folder / "outer.keras")
 
 
 COPIES: dict[str, Callable[[Network, Path], Any]] = {
@@ -301,16 +250,12 @@ COPIES: dict[str, Callable[[Network, Path], Any]] = {
     "`tf.train.Checkpoint`": checkpoint,
 }
 
-INSIDE = "inside another model"
-"""What is tried with written modules alone: of live models tests/test_written_models.py does."""
-
 
 PARTS = (
     "before training",
     "`clone_model`, drawn anew",
     "training",
     *COPIES,
-    INSIDE,
     "SavedModel",
     "`clone_model`, trained",
     "stop and resume",
@@ -318,9 +263,9 @@ PARTS = (
 )
 
 
-def copied(mechanism: str, precision: str, optimizer: str, step: int = 1, *, backend: str = "live") -> Iterator[Cell]:
+def copied(mechanism: str, precision: str, optimizer: str, step: int = 1) -> Iterator[Cell]:
     """A trained network through files and copies: each answers as the network does, and goes on with training."""
-    made = network(mechanism, precision, step, backend)
+    made = network(mechanism, precision, step)
     train(compiled(made, optimizer, "graph"))
     expected = answer_of(made, made.model)
 
@@ -330,8 +275,7 @@ def copied(mechanism: str, precision: str, optimizer: str, step: int = 1, *, bac
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        ways = COPIES | {INSIDE: inside_another} if backend == "module" else COPIES
-        copies = {part: copy(made, folder) for part, copy in ways.items()}
+        copies = {part: copy(made, folder) for part, copy in COPIES.items()}
         for part, model in copies.items():
             yield from found(part, model, expected)
         made.model.export(folder / "exported", verbose=False)
@@ -363,14 +307,12 @@ def two_replicas() -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
-def replicated(
-    mechanism: str, precision: str, chosen: Iterable[str] = OPTIMIZERS, *, backend: str = "live"
-) -> Iterator[Cell]:
+def replicated(mechanism: str, precision: str, chosen: Iterable[str] = OPTIMIZERS) -> Iterator[Cell]:
     """Networks trained on two replicas, each of which is asked."""
     strategy = two_replicas()
     assert strategy.num_replicas_in_sync == 2
     with strategy.scope():
-        made = network(mechanism, precision, backend=backend)
+        made = network(mechanism, precision)
     start = made.model.get_weights()
     for optimizer in chosen:
         with strategy.scope():
