@@ -54,6 +54,11 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
         "for i in range(n) { h = h -> d[i] }; output h }",
         {"n": 3},
     ),
+    "outputs without a name": (
+        "block B(n: int) { input x\n output x -> Dense(n) }\n"
+        "network N(n: int = 4) { input x: [4]\n output relu(x + (x -> B(n) -> Dense(4))) }",
+        {"n": 3},
+    ),
     "constants in bodies": (
         BLOCKS + "def up(v: float, by: int = 2) = max(by, floor(v + by / 2) // by * by)\n"
         "block Wide(n: int) { input x\n m = up(n * 1.5)\n output y = x -> Dense(m) -> Dense(m + 1) }\n"

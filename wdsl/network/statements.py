@@ -275,7 +275,7 @@ def wrong_count(here: Elaboration, span: Span, wanted: int, got: int, value: Res
 def declare_output(here: Elaboration, statement: nodes.Output) -> None:
     with here.recorder.aiming(statement.name, here.variable_inside, statement.value):
         value = here.evaluate(statement.value)
-    name = statement.name or output_name(here, statement.value)
+    name = statement.name or output_name(here, statement.value) or _name_of_the_only_one(here, statement)
     if isinstance(value, Broken):
         here.frame.is_broken = True
         if statement.name and here.declare(statement.name, "an output", again=True):
@@ -290,7 +290,7 @@ def declare_output(here: Elaboration, statement: nodes.Output) -> None:
             "E0212",
             "the output needs a name",
             statement.value.span,
-            "this does not end in a named layer or tensor",
+            "this does not end in a named layer or tensor, and there are other outputs",
             hint="write `output NAME = …`",
         )
         return
@@ -331,10 +331,16 @@ def declare_output(here: Elaboration, statement: nodes.Output) -> None:
 def output_name(here: Elaboration, node: nodes.Expression) -> nodes.Name | None:
     """The name an output has by itself: that of its tensor, or of its last layer."""
     match node:
-        case nodes.Name():
+        case nodes.Name(name) if name in here.names:
             return node
         case nodes.Chain(stages):
             return output_name(here, stages[-1])
-        case nodes.Call(nodes.Name() as function) if not function.id[0].isupper():
+        case nodes.Call(nodes.Name(name) as function) if name in here.names:
             return function
     return None
+
+
+def _name_of_the_only_one(here: Elaboration, statement: nodes.Output) -> nodes.Name | None:
+    """`output`, if no other statement of the body gives one."""
+    outputs = (each for one in here.frame.body for each in nodes.walk(one) if isinstance(each, nodes.Output))
+    return nodes.Name("output", span=statement.value.span) if all(each is statement for each in outputs) else None
