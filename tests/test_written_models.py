@@ -338,7 +338,7 @@ def test_command(built: Built, folder: Path) -> None:
     path = folder / "model.keras"
     built.model.save(path)
     ran = CliRunner().invoke(main, ["verify", str(path), "--module", str(folder / "net.py")])
-    assert (ran.exit_code, ran.stdout) == (0, f"{wdsl.verify(built.model)}\n")
+    assert (ran.exit_code, ran.stdout) == (0, f"{wdsl.verify(built.model)}\n"), ran.stderr
     objects = keras.saving.get_custom_objects()
     known = {name: objects.pop(name) for name in [*objects] if name.startswith("Net>")}
     try:
