@@ -82,6 +82,9 @@ def bounded(path: str | os.PathLike[str]) -> Iterator[None]:
     keras.ops.zeros(1) + 1  # the threads that TensorFlow starts have room of their own
     with open("/proc/self/status") as file:
         kilobytes = {name: int(rest.split()[0]) for name, _, rest in map(_halves, file) if name in ("VmData", "VmRSS")}
+    if kilobytes["VmRSS"] * 2**10 > MOST_MEMORY - 4 * ROOM:
+        yield  # this is no command's own process: what else it holds, and gives back, is not known here
+        return
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     room = max(MOST_MEMORY - kilobytes["VmRSS"] * 2**10, ROOM) + TIMES_THE_FILE * _size(path)
     most = kilobytes["VmData"] * 2**10 + room
