@@ -356,6 +356,7 @@ def test_albert_has_as_many_parameters_however_deep() -> None:
 BY_HAND: dict[str, tuple[Any, ...]] = {"resnet": (resnet,), "gpt": (gpt, Table, Added), "unet": (unet,)}
 """What one writes for a network in Keras, with the classes that it takes."""
 
+
 def statements_of(tree: ast.AST) -> list[ast.stmt]:
     """All statements but docstrings."""
     return [
