@@ -392,6 +392,8 @@ def evaluate(expression: Expression, variables: Mapping[str, Any], library: Call
             return variables[name]
         case Named(_, _, constant) | Seen(_, constant):
             return value(constant)
+        case Symbol("..."):
+            return ...
         case Symbol(path):
             return library(path)
         case Defined():

@@ -314,14 +314,22 @@ class Elaborator(Elaboration):
                 if isinstance(step, graph.Input):
                     kept.append(step)
         # A free weight is needed for those that are tied to it, and for those that these are tied to.
-        reached = {step.name for step in kept if isinstance(step, graph.Layer)}
+        kept = [
+            step.replace(is_tensor=True) if isinstance(step, graph.FreeWeight) and step.name in wanted else step
+            for step in kept
+        ]
+        reached = {
+            step.name
+            for step in kept
+            if isinstance(step, graph.Layer) or (isinstance(step, graph.FreeWeight) and step.is_tensor)
+        }
         free = {step.name for step in kept if isinstance(step, graph.FreeWeight)}
         pairs = [(tie.weight.layer, tie.reference.layer) for tie in ties]
         while more := {b for pair in pairs for a, b in (pair, pair[::-1]) if a in reached} & (free - reached):
             reached |= more
         for one in kept:
             if isinstance(one, graph.FreeWeight) and one.name not in reached:
-                unused(one.span, f"`{one.name}` is tied to no weight that an output needs")
+                unused(one.span, f"`{one.name}` is on no path to an output, and no weight that is needs it")
         return tuple(step for step in reversed(kept) if not isinstance(step, graph.FreeWeight) or step.name in reached)
 
     def unused(self, span: Span, message: str) -> None:

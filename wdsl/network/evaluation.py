@@ -20,6 +20,7 @@ from wdsl.network.objects import (
     BlockObject,
     Broken,
     FamilyObject,
+    FreeWeightObject,
     Group,
     LayerObject,
     Result,
@@ -29,7 +30,7 @@ from wdsl.network.objects import (
     shape_of,
     to_name,
 )
-from wdsl.network.outline import item_of
+from wdsl.network.subscripts import evaluate_subscript, member
 from wdsl.network.wiring import apply, apply_function, callee, send_through
 from wdsl.syntax import nodes
 from wdsl.text.diagnostics import Fix, Label, listed, nearest
@@ -57,12 +58,10 @@ def evaluate(here: Elaboration, node: nodes.Expression) -> Result:
             return evaluate_sequence(here, items)
         case nodes.Subscript(container, _) if isinstance(family := here.find(container), FamilyObject):
             return member(here, family, node)
-        case nodes.Subscript(container, (index,)):
-            return evaluate_item(here, container, index, node.span)
+        case nodes.Subscript():
+            return evaluate_subscript(here, node)
         case nodes.Comprehension():
             return evaluate_comprehension(here, node)
-        case nodes.Subscript():
-            return here.error("E0205", "only lists have items, one at a time", node.span)
         case nodes.Attribute(nodes.Name(module), name) if isinstance(file := here.names.get(module), Scope):
             return name_of_file(here, file, name)
         case nodes.Attribute(value, name):
@@ -81,13 +80,16 @@ def evaluate(here: Elaboration, node: nodes.Expression) -> Result:
                 node.span,
                 "weights are not tensors of the wiring",
             )
-        case nodes.Slice() | nodes.Where() | nodes.By() | nodes.Axis() | nodes.Unknown() | nodes.Rest():
+        case nodes.Rest():
+            return here.error("E0205", "`...` stands in the brackets of a subscript or a shape only", node.span)
+        case nodes.Slice() | nodes.Where() | nodes.By() | nodes.Axis() | nodes.Unknown():
             return here.error("E0205", "this stands in the brackets of an annotation only", node.span)
 
 
 def known_name(here: Elaboration, node: nodes.Name) -> Result:
     if node.id in here.names:
-        return here.names[node.id]
+        found = here.names[node.id]
+        return weight_as_tensor(here, found, node) if isinstance(found, FreeWeightObject) else found
     scope = here.frame.scope
     if scope.has_lost(node.id):
         return BROKEN
@@ -118,6 +120,14 @@ def known_name(here: Elaboration, node: nodes.Name) -> Result:
     )
 
 
+def weight_as_tensor(here: Elaboration, weight: FreeWeightObject, node: nodes.Name) -> Result:
+    """A weight in the wiring: a tensor without a batch, in the graph by the first input of the body."""
+    if not (here.frame.given if here.frame.block is not None else here.inputs):
+        message = f"`{node.id}` stands in no graph yet: what a model computes hangs on its inputs"
+        return here.error("E0205", message, node.span, hint="declare an input above")
+    return weight.tensor
+
+
 def name_of_file(here: Elaboration, file: Scope, name: nodes.Name) -> Result:
     """`attention.width`, a name of an imported file."""
     if name.id in file.constants:
@@ -144,50 +154,6 @@ def evaluate_sequence(here: Elaboration, items: Sequence[nodes.Expression]) -> R
             here.error("E0205", f"this is {kind_of(value)}, and stands among tensors", node.span)
             return BROKEN
     return Group(tuple(values))  # type: ignore[arg-type]
-
-
-def evaluate_item(here: Elaboration, container: nodes.Expression, index: nodes.Expression, span: Span) -> Result:
-    first = here.evaluate(container)
-    parts = (index.start, index.stop, index.step) if isinstance(index, nodes.Slice) else (index,)
-    given = [None if each is None else here.evaluate(each) for each in parts]
-    if isinstance(first, Broken) or any(isinstance(each, Broken) for each in given):
-        return BROKEN
-    bounds = [each for each in given if each is None or isinstance(each, Value)]
-    if not isinstance(first, Value) or len(bounds) < len(given):
-        return here.error(
-            "E0205",
-            f"{kind_of(first)} has no items",
-            span,
-            hint="`take` and `split` give parts of a tensor",
-        )
-    try:
-        if isinstance(index, nodes.Slice):
-            return here.settled(constants.part(first, bounds))
-        assert bounds[0] is not None
-        return here.settled(constants.item(first, bounds[0]))
-    except ConstantError as error:
-        return here.error(error.code, str(error), span)
-
-
-def member(here: Elaboration, family: FamilyObject, node: nodes.Subscript) -> Result:
-    """`conv[i]`: a member of a family."""
-    indices, given = [], []
-    for each in node.items:
-        value = here.evaluate(each)
-        if isinstance(value, Broken):
-            return value
-        if not isinstance(value, Value) or not is_whole(value.value):
-            return here.error("E0205", f"an index is a whole number, not {kind_of(value)}", each.span)
-        indices.append(int(value.value))
-        given.append(value.expression)
-        here.decide(value)
-    if tuple(indices) in family.members:
-        found = family.members[tuple(indices)]
-        if isinstance(node.value, nodes.Name) and isinstance(found, (LayerObject, BlockObject)):
-            found.variable = item_of(node.value.id, given)  # as it is known here
-        return found
-    known = listed([f"[{', '.join(map(str, each))}]" for each in list(family.members)[:8]])
-    return here.error("E0201", f"there is no member `{node.span.text}`", node.span, f"there are {known}")
 
 
 def evaluate_conditional(here: Elaboration, node: nodes.Conditional) -> Result:

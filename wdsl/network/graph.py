@@ -66,6 +66,8 @@ class FreeWeight(Record):
     span: Span
     declared: str = ""
     """As of a layer."""
+    is_tensor: bool = False
+    """Whether it stands in the wiring, beside what is tied to it."""
 
 
 class Binding(Record):

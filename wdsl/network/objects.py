@@ -90,9 +90,10 @@ class LayerObject:
 
 
 class FreeWeightObject(Record):
-    """A weight of no layer; `name` is what the whole network calls it."""
+    """A weight of no layer; `name` is what the whole network calls it, `tensor` what it is in the wiring."""
 
     name: str
+    tensor: Tensor
 
 
 class BlockObject:
@@ -334,7 +335,7 @@ def kind_of(result: Result) -> str:
         case UnknownSize():
             return "a size that is known when the network runs"
         case FreeWeightObject():
-            return "a weight, for others to be tied to"
+            return "a weight"
         case Scope():
             return "an imported file"
         case Definition():

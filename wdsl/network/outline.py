@@ -26,7 +26,7 @@ from wdsl.link.constants import Value
 from wdsl.network import graph
 from wdsl.network.names import names_in
 from wdsl.network.objects import BlockObject, Frame, LayerObject, Tensor
-from wdsl.network.reading import equation_read, frozen, layer_inside, tie_read
+from wdsl.network.reading import equation_read, frozen, layer_inside, tie_read, weight_inside
 from wdsl.syntax import nodes
 from wdsl.text.diagnostics import Diagnostic
 from wdsl.text.source import Span
@@ -114,11 +114,14 @@ class Outline(Record):
     body: tuple[Statement, ...]
     instances: tuple[Instance, ...]
     made: Mapping[str, LayerObject]
+    free: Mapping[str, graph.FreeWeight]
     equations: tuple[Equation, ...]
     ties: tuple[Tie, ...]
 
-    def layer(self, name: str) -> graph.Layer | None:
-        """A layer in terms of its block. There the sizes of tensors are items of their shapes."""
+    def layer(self, name: str) -> graph.Layer | graph.FreeWeight | None:
+        """A layer, or weight of none, in terms of its block. There the sizes of tensors are items of their shapes."""
+        if name in self.free:
+            return weight_inside(self.free[name])
         made = self.made.get(name)
         return None if made is None else layer_inside(frozen(made))
 
@@ -150,6 +153,7 @@ class Recorder:
         self.instances: list[Instance] = []
         self.instance_of: MutableMapping[str, Instance] = {}
         self.layers: dict[str, LayerObject] = {}
+        self.weights: dict[str, graph.FreeWeight] = {}
         self.keys = count(1)
         # The variables of what is constructed in the wiring of a block, by the place.
         self.sites: dict[tuple[str, str, int], str] = {}
@@ -176,6 +180,7 @@ class Recorder:
         self.instances += other.instances
         self.instance_of.update((each.key, each) for each in other.instances)
         self.layers.update(other.layers)
+        self.weights.update(other.weights)
 
     def outline(
         self, network: nodes.Network, equations: Sequence[Equation], ties: Sequence[Tie]
@@ -188,6 +193,7 @@ class Recorder:
             tuple(self.body),
             tuple(self.instances),
             self.layers,
+            self.weights,
             tuple(equation_read(each, ex.inside) for each in equations),
             tuple(tie_read(each, ex.inside) for each in ties),
         )
@@ -278,6 +284,16 @@ class Recorder:
         doc = statement.doc if statement else ""
         assert made.label is not None
         body.append(Make(made.variable, made.name, made.label, construct, made.span, doc))
+        return None
+
+    def weight(self, frame: Frame, step: graph.FreeWeight) -> None:
+        """Write down a weight of no layer in a block: the plan puts it before all else in there."""
+        label = self.label(frame, step.name, [step.declared], step.span)
+        self.weights[step.name] = step
+        if frame.is_shared and self.constructed is None:
+            return self.fail(AT_ONCE, step.span)
+        body = self.constructed if frame.is_shared and self.constructed is not None else self.body
+        body.append(Make(ex.Variable(step.declared), step.name, label, ex.HOLE, step.span, step.doc))
         return None
 
     def site(self, frame: Frame, made: LayerObject | BlockObject) -> str:

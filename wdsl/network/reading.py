@@ -41,6 +41,11 @@ def layer_inside(layer: graph.Layer) -> graph.Layer:
     return _layer(layer, ex.inside, size_inside)
 
 
+def weight_inside(weight: graph.FreeWeight) -> graph.FreeWeight:
+    """A weight of no layer in the names of the block that declares it."""
+    return _free_weight(weight, ex.inside, size_inside)
+
+
 def network_outside(network: graph.Network) -> graph.Network:
     """A network in its own names, whatever the bodies of its loops and its blocks call things."""
     if not network.is_nested:  # nothing has two names but layers where they are applied
@@ -62,11 +67,7 @@ def _step_outside(step: graph.Step) -> graph.Step:
         case graph.Layer():
             return _layer(step, ex.outside, size_outside)
         case graph.FreeWeight():
-            return step.replace(
-                weight=_weight(step.weight, size_outside),
-                arguments=_sizes(step.arguments, size_outside),
-                given=_given(step.given, ex.outside),
-            )
+            return _free_weight(step, ex.outside, size_outside)
         case graph.Binding():
             return step.replace(expression=ex.outside(step.expression), specs=tuple(map(_spec_outside, step.specs)))
 
@@ -95,6 +96,14 @@ def _layer(layer: graph.Layer, of: OfExpression, of_size: OfSize) -> graph.Layer
         arguments=_sizes(layer.arguments, of_size),
         given=_given(layer.given, of),
         weights=tuple(_weight(each, of_size) for each in layer.weights),
+    )
+
+
+def _free_weight(step: graph.FreeWeight, of: OfExpression, of_size: OfSize) -> graph.FreeWeight:
+    return step.replace(
+        weight=_weight(step.weight, of_size),
+        arguments=_sizes(step.arguments, of_size),
+        given=_given(step.given, of),
     )
 
 

@@ -182,16 +182,16 @@ def declare_weight(here: Elaboration, statement: nodes.Weight) -> None:
     here.names[name] = BROKEN
     if isinstance(value, Broken) or not all(isinstance(size, int) for size in sizes):
         return
-    made = FreeWeightObject(here.unique(f"{frame.path}_{name}") if frame.path else name)
-    here.names[name] = made
-    if frame.block is not None:
-        frame.block.declared[key] = made
     shape: tuple[int, ...] = tuple(sizes)  # type: ignore[arg-type]
+    whole = here.unique(f"{frame.path}_{name}") if frame.path else name
+    made = FreeWeightObject(whole, Tensor(TensorSpec(shape), ex.seen(ex.Variable(name), ex.Variable(whole))))
+    here.names[name] = made
     weight = catalog.Weight("", "", shape, True, "initializer", None, None)
-    step = graph.FreeWeight(made.name, weight, arguments, given, statement.doc, statement.span, name)
+    step = graph.FreeWeight(whole, weight, arguments, given, statement.doc, statement.span, name)
     here.steps.append(step)
     if frame.block is not None:
-        here.recorder.fail("this weight is made anew for each use of its block", step.span)
+        frame.block.declared[key] = made
+        here.recorder.weight(frame, step)
     here.annotated.append((step, statement, frame.now(), here.circumstances()))
 
 

@@ -92,7 +92,7 @@ def kind_weight(
     key: str, structure: Structure, layer: Layer | FreeWeight, equations: tuple[ex.Expression, ...], tied: bool
 ) -> KindWeight:
     """What the class of a layer has to know of a weight of it. `layer` may say it in the terms of a block."""
-    weight = next((each for each in _weights_of(layer) if each.name == structure.weight.name), structure.weight)
+    weight = next((each for each in weights_of(layer) if each.name == structure.weight.name), structure.weight)
     argument, given = weight.initializer, layer.given
     initializer = None
     if argument:
@@ -110,7 +110,8 @@ def kind_weight(
     )
 
 
-def _weights_of(layer: Layer | FreeWeight) -> Sequence[catalog.Weight]:
+def weights_of(layer: Layer | FreeWeight) -> Sequence[catalog.Weight]:
+    """The weights of a layer, or the one that belongs to none."""
     return layer.weights if isinstance(layer, Layer) else (layer.weight,)
 
 

@@ -13,6 +13,7 @@ from wdsl.core.sizes import Dim, expression_of
 from wdsl.link.constants import written
 from wdsl.network import graph, outline
 from wdsl.network.outline import Applied
+from wdsl.plan.kinds import weights_of
 from wdsl.plan.statements import (
     Body,
     For,
@@ -28,7 +29,7 @@ from wdsl.plan.statements import (
     walk,
     without_unused,
 )
-from wdsl.plan.steps import Planner, built_again, differs, input_of, key_of, of_graph, unique
+from wdsl.plan.steps import Planner, built_again, differs, input_of, is_tensor, key_of, of_graph, unique
 from wdsl.text.diagnostics import Diagnostic, in_order
 from wdsl.text.source import Span
 
@@ -155,16 +156,17 @@ class _Roller:
         tied: dict[str, list[tuple[str, ex.Expression]]] = {}
         for owner in dict.fromkeys(each.owner for name in own for each in structures.of(name)):
             members = structures.sharing(owner)
-            if len(members) == 1 and not members[0].coupled:
+            if owner not in self.planner.shared and not members[0].coupled:
                 continue
             inside = all(each.name.layer in made for each in members)
-            if not inside or members[0].coupled or not all(_is_plain(each.view) for each in members):
+            is_view = any(is_tensor(each) and each.name != owner for each in members)
+            if not inside or members[0].coupled or is_view or not all(_is_plain(each.view) for each in members):
                 reason = f"`{owner}` is tied in a way that a function of this block cannot say"
                 raise NotAlike(reason, instance.node.name.span)
             first = made[owner.layer]
             layer = self.outline.layer(owner.layer)
             assert layer is not None
-            weight = next(each for each in layer.weights if each.name == owner.weight)
+            weight = next(each for each in weights_of(layer) if each.name == owner.weight)
             of_sizes = f"the shape of `{owner}`, which is tied, comes from sizes that are not known in this block"
             if any(ex.HOLE in ex.walk(expression_of(size)) for size in weight.shape):
                 raise NotAlike(of_sizes, instance.node.name.span)
@@ -177,15 +179,16 @@ class _Roller:
             equations = tuple(dict.fromkeys(each.for_runtime for each in said if isinstance(each, Equation)))
             if len(equations) != len(members[0].equations):
                 raise NotAlike(f"what is said of `{owner}` differs from use to use", instance.node.name.span)
-            ending = owner.weight.replace(".", "_")
+            endings = [owner.weight.replace(".", "_")] if owner.weight else []
             if not isinstance(first.variable, ex.Variable):
                 raise NotAlike(f"`{owner}` is tied and one of a family", instance.node.name.span)
             taken = taken or set(variables(self.statements(everything)))
             taken |= {*instance.inputs, *(each.name for each in instance.parameters)}
-            variable = unique(f"{first.variable.name}_{ending}", taken)
+            name = first.variable.name
+            variable = unique("_".join([name, *endings]), taken) if endings else name
             taken.add(variable)
             parts = first.label.parts if isinstance(first.label, ex.Joined) else (first.label,)
-            label = ex.joined([*parts, f"_{ending}"])
+            label = ex.joined([*parts, *(f"_{each}" for each in endings)])
             local = members[0].replace(weight=weight, layer=layer, equations=equations)
             step = self.planner.share(local, variable, label, instance.inputs[0])
             if instance.made is not None:
@@ -210,6 +213,8 @@ class _Roller:
             match each:
                 case graph.Input():
                     body.append(Step((ex.Variable(each.name),), input_of(each), each.span, each.doc))
+                case outline.Make(_, name) if name in self.outline.free:
+                    pass
                 case outline.Make():
                     body.append(Step((each.variable,), self.construct(each), each.span, each.doc))
                 case outline.Assign(names, value, span):
@@ -320,7 +325,9 @@ class _Roller:
             if len(own) != len(structure.equations):
                 raise NotAlike(f"what is said of `{structure.name}` differs from use to use", made.span)
             equations[structure.name] = own
-        return self.planner.construct(layer, construct, made.label, equations, self.outline.layer(made.name))
+        seen = self.outline.layer(made.name)
+        assert isinstance(seen, graph.Layer)
+        return self.planner.construct(layer, construct, made.label, equations, seen)
 
     def expression(self, expression: ex.Expression) -> ex.Expression:
         """An expression with layers and functions by their variables, and shared weights given to the layers."""
@@ -329,6 +336,8 @@ class _Roller:
             match part:
                 case Applied(_, variable):
                     return variable
+                case ex.Variable(name) if name in self.planner.tensors:
+                    return self.planner.tensors[name]
                 case ex.Call(function, arguments, keywords):
                     given = tuple((name, self.expression(value)) for name, value in keywords)
                     positional = tuple(map(self.expression, arguments))

@@ -25,7 +25,7 @@ class Planner:
         self.shared = {
             owner.name: owner
             for owner in structures.weights
-            if owner.name == owner.owner and len(structures.sharing(owner.name)) > 1
+            if owner.name == owner.owner and (len(structures.sharing(owner.name)) > 1 or is_tensor(owner))
         }
         taken = {name for step in network.steps if not isinstance(step, graph.FreeWeight) for name in _names(step)}
         taken |= {each.name for each in network.parameters}
@@ -44,6 +44,12 @@ class Planner:
             )
             for layer in network.layers
             if any(each.owner in self.shared for each in structures.of(layer.name))
+        }
+        # Weights in the wiring that are parts or views of others.
+        self.tensors = {
+            each.name.layer: tensor
+            for each in structures.weights
+            if is_tensor(each) and (tensor := of_graph(each, variables[each.owner])) != ex.Variable(each.name.layer)
         }
         self.variables = variables
         self.kinds = Kinds({network.name, *blocks, *taken, *(each.declared for each in network.layers)})
@@ -99,13 +105,15 @@ class Planner:
 
         def change(part: ex.Expression) -> ex.Expression | None:
             match part:
+                case ex.Variable(name) if name in self.tensors:
+                    return self.tensors[name]
                 case ex.Call(ex.Variable(name), arguments, keywords) if name in self.tied:
                     given = tuple((each, self.with_ties(value)) for each, value in keywords)
                     positional = tuple(map(self.with_ties, arguments))
                     return ex.Call(part.function, positional, (*given, ("tied", self.tied[name])))
             return None
 
-        return ex.replaced(expression, change) if self.tied else expression
+        return ex.replaced(expression, change) if self.tied or self.tensors else expression
 
     def construct(
         self,
@@ -192,6 +200,11 @@ def differs(values: ex.Expression, found: Sequence[Any]) -> ex.Expression:
 
 def built_again(what: str, network: str) -> str:
     return f"`{what}` decides what {network} is made of: build it again for another"
+
+
+def is_tensor(structure: Structure) -> bool:
+    """Whether a weight stands in the wiring."""
+    return isinstance(structure.layer, graph.FreeWeight) and structure.layer.is_tensor
 
 
 def _names(step: graph.Step) -> tuple[str, ...]:

@@ -385,6 +385,8 @@ class Builder:
         *items, comma = children
         return items, comma is not None
 
+    places = items
+
     def slice(self, children: list[Any]) -> nodes.Slice:
         start, colon, stop, second, step = children
         last = colon

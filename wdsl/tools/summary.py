@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import wdsl
 from wdsl.annotations.equations import WeightName
 from wdsl.catalog import show_shape
+from wdsl.network.graph import FreeWeight
 from wdsl.text.diagnostics import by, listed
 from wdsl.weights.products import product
 
@@ -96,8 +97,10 @@ def named(net: wdsl.Net) -> Iterator[Row]:
     for one in net.weights:
         if one.name.layer not in layers:  # declared by itself
             means = ", ".join(mechanisms.get(one.name, ["parameter"])) if one.text else ""
-            free = one.free if one.trained else 0  # and no layer would have it without annotations
-            yield (str(one.name), "weight", by(one.weight.shape), f"{free:,}", "0", means, one.text)
+            free = one.free if one.trained else 0
+            # Without annotations there would be none for others to be tied to.
+            dense = one.size if isinstance(one.layer, FreeWeight) and one.layer.is_tensor else 0
+            yield (str(one.name), "weight", by(one.weight.shape), f"{free:,}", f"{dense:,}", means, one.text)
     for layer in net.layers:
         weights = [one for one in net.structures.of(layer.name) if one.weight.trainable]
         counts = {one.name: one.free if one.trained else 0 for one in weights}

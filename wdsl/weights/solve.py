@@ -70,7 +70,7 @@ def solve(network: Network) -> tuple[Structures, tuple[Diagnostic, ...]]:
         Structures(
             structures,
             sum(each.free for each in structures if each.weight.trainable and each.trained) + unnamed,
-            sum(each.size for each in structures if each.weight.trainable and isinstance(each.layer, Layer)) + unnamed,
+            sum(each.size for each in structures if each.weight.trainable and _is_in_layers(each.layer)) + unnamed,
         ),
         in_order(problems),
     )
@@ -191,6 +191,11 @@ class _ByEntries:
         if len(shapes) == 1 and solution.free:
             self._alone[alike] = (solution.free[owner], solution.nonzero[owner])
         return solution.free, solution.nonzero, solution.problems
+
+
+def _is_in_layers(layer: Layer | FreeWeight) -> bool:
+    """Whether a weight would be there without annotations: one that others are tied to alone would not."""
+    return isinstance(layer, Layer) or layer.is_tensor
 
 
 def _solve(
