@@ -7,7 +7,7 @@ import keyword
 import math
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -80,7 +80,9 @@ def write(plan: Plan) -> str:
             *([""] if named and isinstance(named[0], ex.Defined) else []),
             *_spaced(line for each in named for line in _constant(each, beside)),
         ],
-        body="\n".join(_body(plan.body, names, 4, network.source, of_functions)),
+        body="\n".join(
+            [*_computed(network.parameters, names), *_body(plan.body, names, 4, network.source, of_functions)]
+        ),
         result="    " + layout(plan.result, names, 4, "return ", statement=True),
         functions=[_function(each, beside[each.name], network.source, of_functions) for each in functions],
         classes=classes.texts,
@@ -162,10 +164,9 @@ def _spaced(lines: Iterable[str]) -> list[str]:
 def _definition(function: ex.Defined, names: Mapping[str, str]) -> list[str]:
     """`def divisible(v: float, by: int = 8): return …`"""
     own = _names([name for name, _, _ in function.parameters], names)
-    types = {"list": "tuple"}
     given = []
     for name, type_, default in function.parameters:
-        hint = f": {types.get(type_, type_)}" if type_ else ""
+        hint = f": {_hint(type_)}" if type_ else ""
         value = "" if default is None else f" = {flat(default, names)}" if hint else f"={flat(default, names)}"
         given.append(f"{own[name]}{hint}{value}")
     return [
@@ -245,13 +246,14 @@ def _parameters(
     texts = list(inputs)
     defaults = False
     for parameter in parameters:
-        if parameter.default is None and defaults and "*" not in texts:
+        default = ex.Constant(None) if parameter.computed else parameter.default
+        if default is None and defaults and "*" not in texts:
             texts.append("*")
-        defaults = defaults or parameter.default is not None
-        type_ = "tuple" if parameter.type == "list" else parameter.type
-        text = names[parameter.name] + (f": {type_}" if type_ else "")
-        if parameter.default is not None:
-            text += f" = {flat(parameter.default, names)}" if parameter.type else f"={flat(parameter.default, names)}"
+        defaults = defaults or default is not None
+        hint = _hint(parameter.type, parameter.computed is not None)
+        text = names[parameter.name] + (f": {hint}" if hint else "")
+        if default is not None:
+            text += f" = {flat(default, names)}" if hint else f"={flat(default, names)}"
         texts.append(text)
     if labels:
         texts += [*([] if "*" in texts else ["*"]), *labels]
@@ -261,6 +263,24 @@ def _parameters(
     if len(line) <= WIDTH - 4:
         return f"\n    {line}\n"
     return "\n" + "".join(f"    {each},\n" for each in texts)
+
+
+def _hint(type_: str | None, is_optional: bool = False) -> str:
+    """The type of a parameter as Python has it, `int | None` for what may be `none`; nothing if it has none."""
+    if type_ is None:
+        return ""
+    plain = type_.removesuffix("?")
+    hint = {"list": "tuple", "layer": "type[keras.Layer]"}.get(plain, plain)
+    return f"{hint} | None" if is_optional or type_ != plain else hint
+
+
+def _computed(parameters: Sequence[graph.Parameter], names: Mapping[str, str]) -> Iterator[str]:
+    """The defaults that depend on other parameters: Python has none, so they are filled in."""
+    for each in parameters:
+        if each.computed is not None:
+            name = names[each.name]
+            yield f"    if {name} is None:"
+            yield "        " + layout(each.computed, names, 8, f"{name} = ", statement=True)
 
 
 TENSOR = "keras.KerasTensor"

@@ -71,6 +71,8 @@ def _flat(expression: ex.Expression, names: Names) -> tuple[str, int]:
             beside = right.operands[0] if isinstance(right, ex.Operation) and right.operator == "**" else right
             space = "" if _is_operand(left) and _is_operand(beside) and base[0] != "(" else " "
             return f"{base}{space}**{space}{flat(right, names, _SIGN)}", _POWER
+        case ex.Operation("==" | "!=" as sign, (left, ex.Constant(None))):
+            return f"{flat(left, names, _COMPARE + 1)} is {'not ' if sign == '!=' else ''}None", _COMPARE
         case ex.Operation(sign, (left, right)):
             level = _LEVELS[sign]
             left_level = level + 1 if level == _COMPARE else level

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from wdsl.catalog.argument_types import is_number, is_whole
+from wdsl.catalog.layers import LAYERS
+from wdsl.catalog.names import words
+from wdsl.catalog.registries import CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record
+
+
+class LayerClass(Record):
+    """A class of layers as a value: `LayerNormalization`, for a block to construct layers of."""
+
+    name: str
+
 
 PARAMETER_TYPES: Mapping[str, tuple[type, ...]] = {
     "int": (int,),
@@ -16,6 +27,7 @@ PARAMETER_TYPES: Mapping[str, tuple[type, ...]] = {
     "bool": (bool,),
     "str": (str,),
     "list": (list,),
+    "layer": (LayerClass,),
 }
 """The types that parameters may be declared with, and those of Python that their values have."""
 
@@ -148,11 +160,15 @@ def written(value: Any) -> ex.Expression:
     """The expression that holds a value itself."""
     if isinstance(value, (list, tuple)):
         return ex.Sequence(tuple(written(each.value if isinstance(each, Value) else each) for each in value))
+    if isinstance(value, LayerClass):
+        return ex.Symbol(f"layers.{value.name}")
     return ex.Constant(value)
 
 
 def is_of(value: Any, type_: str) -> bool:
-    """Whether a value is of one of the PARAMETER_TYPES."""
+    """Whether a value is of one of the PARAMETER_TYPES, or of one of them with `?` behind it, which may be `none`."""
+    if type_.endswith("?"):
+        return value is None or is_of(value, type_.removesuffix("?"))
     if isinstance(value, bool):
         return type_ == "bool"
     return isinstance(value, PARAMETER_TYPES[type_])
@@ -365,6 +381,21 @@ NAMES: Mapping[str, Value] = {"pi": Value(math.pi, ex.Symbol("math.pi"))}
 """What has a name in every file, unless something else has it."""
 
 
+@cache
+def _words() -> frozenset[str]:
+    """Every word that some argument takes: `relu`, `same`, `he_normal`, `float32`."""
+    rows = (*LAYERS.values(), *INITIALIZERS.values(), *REGULARIZERS.values(), *CONSTRAINTS.values())
+    types = {argument.type for row in rows for argument in row.arguments}
+    return frozenset(word for type_ in types for word in words(type_) if word.isidentifier() and word.islower())
+
+
+def word(name: str) -> Value | None:
+    """What a name stands for that nothing else has: a word of Keras's, as `relu`, or a class of its layers."""
+    if name in LAYERS:
+        return Value(LayerClass(name), ex.Symbol(f"layers.{name}"))
+    return constant(name) if name in _words() else None
+
+
 def call(name: str, arguments: Sequence[Value]) -> Value:
     """The value of a function of constants. Raises ConstantError."""
     path = f"math.{name}" if name in OF_MATH else name
@@ -388,4 +419,6 @@ def type_name(value: Any) -> str:
             return "a string"
         case list() | tuple():
             return "a list"
+        case LayerClass():
+            return "a kind of layer"
     return f"of Python's type `{type(value).__name__}`"

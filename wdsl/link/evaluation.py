@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record, field
 from wdsl.link import constants
 from wdsl.link.constants import ConstantError, TooManyItems, Value
 from wdsl.syntax import nodes
-from wdsl.text.diagnostics import Diagnostic, Fix, Label, listed, nearest
+from wdsl.text.diagnostics import Diagnostic, Fix, Label, listed, nearest, respelled
 from wdsl.text.source import Span
 
 MAX_STEPS = 500_000
@@ -28,7 +28,18 @@ class Definition(Record):
         return f"{self.node.span.source.name}:{self.node.span.start}"
 
 
-Named: TypeAlias = Value | Definition | None
+class Construction(Record):
+    """What a constant constructs, anew wherever it stands: `const init = HeNormal()`.
+
+    `constants` and `modules` are what names stand for where it is declared.
+    """
+
+    node: nodes.Call
+    constants: Names = field(compare=False)
+    modules: Mapping[str, Any] = field(compare=False)
+
+
+Named: TypeAlias = Value | Definition | Construction | None
 Names: TypeAlias = Mapping[str, Named]
 """What names stand for, those of imported files as `file.name`. None is for a name that an error was reported for, and
 for a file of which not all is there."""
@@ -113,10 +124,13 @@ def _value(name: str, node: nodes.Expression, names: Names) -> Value:
     found = _found(name, node, names)
     if isinstance(found, Definition):
         raise NoConstant(Diagnostic("E0205", f"`{name}` is a function: call it", node.span))
+    if isinstance(found, Construction):
+        kind = "it is constructed where an initializer, regularizer or constraint stands"
+        raise NoConstant(Diagnostic("E0205", f"`{name}` has no value", node.span, kind))
     return found
 
 
-def _function(node: nodes.Name | nodes.Attribute, names: Names) -> Value | Definition | None:
+def _function(node: nodes.Name | nodes.Attribute, names: Names) -> Named:
     """What is called, if it has a name in the file or in one that it imports."""
     if isinstance(node, nodes.Name):
         is_known = node.id in names or node.id not in constants.FUNCTIONS
@@ -125,7 +139,7 @@ def _function(node: nodes.Name | nodes.Attribute, names: Names) -> Value | Defin
     return _found(f"{node.value.id}.{node.name.id}", node, names)
 
 
-def _found(name: str, node: nodes.Expression, names: Names) -> Value | Definition:
+def _found(name: str, node: nodes.Expression, names: Names) -> Value | Definition | Construction:
     if name in names:
         if (value := names[name]) is None:
             raise NoConstant
@@ -136,6 +150,8 @@ def _found(name: str, node: nodes.Expression, names: Names) -> Value | Definitio
     if name in constants.NAMES:
         return constants.NAMES[name]
     known = [each for each, value in names.items() if value is not None]
+    if isinstance(node, nodes.Name) and (found := constants.word(name)) is not None:
+        return found
     if isinstance(node, nodes.Name) and name in constants.FUNCTIONS:
         raise NoConstant(Diagnostic("E0205", f"`{name}` is a function: call it", node.span))
     near = nearest(name, [*known, *constants.FUNCTIONS])
@@ -276,6 +292,19 @@ def call(
             raise NoConstant(Diagnostic("E0310", message, span))
         expression = constants.written(result.value)
     return Value(result.value, expression)
+
+
+def unknown_type(
+    parameter: nodes.Parameter, known: Sequence[str] = tuple(constants.PARAMETER_TYPES)
+) -> Diagnostic | None:
+    """A report if a parameter is declared of a type that is none of those that are known."""
+    if parameter.type is None or parameter.type.id.removesuffix("?") in known:
+        return None
+    type_, span = parameter.type.id, parameter.type.span
+    near = nearest(type_, known)
+    label = f"the types are {listed(known)}"
+    message = f"`{type_}` is not a type of parameters"
+    return Diagnostic("E0308", message, span, label, fix=respelled(span, near, known))
 
 
 def free_names(node: nodes.Node, own: frozenset[str] = frozenset()) -> Iterator[nodes.Name]:

@@ -21,16 +21,16 @@ from wdsl.core.record import field
 from wdsl.core.sizes import expression_of
 from wdsl.link import constants
 from wdsl.link.constants import PARAMETER_TYPES, Value
-from wdsl.link.evaluation import Named, Names, NoConstant, evaluate
+from wdsl.link.evaluation import Named, Names, NoConstant, evaluate, unknown_type
 from wdsl.syntax import nodes
 from wdsl.syntax.printer import print_expression
-from wdsl.text.diagnostics import Diagnostic, Fix, Label, nearest
+from wdsl.text.diagnostics import Diagnostic, Fix, Label
 from wdsl.text.source import Span
 
 OF_EVERY_LAYER = {each.name: each for each in base_arguments("activity_regularizer, trainable, dtype, autocast")}
 """Arguments that mean the same to every layer of Keras, whatever type a declaration gives them."""
 
-_TYPES: Mapping[str | None, str] = {**{name: name for name in PARAMETER_TYPES}, None: "optional any"}
+_OF_EXTERNS = tuple(name for name in PARAMETER_TYPES if name != "layer")
 _NO_MODULES = ("__future__", "__debug__")
 _ANY_SIZE = constants.constant(1)
 
@@ -112,18 +112,14 @@ def _parameter(parameter: nodes.Parameter, names: Names) -> Argument:
         message = f"`{name}` is a word of Python's own, which no argument can be called"
         raise NoConstant(Diagnostic("E0205", message, span))
     declared = parameter.type.id if parameter.type else None
-    if parameter.type and declared not in PARAMETER_TYPES:
-        near = nearest(parameter.type.id, PARAMETER_TYPES)
-        raise NoConstant(
-            Diagnostic(
-                "E0308",
-                f"`{declared}` is not a type of parameters",
-                parameter.type.span,
-                f"the types are {', '.join(f'`{each}`' for each in PARAMETER_TYPES)}",
-                fix=Fix(parameter.type.span, near) if near else None,
-            )
-        )
-    type_ = OF_EVERY_LAYER[name].type if name in OF_EVERY_LAYER else _TYPES[declared]
+    if problem := unknown_type(parameter, _OF_EXTERNS):
+        raise NoConstant(problem)
+    if name in OF_EVERY_LAYER:
+        type_ = OF_EVERY_LAYER[name].type
+    elif declared is None:
+        type_ = "optional any"
+    else:
+        type_ = f"optional {declared.removesuffix('?')}" if declared.endswith("?") else declared
     if parameter.default is None:
         return Argument(name, type_)
     default = evaluate(parameter.default, names).plain()

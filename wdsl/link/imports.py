@@ -16,11 +16,21 @@ from wdsl.core import expressions as ex
 from wdsl.core.record import Record, field
 from wdsl.link import constants
 from wdsl.link.constants import Value
-from wdsl.link.evaluation import Definition, Named, NoConstant, again, counted, evaluate, free_names
+from wdsl.link.evaluation import (
+    Construction,
+    Definition,
+    Named,
+    NoConstant,
+    again,
+    counted,
+    evaluate,
+    free_names,
+    unknown_type,
+)
 from wdsl.link.externs import Extern, read_extern
 from wdsl.syntax import nodes
 from wdsl.syntax.parser import parse
-from wdsl.text.diagnostics import Diagnostic, Fix, Label, has_errors, in_order, listed, nearest, respelled
+from wdsl.text.diagnostics import Diagnostic, Fix, Label, has_errors, in_order, nearest, respelled
 from wdsl.text.files import MAX_TEXT, Files, decode, is_of_file
 from wdsl.text.source import Source, Span
 
@@ -43,7 +53,7 @@ class Scope(Record):
 
     source: Source
     files: Files = field(compare=False)
-    constants: Mapping[str, Value | Definition] = field(compare=False)
+    constants: Mapping[str, Value | Definition | Construction] = field(compare=False)
     constructors: Mapping[str, Constructor] = field(compare=False)
     modules: Mapping[str, Scope] = field(compare=False)
     places: Mapping[str, Span] = field(compare=False)
@@ -164,7 +174,7 @@ class _Reader:
         self.read = file
         self.scopes = scopes
         self.problems: list[Diagnostic] = []
-        self.constants: dict[str, Value | Definition] = {}
+        self.constants: dict[str, Value | Definition | Construction] = {}
         self.constructors: dict[str, Constructor] = {}
         self.modules: dict[str, Scope] = {}
         self.places: dict[str, Span] = {}
@@ -295,6 +305,15 @@ class _Reader:
     def constant(self, node: nodes.Const) -> None:
         self.case(node.name, "a constant", capital=False)
         fresh = self.declare(node.name)
+        if isinstance(node.value, nodes.Call) and isinstance(node.value.function, nodes.Name):
+            name = node.value.function
+            if name.id[0].isupper():
+                if not self.constructs(name, node.value):
+                    self.lose(node.name)
+                elif fresh:
+                    construction = Construction(node.value, dict(self.known), dict(self.modules))
+                    self.constants[node.name.id] = self.known[node.name.id] = construction
+                return
         value = None
         try:
             value = constants.folded(evaluate(node.value, self.known, counted()))
@@ -311,6 +330,28 @@ class _Reader:
         elif fresh:
             self.lose(node.name)
 
+    def constructs(self, name: nodes.Name, node: nodes.Call) -> bool:
+        """Whether a constant can be what is constructed here; False after a report."""
+        before = len(self.problems)
+        registries = (INITIALIZERS, REGULARIZERS, CONSTRAINTS)
+        if not any(name.id in each for each in registries):
+            if name.id in LAYERS or name.id in self.constructors:
+                label = "layers are declared in networks and blocks"
+                hint = f"`= {name.id}` is this kind of layer, for `block B(norm: layer = …)`"
+                self.error("E0205", "a layer is no constant", node.span, label, hint=hint)
+            else:
+                known = [each for registry in registries for each in registry if each[0].isupper()]
+                near = nearest(name.id, known)
+                label = f"did you mean `{near}`?" if near else ""
+                fix = respelled(name.span, near, known)
+                self.error("E0301", f"there is no initializer `{name.id}`", name.span, label, fix=fix)
+        for each in node.arguments:
+            try:
+                evaluate(each.value, self.known, counted())
+            except NoConstant as error:
+                self.problems += [self.or_later(error.diagnostic)] if error.diagnostic else []
+        return len(self.problems) == before
+
     def function(self, node: nodes.Def) -> None:
         self.case(node.name, "a function", capital=False)
         if not self.declare(node.name):
@@ -325,11 +366,8 @@ class _Reader:
             if name.id in self.known:
                 self.problems.append(again(name))
         for each in node.parameters:
-            if each.type and each.type.id not in constants.PARAMETER_TYPES:
-                near = nearest(each.type.id, constants.PARAMETER_TYPES)
-                label = f"the types are {listed(constants.PARAMETER_TYPES)}"
-                fix = respelled(each.type.span, near, constants.PARAMETER_TYPES)
-                self.error("E0308", f"`{each.type.id}` is not a type of parameters", each.type.span, label, fix=fix)
+            if problem := unknown_type(each):
+                self.problems.append(problem)
             if each.default:
                 try:
                     evaluate(each.default, self.known, counted())
@@ -339,7 +377,12 @@ class _Reader:
         for name in free_names(node.value):
             if name.id == node.name.id:
                 self.error("E0213", f"`{name.id}` is used within itself", name.span)
-            elif name.id not in known and name.id not in self.modules and self.read.is_whole:
+            elif (
+                name.id not in known
+                and name.id not in self.modules
+                and self.read.is_whole
+                and constants.word(name.id) is None
+            ):
                 near = nearest(name.id, known)
                 label = f"did you mean `{near}`?" if near else ""
                 fix = Fix(name.span, near) if near else None

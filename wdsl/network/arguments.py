@@ -12,7 +12,8 @@ from wdsl.catalog.names import words
 from wdsl.catalog.versions import too_old
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record
-from wdsl.link.constants import Value
+from wdsl.link.constants import LayerClass, Value
+from wdsl.link.evaluation import Construction
 from wdsl.network.chains import items_of
 from wdsl.network.elaboration import Elaboration
 from wdsl.network.objects import (
@@ -28,6 +29,7 @@ from wdsl.network.objects import (
     shape_of,
     to_name,
 )
+from wdsl.network.values import construct_constant, no_instance
 from wdsl.syntax import nodes
 from wdsl.text.diagnostics import Diagnostic, Fix, Label, listed, nearest, respelled
 from wdsl.text.source import Span
@@ -219,6 +221,8 @@ def _argument(
             value = known
         case nodes.List(items) | nodes.Tuple(items) if "list(layer)" in argument.type and items:
             return _layers(here, argument, items)
+        case nodes.Name(name_) if isinstance(constant := here.names.get(name_), Construction):
+            value = construct_constant(here, constant, node, argument.type)
         case nodes.Call(nodes.Name() as name) if name.id[0].isupper() and name.id not in here.names:
             value = here.construct(name, node, argument.type)
         case _:
@@ -227,6 +231,13 @@ def _argument(
     expression: ex.Expression
     match value:
         case Broken():
+            return None
+        case Value(LayerClass()):
+            if "layer" in argument.type:
+                no_instance(here, value, node.span)
+            else:
+                message = f"`{argument.name}` takes {catalog.describe(argument.type)}, and this is {kind_of(value)}"
+                here.error("E0304", message, node.span)
             return None
         case Value():
             plain, expression = value.plain(), value.expression

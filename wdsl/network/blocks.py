@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from wdsl.core import expressions as ex
 from wdsl.link import constants
 from wdsl.link.constants import Value
+from wdsl.link.evaluation import unknown_type
 from wdsl.link.imports import Written
 from wdsl.network import graph
 from wdsl.network.elaboration import Elaboration, TooDeep
@@ -25,7 +26,7 @@ from wdsl.network.objects import (
 )
 from wdsl.network.outline import given_inside, known_outside
 from wdsl.syntax import nodes
-from wdsl.text.diagnostics import Fix, Label, listed, nearest, respelled
+from wdsl.text.diagnostics import Fix, Label, listed, nearest
 from wdsl.text.source import Span
 
 MAX_DEPTH = 40
@@ -38,8 +39,9 @@ def construct(here: Elaboration, written: Written, node: nodes.Call) -> BlockObj
     by_name = {parameter.name.id: parameter for parameter in parameters}
     values: dict[str, Value] = {}
     by_keyword: dict[str, bool] = {}
-    types = [_is_type(here, parameter.type) for parameter in parameters]
-    if not all(types):
+    unknown = [problem for parameter in parameters if (problem := unknown_type(parameter))]
+    if unknown:
+        here.problems += unknown
         return BROKEN
     ok = True
     for position, argument in enumerate(node.arguments):
@@ -95,20 +97,6 @@ def construct(here: Elaboration, written: Written, node: nodes.Call) -> BlockObj
     return BlockObject(written, values, by_keyword, node.span) if ok else BROKEN
 
 
-def _is_type(here: Elaboration, type_: nodes.Name | None) -> bool:
-    if type_ is None or type_.id in constants.PARAMETER_TYPES:
-        return True
-    near = nearest(type_.id, constants.PARAMETER_TYPES)
-    here.error(
-        "E0308",
-        f"`{type_.id}` is not a type of parameters",
-        type_.span,
-        f"the types are {listed(constants.PARAMETER_TYPES)}",
-        fix=respelled(type_.span, near, constants.PARAMETER_TYPES),
-    )
-    return False
-
-
 def default_of(here: Elaboration, written: Written, values: Mapping[str, Value], node: nodes.Expression) -> Result:
     """A default, where the parameters before it have values."""
     return here.inside(Frame(written.scope, (), {**of_file(written.scope), **values}), lambda: here.evaluate(node))
@@ -135,7 +123,12 @@ def parameters_of(here: Elaboration, written: Written) -> list[graph.Parameter]:
 def _argument(here: Elaboration, parameter: nodes.Parameter, node: nodes.Expression) -> Value | None:
     type_ = parameter.type.id if parameter.type else None
     value: Result
-    if isinstance(node, nodes.Name) and type_ in (None, "str") and not here.knows(node.id):
+    if (
+        isinstance(node, nodes.Name)
+        and type_ in (None, "str", "str?")
+        and not here.knows(node.id)
+        and node.id[0].islower()
+    ):
         value = Value(node.id, ex.Constant(node.id))  # a word of Keras's, as `relu`
     else:
         value = here.evaluate(node)
@@ -146,7 +139,7 @@ def _argument(here: Elaboration, parameter: nodes.Parameter, node: nodes.Express
         message = f"`{parameter.name.id}` takes a constant, and this is {kind_of(value)}"
         here.error("E0304", message, node.span, labels=(label,))
         return None
-    if type_ is not None and type_ in constants.PARAMETER_TYPES and not constants.is_of(value.value, type_):
+    if type_ is not None and not constants.is_of(value.value, type_):
         message = f"`{parameter.name.id}` is of type `{type_}`, and this is {constants.type_name(value.value)}"
         here.error("E0304", message, node.span, labels=(label,))
         return None

@@ -7,6 +7,8 @@ from wdsl.catalog import Constructed
 from wdsl.catalog.versions import too_old
 from wdsl.core import expressions as ex
 from wdsl.link import constants
+from wdsl.link.constants import Value
+from wdsl.link.evaluation import Construction
 from wdsl.link.externs import Extern
 from wdsl.link.imports import Constructor, Scope
 from wdsl.network.arguments import bind
@@ -19,6 +21,7 @@ from wdsl.network.objects import (
     LayerObject,
     Result,
 )
+from wdsl.network.values import construct_constant
 from wdsl.syntax import nodes
 from wdsl.text.diagnostics import Fix, nearest, respelled
 from wdsl.text.source import Span
@@ -74,6 +77,25 @@ def construct(here: Elaboration, name: nodes.Name, node: nodes.Call, wanted: str
     )
 
 
+def construct_of_class(here: Elaboration, found: Value, node: nodes.Call) -> LayerObject | Broken:
+    """`norm(epsilon=0.001)`"""
+    frame = here.frame
+    key = frame.key(node.span)
+    if frame.block is not None and key in frame.block.made:
+        return frame.block.made[key]  # type: ignore[return-value]
+    row = catalog.LAYERS[found.value.name]
+    bound = bind(here, row.name, row.arguments, [], node.arguments, node.span)
+    if bound is None:
+        return BROKEN
+    call = ex.Call(found.expression, bound.positional, bound.keywords)
+    made = LayerObject(row, bound.values, bound.given, call, node.span)
+    if isinstance(node.function, nodes.Name):
+        made.of_class = node.function.id
+    if frame.block is not None:
+        frame.block.made[key] = made
+    return made
+
+
 def construct_of_module(here: Elaboration, module: nodes.Name, name: nodes.Name, node: nodes.Call) -> Result:
     """`attention.Encoder(64)`"""
     scope = here.frame.scope.modules.get(module.id)
@@ -123,8 +145,14 @@ def is_later(here: Elaboration, row: catalog.Layer | catalog.Function, code: str
 
 
 def construct_initializer(here: Elaboration, node: nodes.Expression) -> ConstructedObject | Broken:
-    if isinstance(node, nodes.Call) and isinstance(node.function, nodes.Name) and node.function.id[0].isupper():
-        value = here.construct(node.function, node, "initializer")
+    found = here.names.get(node.id) if isinstance(node, nodes.Name) else None
+    is_call = isinstance(node, nodes.Call) and isinstance(node.function, nodes.Name) and node.function.id[0].isupper()
+    if is_call or isinstance(found, Construction):
+        value = (
+            construct_constant(here, found, node, "initializer")
+            if isinstance(found, Construction)
+            else here.construct(node.function, node, "initializer")  # type: ignore[attr-defined, arg-type]
+        )
         if isinstance(value, Broken):
             return value
         if isinstance(value, ConstructedObject) and value.object.kind == "initializer":

@@ -17,6 +17,7 @@ from wdsl.core import expressions as ex
 from wdsl.core.record import Record
 from wdsl.link import constants
 from wdsl.link.constants import ConstantError, Value
+from wdsl.link.evaluation import unknown_type
 from wdsl.link.imports import Scope
 from wdsl.network import graph
 from wdsl.network.assertions import read_assertion
@@ -36,7 +37,7 @@ from wdsl.network.outline import Outline
 from wdsl.network.reading import frozen, network_outside
 from wdsl.network.statements import carry_out
 from wdsl.syntax import nodes
-from wdsl.text.diagnostics import Diagnostic, Label, has_errors, in_order, listed, nearest, respelled
+from wdsl.text.diagnostics import Diagnostic, Label, has_errors, in_order, listed, nearest
 from wdsl.text.source import Span
 
 _NUMBER = re.compile(r"_\d+\Z")
@@ -200,24 +201,20 @@ class Elaborator(Elaboration):
         default = self.evaluate(parameter.default) if parameter.default else None
         self.names[name] = BROKEN
         type_ = parameter.type.id if parameter.type else None
-        if parameter.type and type_ not in constants.PARAMETER_TYPES:
-            near = nearest(parameter.type.id, constants.PARAMETER_TYPES)
-            self.error(
-                "E0308",
-                f"`{type_}` is not a type of parameters",
-                parameter.type.span,
-                f"the types are {listed(constants.PARAMETER_TYPES)}",
-                fix=respelled(parameter.type.span, near, constants.PARAMETER_TYPES),
-            )
+        if problem := unknown_type(parameter):
+            self.problems.append(problem)
+            return None
+        if type_ in ("layer", "layer?"):
+            self.error("E0308", "only blocks have parameters that are kinds of layers", parameter.span)
             return None
         if isinstance(default, Broken):
             return None
         if default is not None and not isinstance(default, Value):
             self.error("E0308", f"the default of `{name}` is not a constant", parameter.span)
             return None
-        if default is not None and ex.variables(default.expression):
-            label = "Python has no such defaults: write this where it is needed"
-            self.error("E0308", f"the default of `{name}` depends on another parameter", parameter.span, label)
+        if default is not None and ex.variables(default.expression) and type_ and type_.endswith("?"):
+            message = f"the default of `{name}` depends on another parameter, and `none` would mean that default"
+            self.error("E0308", message, parameter.span, hint=f"leave the `?` of `{type_}` out")
             return None
         if name in given:
             value = _value_of(given[name])
@@ -245,7 +242,8 @@ class Elaborator(Elaboration):
         plain = Value(value, ex.Constant(None)).plain()
         # A value that is given to the compiler is what the written function has as its default.
         shown = constants.written(value) if name in given else default.expression if default else None
-        return graph.Parameter(name, type_, shown, plain, parameter.doc, parameter.span)
+        computed = ex.outside(shown) if shown is not None and ex.variables(shown) else None
+        return graph.Parameter(name, type_, None if computed else shown, plain, parameter.doc, parameter.span, computed)
 
     def read_assertion(
         self,

@@ -6,23 +6,21 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from wdsl import catalog
 from wdsl.catalog import CatalogError
-from wdsl.catalog.argument_types import is_number, is_whole
+from wdsl.catalog.argument_types import is_number
 from wdsl.core import expressions as ex
 from wdsl.link import constants
 from wdsl.link.constants import ConstantError, Value
-from wdsl.link.evaluation import Definition, NoConstant, again, call, comprehension
+from wdsl.link.evaluation import Construction, Definition, NoConstant, again, call, comprehension
 from wdsl.link.imports import Scope
-from wdsl.network.construction import construct_of_module, constructs, not_in_file
+from wdsl.network.construction import construct_of_class, construct_of_module, constructs, not_in_file
 from wdsl.network.elaboration import Elaboration
 from wdsl.network.names import names_in
 from wdsl.network.objects import (
     BROKEN,
-    BlockObject,
     Broken,
     FamilyObject,
     FreeWeightObject,
     Group,
-    LayerObject,
     Result,
     Tensor,
     kind_of,
@@ -31,9 +29,10 @@ from wdsl.network.objects import (
     to_name,
 )
 from wdsl.network.subscripts import evaluate_subscript, member
+from wdsl.network.values import class_of, construct_constant
 from wdsl.network.wiring import apply, apply_function, callee, send_through
 from wdsl.syntax import nodes
-from wdsl.text.diagnostics import Fix, Label, listed, nearest
+from wdsl.text.diagnostics import Fix, Label, nearest
 from wdsl.text.source import Span
 
 
@@ -89,21 +88,23 @@ def evaluate(here: Elaboration, node: nodes.Expression) -> Result:
 def known_name(here: Elaboration, node: nodes.Name) -> Result:
     if node.id in here.names:
         found = here.names[node.id]
+        if isinstance(found, Construction):
+            return construct_constant(here, found, node, "initializer, regularizer, constraint")
         return weight_as_tensor(here, found, node) if isinstance(found, FreeWeightObject) else found
     scope = here.frame.scope
     if scope.has_lost(node.id):
         return BROKEN
     if node.id in constants.NAMES:
         return constants.NAMES[node.id]
-    if node.id in catalog.LAYERS or node.id in scope.constructors:
-        own = node.id in scope.constructors
-        complete = not own and not any(argument.required for argument in catalog.LAYERS[node.id].arguments)
-        fix = Fix(node.span, f"{node.id}()", safe=complete)
+    if node.id in scope.constructors:
+        fix = Fix(node.span, f"{node.id}()")
         return here.error("E0205", f"`{node.id}` is a kind of layer, not a layer", node.span, fix=fix)
     later = next((each for each in names_in(here.frame.body) if each.id == node.id), None)
     if later and later.span.start > node.span.start:
         where = (Label(later.span, "it is declared here, further down"),)
         return here.error("E0204", f"`{node.id}` is used before it is declared", node.span, labels=where)
+    if (word := constants.word(node.id)) is not None:
+        return word
     if node.id in catalog.FUNCTIONS or node.id in constants.FUNCTIONS:
         return here.error("E0205", f"`{node.id}` is a function: call it, or send a tensor to it", node.span)
     if node.id in ("True", "False", "None"):
@@ -131,7 +132,10 @@ def weight_as_tensor(here: Elaboration, weight: FreeWeightObject, node: nodes.Na
 def name_of_file(here: Elaboration, file: Scope, name: nodes.Name) -> Result:
     """`attention.width`, a name of an imported file."""
     if name.id in file.constants:
-        return file.constants[name.id]
+        found = file.constants[name.id]
+        if isinstance(found, Construction):
+            return construct_constant(here, found, name, "initializer, regularizer, constraint")
+        return found
     if name.id in file.constructors:
         fix = Fix(name.span, f"{name.id}()")
         return here.error("E0205", f"`{name.id}` is a kind of layer, not a layer", name.span, fix=fix)
@@ -278,6 +282,8 @@ def evaluate_call(here: Elaboration, node: nodes.Call) -> Result:
                 return call_of_constants(here, function.id, node)
             named = tuple(each for each in node.arguments if each.name is not None)
             return apply_function(here, catalog.FUNCTIONS[function.id], values, named, node)
+    if (of := class_of(here, function)) is not None:
+        return construct_of_class(here, of, node)
     definition = _definition(here, function)
     if definition is not None:
         return call_of_definition(here, definition, node)

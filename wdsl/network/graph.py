@@ -18,7 +18,10 @@ NEEDED = frozenset({"Shared", "Coupled", "Constant", "StoredGroups", "Callable"}
 
 
 class Parameter(Record):
-    """A parameter of a network. `default` is that of the written function, if it has one; `value` what it has now."""
+    """A parameter of a network. `default` is that of the written function, if it has one; `value` what it has now.
+
+    `computed` is a default that depends on parameters before it.
+    """
 
     name: str
     type: str | None
@@ -26,6 +29,7 @@ class Parameter(Record):
     value: Any
     doc: str
     span: Span
+    computed: Expression | None = None
 
 
 class Input(Record):

@@ -16,7 +16,7 @@ from wdsl.core import expressions as ex
 from wdsl.core.record import Record
 from wdsl.link import constants
 from wdsl.link.constants import Value
-from wdsl.link.evaluation import Definition
+from wdsl.link.evaluation import Construction, Definition
 from wdsl.link.imports import Scope, Written
 from wdsl.syntax import nodes
 from wdsl.text.diagnostics import listed
@@ -82,11 +82,12 @@ class LayerObject:
         self.first_use: tuple[Span, tuple[catalog.Weight, ...], str, str] | None = None
         self.variable: ex.Expression | None = None
         self.label: ex.Expression | None = None
+        self.of_class = ""
 
     @property
     def kind(self) -> str:
-        """The name of its class."""
-        return self.row.name
+        """The name of its class, or of the block's parameter that is its class."""
+        return self.of_class or self.row.name
 
 
 class FreeWeightObject(Record):
@@ -312,7 +313,7 @@ class Broken(Record):
 BROKEN = Broken()
 Result: TypeAlias = (
     Value | Tensor | Tensors | Group | ConstructedObject | LayerObject | FreeWeightObject | BlockObject | FamilyObject
-    | UnknownSize | Scope | Definition | Broken
+    | UnknownSize | Scope | Definition | Construction | Broken
 )  # fmt: skip
 
 
@@ -340,6 +341,8 @@ def kind_of(result: Result) -> str:
             return "an imported file"
         case Definition():
             return "a function of constants"
+        case Construction():
+            return "what stands where an initializer, regularizer or constraint does"
         case ConstructedObject(constructed):
             return f"a {constructed.kind}"
     return "broken"

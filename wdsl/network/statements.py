@@ -11,7 +11,7 @@ from wdsl.catalog import TensorSpec
 from wdsl.catalog.argument_types import is_whole
 from wdsl.core import expressions as ex
 from wdsl.link import constants
-from wdsl.link.constants import Value
+from wdsl.link.constants import LayerClass, Value
 from wdsl.network import graph
 from wdsl.network.blocks import function_parameters
 from wdsl.network.construction import construct_initializer
@@ -35,6 +35,7 @@ from wdsl.network.objects import (
     no_tensor,
     to_name,
 )
+from wdsl.network.values import no_instance
 from wdsl.syntax import nodes
 from wdsl.text.diagnostics import Label
 from wdsl.text.source import Span
@@ -104,6 +105,8 @@ def declare_layer(here: Elaboration, statement: nodes.Layer) -> None:
             hint=f"use `{value.name}` itself, as often as you like",
         )
         value = BROKEN
+    elif isinstance(value, Value) and isinstance(value.value, LayerClass):
+        value = no_instance(here, value, statement.value.span)
     elif not isinstance(value, (LayerObject, BlockObject, Broken)):
         here.error("E0205", "this does not construct a layer", statement.value.span, f"it is {kind_of(value)}")
         value = BROKEN
@@ -331,13 +334,18 @@ def declare_output(here: Elaboration, statement: nodes.Output) -> None:
 def output_name(here: Elaboration, node: nodes.Expression) -> nodes.Name | None:
     """The name an output has by itself: that of its tensor, or of its last layer."""
     match node:
-        case nodes.Name(name) if name in here.names:
+        case nodes.Name(name) if _is_thing(here.names.get(name)):
             return node
         case nodes.Chain(stages):
             return output_name(here, stages[-1])
-        case nodes.Call(nodes.Name(name) as function) if name in here.names:
+        case nodes.Call(nodes.Name(name) as function) if _is_thing(here.names.get(name)):
             return function
     return None
+
+
+def _is_thing(result: Result | None) -> bool:
+    """Whether a name stands for a layer or a tensor: what is broken may have been one."""
+    return result is not None and not isinstance(result, Value)
 
 
 def _name_of_the_only_one(here: Elaboration, statement: nodes.Output) -> nodes.Name | None:

@@ -196,5 +196,3 @@ def member(here: Elaboration, family: FamilyObject, node: nodes.Subscript) -> Re
         return found
     known = listed([f"[{', '.join(map(str, each))}]" for each in list(family.members)[:8]])
     return here.error("E0201", f"there is no member `{node.span.text}`", node.span, f"there are {known}")
-
-

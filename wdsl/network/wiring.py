@@ -9,7 +9,7 @@ from wdsl.catalog import CatalogError, TensorSpec
 from wdsl.catalog.argument_types import is_whole
 from wdsl.core import expressions as ex
 from wdsl.link import constants
-from wdsl.link.constants import Value
+from wdsl.link.constants import LayerClass, Value
 from wdsl.network.arguments import Bound, bind
 from wdsl.network.blocks import apply as apply_block
 from wdsl.network.construction import constructs, is_later
@@ -27,6 +27,7 @@ from wdsl.network.objects import (
     shapes_of,
 )
 from wdsl.network.outline import Loop
+from wdsl.network.values import class_of, no_instance
 from wdsl.syntax import nodes
 from wdsl.text.diagnostics import Fix, Label, by, nearest
 from wdsl.text.source import Span
@@ -47,9 +48,12 @@ def send_through(here: Elaboration, stages: Sequence[nodes.Expression]) -> Resul
 def send_to(here: Elaboration, value: Result, node: nodes.Expression, before: nodes.Expression) -> Result:
     """`value -> node`."""
     function, arguments = node, ()
-    if isinstance(node, nodes.Call) and not (
-        isinstance(node.function, nodes.Name | nodes.Attribute) and constructs(node.function)
-    ):
+    is_constructed = (
+        isinstance(node, nodes.Call)
+        and isinstance(node.function, nodes.Name | nodes.Attribute)
+        and (constructs(node.function) or class_of(here, node.function) is not None)
+    )
+    if isinstance(node, nodes.Call) and not is_constructed:
         function, arguments = node.function, node.arguments  # type: ignore[assignment]
     first: list[tuple[Result, nodes.Expression]] = [(value, before)]
     if isinstance(function, nodes.Name) and function.id not in here.names and function.id in catalog.FUNCTIONS:
@@ -156,6 +160,15 @@ def callee(here: Elaboration, node: nodes.Expression) -> LayerObject | BlockObje
     found = here.evaluate(node)
     if isinstance(found, (LayerObject, BlockObject)):
         return found
+    if isinstance(found, Value) and isinstance(found.value, LayerClass):
+        no_instance(here, found, node.span)
+        return None
+    if isinstance(found, Value) and isinstance(found.value, str):
+        # The name of an activation, as a parameter of a block has it: it is a layer of Keras's.
+        activation = nodes.Name("Activation", span=node.span)
+        call = nodes.Call(activation, (nodes.Argument(None, node, span=node.span),), span=node.span)
+        made = here.construct(activation, call)
+        return made if isinstance(made, LayerObject) else None
     if isinstance(found, Broken):
         return None
     here.error("E0205", f"this is {kind_of(found)}, and cannot be applied", node.span)
@@ -282,7 +295,7 @@ def refused(
 def _class(constructed: ex.Expression) -> str:
     """The path of the class that a layer is constructed from."""
     match constructed:
-        case ex.Call(ex.Symbol(path) | ex.External(path)):
+        case ex.Call(ex.Symbol(path) | ex.External(path) | ex.Seen(_, ex.Symbol(path))):
             return path
     raise TypeError(f"{constructed!r} constructs nothing")
 

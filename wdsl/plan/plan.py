@@ -50,7 +50,11 @@ class Plan(Record):
         for expression in (*(each for body in bodies for each in expressions(body)), self.result):
             yield from ex.walk(expression)
         parameters = [*self.network.parameters, *(each for function in self.functions for each in function.parameters)]
-        for given in (*(each.results for each in self.functions), (each.default for each in parameters)):
+        for given in (
+            *(each.results for each in self.functions),
+            (each.default for each in parameters),
+            (each.computed for each in parameters),
+        ):
             for each in given:
                 yield from ex.walk(each) if each else ()
 

@@ -123,11 +123,12 @@ class Builder:
         return tuple(child for child in children if isinstance(child, nodes.Parameter))
 
     def parameter(self, children: list[Any]) -> nodes.Parameter:
-        name, type_, default = children
-        last = default or type_ or name
+        name, type_, question, default = children
+        last = default or question or type_ or name
+        declared = type_ and nodes.Name(f"{type_}{question or ''}", span=self.at(type_, question or type_))
         return nodes.Parameter(
             self._identifier(name),
-            self._identifier(type_),
+            declared,
             default,
             span=self.at(name, last),
             doc=self._doc(name),
