@@ -86,6 +86,16 @@ class Sequence(Record):
     kind: type[list[Any]] | type[tuple[Any, ...]] = tuple
 
 
+class Unpacked(Record):
+    """`*values` in a list."""
+
+    values: Expression
+
+
+UNPACKED = "**"
+"""The key of a dictionary whose items a Mapped has among its own."""
+
+
 class Mapped(Record):
     """A dictionary with strings as keys."""
 
@@ -142,7 +152,7 @@ class Seen(Record):
 
 Expression: TypeAlias = (
     Constant | Variable | Named | Defined | Symbol | Local | External | Operation | Sequence | Mapped | Subscript
-    | Attribute | Call | Joined | Lambda | Comprehension | Seen
+    | Attribute | Call | Joined | Lambda | Comprehension | Unpacked | Seen
 )  # fmt: skip
 
 
@@ -175,7 +185,7 @@ def parts(expression: Expression) -> tuple[Expression, ...]:
             return tuple(item for _, item in items)
         case Subscript(value, index):
             return value, index
-        case Attribute(value) | Seen(_, value):
+        case Attribute(value) | Seen(_, value) | Unpacked(value):
             return (value,)
         case Lambda(_, body):
             return (body,)
@@ -237,6 +247,8 @@ def with_parts(expression: Expression, parts: Iterable[Expression]) -> Expressio
             return Comprehension(next(given), names, next(given), None if test is None else next(given))
         case Seen(inside):
             return Seen(inside, next(given))
+        case Unpacked():
+            return Unpacked(next(given))
         case Joined(texts):
             return joined([each if isinstance(each, str) else next(given) for each in texts])
         case Call(_, arguments, keywords):
@@ -409,9 +421,13 @@ def evaluate(expression: Expression, variables: Mapping[str, Any], library: Call
         case Operation(sign, (left, right)):
             return BINARY[sign](value(left), value(right))
         case Sequence(items, kind):
-            return kind(map(value, items))
+            parts_ = ([*value(each.values)] if isinstance(each, Unpacked) else [value(each)] for each in items)
+            return kind(each for part in parts_ for each in part)
         case Mapped(pairs):
-            return {key: value(item) for key, item in pairs}
+            found = {}
+            for key, item in pairs:
+                found.update(value(item) if key == UNPACKED else {key: value(item)})
+            return found
         case Subscript(container, index):
             return value(container)[value(index)]
         case Attribute(object_, name):

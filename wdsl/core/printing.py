@@ -84,6 +84,8 @@ def _flat(expression: ex.Expression, names: Names) -> tuple[str, int]:
         case ex.Lambda(parameters, body):
             inner = ChainMap({name: name for name in parameters}, names)  # type: ignore[arg-type]
             return f"lambda {', '.join(parameters)}: {flat(body, inner, _TERNARY)}", 0
+        case ex.Unpacked(values):
+            return f"*{flat(values, names, _OR)}", 0
         case ex.Subscript(value, index):
             return f"{flat(value, names, _PRIMARY)}[{_index(index, names)}]", _PRIMARY
         case ex.Attribute(value, name):
@@ -182,7 +184,8 @@ def _brackets(expression: ex.Expression, names: Names) -> tuple[str, list[Item],
             items = [item(each) for each in arguments] + [item(each, f"{name}=") for name, each in keywords]
             return "(", items, ")"
         case ex.Mapped(pairs):
-            return "{", [item(value, f"{_literal(key)}: ") for key, value in pairs], "}"
+            named = [(ex.UNPACKED if key == ex.UNPACKED else f"{_literal(key)}: ", value) for key, value in pairs]
+            return "{", [item(value, before) for before, value in named], "}"
         case ex.Sequence(items_, kind):
             return ("[" if kind is list else "("), list(map(item, items_)), ("]" if kind is list else ")")
     raise TypeError(f"{expression!r} has no brackets")

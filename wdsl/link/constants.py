@@ -399,10 +399,20 @@ def word(name: str) -> Value | None:
 def call(name: str, arguments: Sequence[Value]) -> Value:
     """The value of a function of constants. Raises ConstantError."""
     path = f"math.{name}" if name in OF_MATH else name
-    expression: ex.Expression = ex.Call(ex.Symbol(path), tuple(argument.expression for argument in arguments))
+    expression: ex.Expression = ex.Call(ex.Symbol(path), tuple(_gone_through(name, each) for each in arguments))
     if name in ITERATED:
         expression = ex.Call(ex.Symbol("tuple"), (expression,))
     return _made(bounded(FUNCTIONS[name](arguments)), expression)
+
+
+def _gone_through(name: str, argument: Value) -> ex.Expression:
+    """An argument, which need be no tuple for a function that goes through it: `reversed(range(3))`."""
+    match argument.expression:
+        case ex.Call(ex.Symbol("tuple"), (ex.Call(ex.Symbol(inner)) as values,)) if (
+            name in ITERATED and inner in ITERATED and (name != "reversed" or inner == "range")
+        ):
+            return values
+    return argument.expression
 
 
 def type_name(value: Any) -> str:

@@ -290,7 +290,7 @@ def carry_out_body(
         # Under a name of its own, so that what computes it is there once however often the block uses it.
         name = statement.name.id
         held = here.written(tensor, lambda name=f"{frame.path}_{name}": here.unique(name), node.span)  # type: ignore[misc]
-        frame.given[name] = (given_inside(held, name), place)
+        frame.given[name] = (given_inside(held, ex.Variable(name)), place)
     call = None if frame.is_shared else recorder.construction(block, function_parameters(here, block))
     with recorder.applying(frame) as applied:
         result = come_out(here, block, frame, node)

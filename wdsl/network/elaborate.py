@@ -134,7 +134,7 @@ class Elaborator(Elaboration):
             network.span,
             parameters,
             steps,
-            tuple(self.outputs),
+            graph.by_family(self.outputs),
             tuple(map(frozen, self.unnamed)),
             tuple(each for each in equations if each.weight.layer in kept),
             tuple(each for each in ties if each.weight.layer in kept),

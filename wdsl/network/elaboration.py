@@ -99,7 +99,7 @@ class Elaboration(ABC):
         self.frame.declared.update(scope.places)
         self.steps: list[graph.Input | LayerObject | graph.FreeWeight | graph.Binding] = []
         self.chains = Chains(self.steps)
-        self.inputs: dict[str, None] = {}
+        self.inputs: dict[str, ex.Expression] = {}
         self.outputs: list[graph.Output] = []
         self.unnamed: list[LayerObject] = []
         self.annotated: list[

@@ -14,6 +14,7 @@ from wdsl.link.evaluation import Construction, Definition, NoConstant, again, ca
 from wdsl.link.imports import Scope
 from wdsl.network.construction import construct_of_class, construct_of_module, constructs, not_in_file
 from wdsl.network.elaboration import Elaboration
+from wdsl.network.families import member
 from wdsl.network.names import names_in
 from wdsl.network.objects import (
     BROKEN,
@@ -28,7 +29,7 @@ from wdsl.network.objects import (
     shape_of,
     to_name,
 )
-from wdsl.network.subscripts import evaluate_subscript, member
+from wdsl.network.subscripts import evaluate_subscript
 from wdsl.network.values import class_of, construct_constant
 from wdsl.network.wiring import apply, apply_function, callee, send_through
 from wdsl.syntax import nodes

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeAlias, TypeVar
 
 from wdsl.annotations.equations import Equation, Tie, WeightName
 from wdsl.catalog.model import TensorSpec, Weight
@@ -33,10 +33,14 @@ class Parameter(Record):
 
 
 class Input(Record):
+    """An input. `family` is what the file calls it, if it is a member of one, and `variable` it there."""
+
     name: str
     spec: TensorSpec
     doc: str
     span: Span
+    family: str = ""
+    variable: Expression | None = None
 
 
 class Layer(Record):
@@ -84,11 +88,14 @@ class Binding(Record):
 
 
 class Output(Record):
+    """An output, and the variable that holds it. `family` is what the file calls it, if it is a member of one."""
+
     name: str
     variable: str
     spec: TensorSpec
     doc: str
     span: Span
+    family: str = ""
 
 
 class Comparison(Record):
@@ -157,7 +164,8 @@ class Network(Record):
 
     @property
     def inputs(self) -> tuple[Input, ...]:
-        return tuple(step for step in self.steps if isinstance(step, Input))
+        """The inputs in the order that the model has them in: members of a family stand together."""
+        return by_family(step for step in self.steps if isinstance(step, Input))
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -176,6 +184,17 @@ class Network(Record):
                         yield WeightName(step.name or "", weight.name), weight, step
                 case FreeWeight():
                     yield WeightName(step.name, ""), step.weight, step
+
+
+Member = TypeVar("Member", Input, Output)
+
+
+def by_family(found: Iterable[Member]) -> tuple[Member, ...]:
+    """Inputs or outputs with the members of each family together, where its first one is."""
+    groups: dict[tuple[str, str], list[Member]] = {}
+    for each in found:
+        groups.setdefault((each.family, "" if each.family else each.name), []).append(each)
+    return tuple(each for group in groups.values() for each in group)
 
 
 def _listed(value: Any) -> Any:

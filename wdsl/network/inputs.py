@@ -9,6 +9,7 @@ from wdsl.core.sizes import expression_of
 from wdsl.link.constants import Value
 from wdsl.network import graph
 from wdsl.network.elaboration import Elaboration
+from wdsl.network.families import Member
 from wdsl.network.objects import BROKEN, Broken, Tensor, UnknownSize, shape_of
 from wdsl.syntax import nodes
 from wdsl.text.diagnostics import Label, nearest, respelled
@@ -17,14 +18,26 @@ from wdsl.text.source import Span
 
 def declare_input(here: Elaboration, statement: nodes.Input) -> None:
     name = statement.name.id
-    fresh = here.declare(statement.name, "an input")
+    if statement.indices and here.frame.block is not None:
+        here.error("E0205", "only networks have families of inputs", statement.span)
+        here.names[name] = BROKEN
+        return
+    member = Member(here, statement.name, statement.indices, "inputs") if statement.indices else None
+    fresh = member.is_declared if member else here.declare(statement.name, "an input")
     if here.frame.block is not None:
         here.names[name] = check_input(here, statement) if name in here.frame.given else BROKEN
         return
+
+    def known(found: Tensor | Broken) -> None:
+        if member:
+            member.stands_for(found)
+        else:
+            here.names[name] = found
+
     if statement.dimensions is None:
         hint = f"write `input {name}: [SIZE]`"
         here.error("E0304", f"the input `{name}` of a network needs its sizes", statement.span, hint=hint)
-        here.names[name] = BROKEN
+        known(BROKEN)
         return
     dtype = statement.dtype.id if statement.dtype else "float32"
     ok = True
@@ -37,14 +50,18 @@ def declare_input(here: Elaboration, statement: nodes.Input) -> None:
     if not fresh:
         return
     if not ok or any(isinstance(size, Broken) for size in sizes):
-        here.names[name] = BROKEN
+        known(BROKEN)
         return
     spec = TensorSpec((None, *sizes), dtype)  # type: ignore[arg-type]
-    here.names[name] = Tensor(spec, ex.Variable(name))
-    here.inputs[name] = None
-    step = graph.Input(name, spec, statement.doc, statement.span)
+    whole, indices = (member.name, member.indices) if member else (name, ())
+    known(Tensor(spec, ex.Variable(whole)))
+    held = member.held if member else ex.Variable(name)
+    here.inputs[whole] = ex.seen(held, ex.Variable(whole))
+    family = name if member else ""
+    step = graph.Input(whole, spec, statement.doc, statement.span, family, ex.outside(held) if member else None)
     here.steps.append(step)
-    here.recorder.body.append(step)
+    here.is_nested = here.is_nested or member is not None
+    here.recorder.input(here.frame, step, indices or ())
 
 
 def size_of(here: Elaboration, node: nodes.Expression) -> int | Broken | None:

@@ -19,7 +19,7 @@ def names_in(statements: Iterable[nodes.Statement]) -> Iterable[nodes.Name]:
                 for branch in branches:
                     yield from names_in(branch.body)
                 yield from names_in(otherwise or ())
-            case nodes.Assert() | nodes.Output(None):
+            case nodes.Assert() | nodes.Output(name=None):
                 pass
             case _ if statement.name is not None:
                 yield statement.name

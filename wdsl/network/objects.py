@@ -239,10 +239,15 @@ def of_file(scope: Scope) -> dict[str, Result]:
 
 
 class FamilyObject:
-    """Layers or blocks with one name and indices: `conv[0]`, `conv[1]`."""
+    """Layers and blocks, or tensors, with one name and indices: `conv[0]`, `conv[1]`.
 
-    def __init__(self) -> None:
-        self.members: MutableMapping[tuple[int, ...], LayerObject | BlockObject] = {}
+    `of` says what they are. Python has outputs under their names: `key` is what those begin with.
+    """
+
+    def __init__(self, of: str = "layers", key: str = "") -> None:
+        self.of = of
+        self.key = key
+        self.members: MutableMapping[tuple[int, ...], LayerObject | BlockObject | Tensor | Broken] = {}
 
 
 class Copies:

@@ -51,7 +51,7 @@ class Make(Record):
 
 
 class Assign(Record):
-    names: tuple[str, ...]
+    targets: tuple[ex.Expression, ...]
     value: ex.Expression
     span: Span
 
@@ -240,14 +240,30 @@ class Recorder:
         """`names = value`, unless that is what it holds already."""
         value = ex.inside(value)
         if len(names) > 1 or value != ex.Variable(names[0]):
-            self.body.append(Assign(names, value, span))
+            self.assign_to(tuple(map(ex.Variable, names)), value, span)
+
+    def assign_to(self, targets: tuple[ex.Expression, ...], value: ex.Expression, span: Span) -> None:
+        """The same, where members of families may be among what is assigned to."""
+        self.body.append(Assign(tuple(map(ex.inside, targets)), ex.inside(value), span))
 
     def constant(self, frame: Frame, name: str, value: ex.Expression, span: Span) -> None:
         """A constant of the body. Where the block is constructed it may be needed as well, if it can be known there."""
         self.assign((name,), value, span)
         inside = ex.inside(value)
         if self.constructed is not None and _is_known(frame, inside):
-            self.constructed.append(Assign((name,), inside, span))
+            self.constructed.append(Assign((ex.Variable(name),), inside, span))
+
+    def input(self, frame: Frame, step: graph.Input, indices: Sequence[Value]) -> None:
+        """Write down an input of a network, or one of a family of them."""
+        if not indices:
+            self.body.append(step)
+            return
+        given = [each.expression for each in indices]
+        label = self.label(frame, step.name, [step.family, *given], step.span)
+        sizes = ex.Sequence(tuple(ex.inside(expression_of(size)) for size in step.spec.shape[1:]))
+        dtype = () if step.spec.dtype == "float32" else (("dtype", ex.Constant(step.spec.dtype)),)
+        construct = ex.Call(ex.Symbol("keras.Input"), (sizes,), dtype)
+        self.body.append(Make(item_of(step.family, given), step.name, label, construct, step.span, step.doc))
 
     def guard(self, test: Value, text: str, span: Span, reason: str) -> None:
         self.body.append(Guard(ex.inside(test.expression), bool(test.value), text, span, reason))
@@ -483,16 +499,16 @@ class Application:
         self.made = made
 
 
-def given_inside(tensor: Tensor, name: str) -> Tensor:
-    """A tensor in the function that is given it: its sizes are what it shows there."""
-    shape = ex.Attribute(ex.Variable(name), "shape")
+def given_inside(tensor: Tensor, held: ex.Expression) -> Tensor:
+    """A tensor in the function that is given it, where something holds it: its sizes are what it shows there."""
+    shape = ex.Attribute(held, "shape")
     sizes = (
         None
         if size is None
         else Dim(size, ex.Seen(ex.Subscript(shape, ex.Constant(axis)), ex.outside(expression_of(size))))
         for axis, size in enumerate(tensor.spec.shape)
     )
-    return Tensor(tensor.spec.replace(shape=tuple(sizes)), ex.seen(ex.Variable(name), tensor.expression))
+    return Tensor(tensor.spec.replace(shape=tuple(sizes)), ex.seen(held, tensor.expression))
 
 
 def known_outside(spec: TensorSpec) -> TensorSpec:

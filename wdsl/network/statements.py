@@ -8,7 +8,6 @@ from typing import Any
 from wdsl import catalog
 from wdsl.annotations.reader import unknown_annotation
 from wdsl.catalog import TensorSpec
-from wdsl.catalog.argument_types import is_whole
 from wdsl.core import expressions as ex
 from wdsl.link import constants
 from wdsl.link.constants import LayerClass, Value
@@ -16,6 +15,7 @@ from wdsl.network import graph
 from wdsl.network.blocks import function_parameters
 from wdsl.network.construction import construct_initializer
 from wdsl.network.elaboration import Elaboration
+from wdsl.network.families import Member, indices_of
 from wdsl.network.inputs import declare_input, size_of
 from wdsl.network.loops import carry_out_choice, carry_out_loop
 from wdsl.network.objects import (
@@ -76,7 +76,7 @@ def keep_assertion(here: Elaboration, statement: nodes.Assert) -> None:
 
 def declare_layer(here: Elaboration, statement: nodes.Layer) -> None:
     name, frame = statement.name.id, here.frame
-    given = indices_of(here, statement)
+    given = indices_of(here, statement.indices)
     indices = None if given is None else tuple(int(each.value) for each in given)
     key = frame.key(statement.span)
     if frame.block is not None and key in frame.block.declared:
@@ -84,7 +84,7 @@ def declare_layer(here: Elaboration, statement: nodes.Layer) -> None:
         enter(here, name, indices, frame.block.declared[key])
         return
     family = here.names.get(name)
-    if isinstance(family, FamilyObject) and statement.indices:
+    if isinstance(family, FamilyObject) and statement.indices and family.of == "layers":
         fresh = indices is not None
         if indices in family.members:
             shown = ", ".join(map(str, indices or ()))
@@ -148,21 +148,6 @@ def enter(here: Elaboration, name: str, indices: tuple[int, ...] | None, value: 
     family.members[indices] = value  # type: ignore[assignment]
 
 
-def indices_of(here: Elaboration, statement: nodes.Layer) -> tuple[Value, ...] | None:
-    """The indices of a member of a family, none for a layer that is none; None after a report."""
-    found: list[Value] = []
-    for node in statement.indices:
-        value = here.evaluate(node)
-        if isinstance(value, Value) and is_whole(value.value):
-            found.append(value)
-            here.decide(value)
-            continue
-        if not isinstance(value, Broken):
-            here.error("E0205", f"an index is a whole number, not {kind_of(value)}", node.span)
-        return None
-    return tuple(found)
-
-
 def declare_weight(here: Elaboration, statement: nodes.Weight) -> None:
     name, frame = statement.name.id, here.frame
     key = frame.key(statement.span)
@@ -200,11 +185,14 @@ def declare_weight(here: Elaboration, statement: nodes.Weight) -> None:
 
 def declare_names(here: Elaboration, statement: nodes.Binding) -> None:
     """`h = x -> dense`, `a, b = …`: tensors, or constants."""
-    alone = statement.names[0] if len(statement.names) == 1 else None
+    alone = statement.names[0] if len(statement.names) == 1 and not statement.indices else None
     with here.recorder.aiming(alone, here.variable_inside, statement.value):
         value = here.evaluate(statement.value)
     count = len(statement.names)
-    if isinstance(value, Value) and (count == 1 or (isinstance(value.value, list) and count == len(value.value))):
+    if isinstance(value, Value) and statement.indices:
+        hint = "a list holds them: `widths = [64, 128]`"
+        here.error("E0205", "a family is of layers or tensors, not of constants", statement.value.span, hint=hint)
+    elif isinstance(value, Value) and (count == 1 or (isinstance(value.value, list) and count == len(value.value))):
         for position, name in enumerate(statement.names):
             item = value if count == 1 else constants.item(value, constants.constant(position))
             declare_constant(here, name, here.settled(item), statement.span)
@@ -242,18 +230,28 @@ def declare_tensors(here: Elaboration, statement: nodes.Binding, value: Result) 
         case _:
             message = f"this is {kind_of(value)}, not a tensor"
             here.error(no_tensor(value), message, statement.value.span, hint=to_name(value))
-    variables, inside = [], []
+    variables: list[str] = []
+    inside: list[ex.Expression] = []
     for position, name in enumerate(statement.names):
+        if statement.indices and statement.indices[position]:
+            member = Member(here, name, statement.indices[position], "tensors")
+            if not member.is_declared:
+                continue
+            variables.append(member.name)
+            inside.append(member.held)
+            member.stands_for(Tensor(specs[position], ex.Variable(member.name)) if specs else BROKEN)
+            continue
         if not here.declare(name, "a tensor", again=True):
             continue
         variable = here.variable_for(name.id)
         variables.append(variable)
-        inside.append(here.variable_inside(name.id) if here.frame.path else variable)
-        seen = ex.seen(ex.Variable(inside[-1]), ex.Variable(variable))
+        inside.append(ex.Variable(here.variable_inside(name.id) if here.frame.path else variable))
+        seen = ex.seen(inside[-1], ex.Variable(variable))
         here.names[name.id] = Tensor(specs[position], seen) if specs else BROKEN
     if specs and len(variables) == count:
         here.steps.append(graph.Binding(tuple(variables), expression, specs, statement.span))
-        here.recorder.assign(tuple(inside), expression, statement.span)
+        if count > 1 or ex.inside(expression) != inside[0]:
+            here.recorder.assign_to(tuple(inside), expression, statement.span)
 
 
 def declare_constant(here: Elaboration, name: nodes.Name, value: Value, span: Span) -> None:
@@ -276,6 +274,9 @@ def wrong_count(here: Elaboration, span: Span, wanted: int, got: int, value: Res
 
 
 def declare_output(here: Elaboration, statement: nodes.Output) -> None:
+    if statement.indices:
+        declare_output_of_family(here, statement)
+        return
     with here.recorder.aiming(statement.name, here.variable_inside, statement.value):
         value = here.evaluate(statement.value)
     name = statement.name or output_name(here, statement.value) or _name_of_the_only_one(here, statement)
@@ -329,6 +330,33 @@ def declare_output(here: Elaboration, statement: nodes.Output) -> None:
         if not taken:
             here.names[name.id] = Tensor(value.spec, ex.Variable(variable))
     here.outputs.append(graph.Output(name.id, variable, value.spec, statement.doc, statement.span))
+
+
+def declare_output_of_family(here: Elaboration, statement: nodes.Output) -> None:
+    """`output task[i] = h -> head[i]`"""
+    value = here.evaluate(statement.value)
+    assert statement.name is not None
+    if here.frame.block is not None:
+        message = "only networks have families of outputs: a block's come out under one name each"
+        here.error("E0205", message, statement.span)
+        return
+    member = Member(here, statement.name, statement.indices, "outputs")
+    if not member.is_declared:
+        return
+    if not isinstance(value, Tensor):
+        member.stands_for(BROKEN)
+        if isinstance(value, Broken):
+            here.frame.is_broken = True
+        else:
+            message = f"an output is a tensor, not {kind_of(value)}"
+            here.error(no_tensor(value), message, statement.value.span, hint=to_name(value))
+        return
+    member.stands_for(Tensor(value.spec, ex.Variable(member.name)))
+    here.steps.append(graph.Binding((member.name,), value.expression, (value.spec,), statement.span))
+    here.recorder.assign_to((member.held,), value.expression, statement.span)
+    here.is_nested = True
+    output = graph.Output(member.name, member.name, value.spec, statement.doc, statement.span, statement.name.id)
+    here.outputs.append(output)
 
 
 def output_name(here: Elaboration, node: nodes.Expression) -> nodes.Name | None:

@@ -1,4 +1,4 @@
-"""Subscripts: items of lists, members of families, parts of tensors."""
+"""Subscripts: items of lists, and parts of tensors. Members of families are in `families.py`."""
 
 from __future__ import annotations
 
@@ -13,19 +13,15 @@ from wdsl.link.constants import ConstantError, Value
 from wdsl.network.elaboration import Elaboration
 from wdsl.network.objects import (
     BROKEN,
-    BlockObject,
     Broken,
-    FamilyObject,
-    LayerObject,
     Result,
     Tensor,
     kind_of,
     shape_of,
     to_name,
 )
-from wdsl.network.outline import item_of
 from wdsl.syntax import nodes
-from wdsl.text.diagnostics import Fix, listed
+from wdsl.text.diagnostics import Fix
 
 Bounds = tuple[int | None, int | None, int | None]
 
@@ -175,24 +171,3 @@ def _length(size: int | None, bounds: Bounds) -> int | None:
     index = ex.Call(ex.Symbol("slice"), tuple(written if step is not None else written[:2]))
     axis = ex.Call(ex.Symbol("range"), (expression_of(size),))
     return dim(length, ex.Call(ex.Symbol("len"), (ex.Subscript(axis, index),)))
-
-
-def member(here: Elaboration, family: FamilyObject, node: nodes.Subscript) -> Result:
-    """`conv[i]`: a member of a family."""
-    indices, given = [], []
-    for each in node.items:
-        value = here.evaluate(each)
-        if isinstance(value, Broken):
-            return value
-        if not isinstance(value, Value) or not is_whole(value.value):
-            return here.error("E0205", f"an index is a whole number, not {kind_of(value)}", each.span)
-        indices.append(int(value.value))
-        given.append(value.expression)
-        here.decide(value)
-    if tuple(indices) in family.members:
-        found = family.members[tuple(indices)]
-        if isinstance(node.value, nodes.Name) and isinstance(found, (LayerObject, BlockObject)):
-            found.variable = item_of(node.value.id, given)  # as it is known here
-        return found
-    known = listed([f"[{', '.join(map(str, each))}]" for each in list(family.members)[:8]])
-    return here.error("E0201", f"there is no member `{node.span.text}`", node.span, f"there are {known}")

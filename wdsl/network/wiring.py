@@ -214,7 +214,8 @@ def constant_tensor(
     given = [argument.name for argument in row.arguments if argument.name in bound.given]
     arguments = ex.Mapped(tuple((name, bound.given[name][0]) for name in given))
     made = ex.Call(ex.Symbol("Constant"), (ex.Constant(row.name), arguments))
-    beside = here.frame.given[next(iter(inputs))][0].expression if here.frame.block else ex.Variable(next(iter(inputs)))
+    first = next(iter(inputs))
+    beside = here.frame.given[first][0].expression if here.frame.block else here.inputs[first]
     return here.made(spec, ex.Call(made, (beside,)), span)
 
 

@@ -105,10 +105,11 @@ def make_plan(
             pass
         if body is None:
             notes = (not_kept(f"the loops and blocks of `{network.name}` are written out", place, reason),)
+    is_rolled = body is not None
     if body is None:
         body = planner.carried_out()
     parameters = [each.name for each in network.parameters]
-    body, result, functions = tidy(body, _model(network), functions, parameters)
+    body, result, functions = tidy(body, _model(network, is_rolled), functions, parameters)
     names = _constants([*expressions(body), *(e for each in functions for e in expressions(each.everything))], network)
     if names:
 
@@ -146,14 +147,33 @@ def _constants(found: Iterable[ex.Expression], network: graph.Network) -> dict[e
     return names
 
 
-def _model(network: graph.Network) -> ex.Expression:
-    inputs: list[ex.Expression] = [ex.Variable(each.name) for each in network.inputs]
-    outputs = [(output.name, ex.Variable(output.variable)) for output in network.outputs]
-    return ex.Call(
-        ex.Symbol("keras.Model"),
-        (
-            inputs[0] if len(inputs) == 1 else ex.Sequence(tuple(inputs), list),
-            outputs[0][1] if len(outputs) == 1 else ex.Mapped(tuple(outputs)),
-        ),
-        (("name", ex.Constant(network.name)),),
-    )
+def _model(network: graph.Network, is_rolled: bool) -> ex.Expression:
+    """`keras.Model(x, y, name="Net")`; of families lists and dictionaries, whatever their size."""
+    inputs: list[ex.Expression] = []
+    for each in network.inputs:
+        if not (each.family and is_rolled):
+            inputs.append(ex.Variable(each.name))
+        elif (members := ex.Unpacked(_values(each.family))) not in inputs:
+            inputs.append(members)
+    outputs: list[tuple[str, ex.Expression]] = []
+    for output in network.outputs:
+        if not (output.family and is_rolled):
+            outputs.append((output.name, ex.Variable(output.variable)))
+        elif (pair := (ex.UNPACKED, ex.Variable(output.family))) not in outputs:
+            outputs.append(pair)
+    given: ex.Expression = ex.Sequence(tuple(inputs), list)
+    match inputs:
+        case [ex.Variable() as alone] if not network.inputs[0].family:
+            given = alone
+        case [ex.Unpacked(members)]:
+            given = ex.Call(ex.Symbol("list"), (members,))
+    found: ex.Expression = ex.Mapped(tuple(outputs))
+    match outputs:
+        case [(name, alone)] if name == ex.UNPACKED or not network.outputs[0].family:
+            found = alone
+    return ex.Call(ex.Symbol("keras.Model"), (given, found), (("name", ex.Constant(network.name)),))
+
+
+def _values(family: str) -> ex.Expression:
+    """The members of a family, in the order in which they were made."""
+    return ex.Call(ex.Attribute(ex.Variable(family), "values"))

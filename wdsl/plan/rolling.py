@@ -29,7 +29,7 @@ from wdsl.plan.statements import (
     walk,
     without_unused,
 )
-from wdsl.plan.steps import Planner, built_again, differs, input_of, is_tensor, key_of, of_graph, unique
+from wdsl.plan.steps import Planner, built_again, differs, input_of, is_input_step, is_tensor, key_of, of_graph, unique
 from wdsl.text.diagnostics import Diagnostic, in_order
 from wdsl.text.source import Span
 
@@ -48,13 +48,24 @@ def roll(planner: Planner, found: outline.Outline) -> tuple[Body, tuple[Function
     roller = _Roller(planner, found)
     for instance in found.instances:
         roller.function(instance)
-    body = planner.with_shared(((each, roller.statements([each])) for each in found.body), roller.tied_inside)
+    groups = [roller.statements([each]) for each in found.body]
+    check_inputs(planner, groups)
+    body = planner.with_shared(groups, roller.tied_inside, is_rolled=True)
     network = planner.network
-    results = [ex.Variable(each.name) for each in network.inputs] + [
-        ex.Variable(each.variable) for each in network.outputs
+    results = [ex.Variable(each.family or each.name) for each in network.inputs] + [
+        ex.Variable(each.family or each.variable) for each in network.outputs
     ]
     body = roller.named(without_unused(roller.finished(_families(_unpacked(body))), results))
     return body, tuple(roller.done.values()), in_order(roller.notes)
+
+
+def check_inputs(planner: Planner, groups: Sequence[Body]) -> None:
+    """Raise NotAlike if the first inputs are in a loop that needs weights of the graph, which stand beside an input."""
+    first = next((body for body in groups if any(isinstance(s, Step) and is_input_step(s) for s in walk(body))), ())
+    read = {name for each in expressions(first) for name in ex.variables(each)}
+    if not read.isdisjoint(planner.variables.values()):
+        reason = "the loop with the first inputs needs a weight, which stands beside an input"
+        raise NotAlike(reason, first[0].span)
 
 
 class _Roller:
@@ -190,7 +201,7 @@ class _Roller:
             parts = first.label.parts if isinstance(first.label, ex.Joined) else (first.label,)
             label = ex.joined([*parts, *(f"_{each}" for each in endings)])
             local = members[0].replace(weight=weight, layer=layer, equations=equations)
-            step = self.planner.share(local, variable, label, instance.inputs[0])
+            step = self.planner.share(local, variable, label, ex.Variable(instance.inputs[0]))
             if instance.made is not None:
                 # It is made once, and stands beside the input of each use.
                 assert isinstance(step.value, ex.Call)
@@ -217,8 +228,8 @@ class _Roller:
                     pass
                 case outline.Make():
                     body.append(Step((each.variable,), self.construct(each), each.span, each.doc))
-                case outline.Assign(names, value, span):
-                    body.append(Step(tuple(map(ex.Variable, names)), self.expression(value), span))
+                case outline.Assign(targets, value, span):
+                    body.append(Step(targets, self.expression(value), span))
                 case outline.Loop():
                     body += self.loop(each)
                 case outline.Choice(tests, branches, text, span):

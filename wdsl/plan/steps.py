@@ -11,7 +11,7 @@ from wdsl.core.sizes import expression_of
 from wdsl.link.constants import written
 from wdsl.network import graph
 from wdsl.plan.kinds import COUPLED, SHARED, Kinds, KindWeight, form_of, kind_weight
-from wdsl.plan.statements import Body, Refuse, Statement, Step
+from wdsl.plan.statements import Body, Refuse, Statement, Step, walk
 from wdsl.weights.structures import Structure, Structures
 
 
@@ -55,11 +55,15 @@ class Planner:
         self.kinds = Kinds({network.name, *blocks, *taken, *(each.declared for each in network.layers)})
 
     def with_shared(
-        self, groups: Iterable[tuple[object, Sequence[Statement]]], elsewhere: Container[WeightName] = ()
+        self, groups: Iterable[Sequence[Statement]], elsewhere: Container[WeightName] = (), is_rolled: bool = False
     ) -> Body:
-        """The statements for the steps of the network, the shared weights among them but for those made elsewhere."""
+        """The statements for the steps of the network, the shared weights among them but for those made elsewhere.
+
+        `is_rolled` says that members of families are items, as the file has them.
+        """
         body: list[Statement] = []
-        beside = self.network.inputs[0].name
+        first = self.network.inputs[0]
+        beside = first.variable if is_rolled and first.variable is not None else ex.Variable(first.name)
         waiting = [
             self.couple(self.structures.sharing(name), variable, beside)
             if self.shared[name].coupled
@@ -68,12 +72,14 @@ class Planner:
             if name not in elsewhere
         ]
         has_input = False
-        for step, statements in groups:
-            if has_input and not isinstance(step, graph.Input):
+        for statements in groups:
+            is_input = any(isinstance(each, Step) and is_input_step(each) for each in walk(statements))
+            if has_input and not is_input:
                 body += waiting
                 waiting = []
-            has_input = has_input or isinstance(step, graph.Input)
+            has_input = has_input or is_input
             body += statements
+        body += waiting
         return tuple(body)
 
     # As it was carried out
@@ -86,7 +92,7 @@ class Planner:
             for each in network.parameters
             if each.name in network.decided_by
         ]
-        return (*refused, *self.with_shared((step, self.step(step)) for step in network.steps))
+        return (*refused, *self.with_shared(map(self.step, network.steps)))
 
     def step(self, step: graph.Step) -> Sequence[Statement]:
         match step:
@@ -147,7 +153,7 @@ class Planner:
         kind = self.kinds.of_layer(form, layer, construct.function, members)
         return ex.Call(ex.Symbol(form), (inner, ex.Mapped(tuple(weights))), (("kind", ex.Constant(kind)), name))
 
-    def share(self, owner: Structure, variable: str, label: ex.Expression, beside: str) -> Step:
+    def share(self, owner: Structure, variable: str, label: ex.Expression, beside: ex.Expression) -> Step:
         """`encode_kernel = Shared((784, code), name="encode_kernel")(image)`, beside an input."""
         arguments: list[ex.Expression] = [_shape(owner.weight.shape)]
         if owner.equations:
@@ -162,7 +168,7 @@ class Planner:
         kind = self.kinds.of_weights(SHARED, declared, [member.replace(key="weight")])
         return _beside_input(SHARED, arguments, keywords, kind, label, owner, variable, beside)
 
-    def couple(self, members: tuple[Structure, ...], variable: str, beside: str) -> Step:
+    def couple(self, members: tuple[Structure, ...], variable: str, beside: ex.Expression) -> Step:
         """`coupled_weights = Coupled({"a.kernel": (8, 8), …}, {"b.kernel": [Tie(…)]}, name=…)(image)`"""
         arguments: list[ex.Expression] = [
             ex.Mapped(tuple((str(each.name), _shape(each.weight.shape)) for each in members)),
@@ -200,6 +206,11 @@ def differs(values: ex.Expression, found: Sequence[Any]) -> ex.Expression:
 
 def built_again(what: str, network: str) -> str:
     return f"`{what}` decides what {network} is made of: build it again for another"
+
+
+def is_input_step(step: Step) -> bool:
+    """Whether a step makes an input."""
+    return isinstance(step.value, ex.Call) and step.value.function == ex.Symbol("keras.Input")
 
 
 def is_tensor(structure: Structure) -> bool:
@@ -266,13 +277,13 @@ def _beside_input(
     label: ex.Expression,
     owner: Structure,
     variable: str,
-    beside: str,
+    beside: ex.Expression,
 ) -> Step:
     """A layer that gives weights, called on an input for the sake of standing in the graph."""
     named = [("kind", ex.Constant(kind))] if kind != name else []
     layer = ex.Call(ex.Symbol(name), tuple(arguments), (*keywords, *named, ("name", label)))
     doc = owner.layer.doc if isinstance(owner.layer, graph.FreeWeight) and not owner.coupled else ""
-    return Step((ex.Variable(variable),), ex.Call(layer, (ex.Variable(beside),)), owner.layer.span, doc)
+    return Step((ex.Variable(variable),), ex.Call(layer, (beside,)), owner.layer.span, doc)
 
 
 def _moved_to_shared(structures: tuple[Structure, ...], shared: Container[WeightName]) -> set[str | None]:

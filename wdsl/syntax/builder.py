@@ -135,12 +135,13 @@ class Builder:
         )
 
     def input(self, children: list[Any]) -> nodes.Input:
-        keyword, name, dtype, shape = children
-        sizes, last = shape or (None, name)
+        keyword, name, indices, dtype, shape = children
+        sizes, last = shape or (None, name if indices is None else indices[1])
         return nodes.Input(
             self._identifier(name),
             self._identifier(dtype),
             sizes and self._only(nodes.Unknown, among=sizes),
+            self._indices(*indices) if indices else (),
             span=self.at(keyword, last),
             doc=self._doc(keyword),
         )
@@ -196,19 +197,40 @@ class Builder:
             doc=self._doc(keyword),
         )
 
+    def target(self, children: list[Any]) -> tuple[nodes.Name, tuple[nodes.Expression, ...], Token]:
+        """A name that gets a value, with its indices, and where it ends."""
+        name, indices = children
+        if indices is None:
+            return self._identifier(name), (), name
+        sizes, last = indices
+        return self._identifier(name), self._indices(sizes, last), last
+
     def binding(self, children: list[Any]) -> nodes.Binding:
-        *names, value = children
-        return nodes.Binding(tuple(map(self._identifier, names)), value, span=self.at(names[0], value))
+        *targets, value = children
+        names, indices, _ = zip(*targets, strict=True)
+        return nodes.Binding(names, value, indices if any(indices) else (), span=self.at(names[0], value))
 
     def augmented(self, children: list[Any]) -> nodes.Binding:
-        name, operator, value = children
-        before = self._identifier(name)
+        (name, indices, last), operator, value = children
+        before = nodes.Subscript(name, indices, span=self.at(name, last)) if indices else name
         result = nodes.Binary(operator[0], before, value, span=self.at(name, value))
-        return nodes.Binding((before,), result, span=self.at(name, value))
+        return nodes.Binding((name,), result, (indices,) if indices else (), span=self.at(name, value))
 
     def output(self, children: list[Any]) -> nodes.Output:
-        keyword, name, value = children
-        return nodes.Output(self._identifier(name), value, span=self.at(keyword, value), doc=self._doc(keyword))
+        keyword, first, second = children
+        name: nodes.Name | None = None
+        indices: tuple[nodes.Expression, ...] = ()
+        match first:
+            case _ if second is None:
+                second = first
+            case nodes.Name():
+                name = first
+            case nodes.Subscript(nodes.Name() as family, items) if not any(isinstance(i, nodes.Slice) for i in items):
+                name, indices = family, items
+            case _:
+                message = "an output has a name: `output NAME = …`"
+                raise Refused("E0101", message, first.span.start, first.span.end)
+        return nodes.Output(name, second, indices, span=self.at(keyword, second), doc=self._doc(keyword))
 
     def loop(self, children: list[Any]) -> nodes.For:
         keyword, *names, _, values, (body, brace) = children

@@ -167,11 +167,15 @@ class WeightAnnotations(Node):
 
 
 class Input(Documented):
-    """`input name: dtype[dimensions]`; in a block, `input name` alone, without dimensions."""
+    """`input name: dtype[dimensions]`; in a block, `input name` alone, without dimensions.
+
+    With indices, as `input item[i]: [8]`, it is a member of a family.
+    """
 
     name: Name
     dtype: Name | None
     dimensions: tuple[Expression, ...] | None
+    indices: tuple[Expression, ...] = ()
 
 
 class Layer(Documented):
@@ -194,13 +198,19 @@ class Weight(Documented):
 
 
 class Binding(Node):
+    """`a, b = value`. `indices` are those of each name, if any name is that of a member of a family: `skip[i] = h`."""
+
     names: tuple[Name, ...]
     value: Expression
+    indices: tuple[tuple[Expression, ...], ...] = ()
 
 
 class Output(Documented):
+    """`output name = value`; with indices, as `output task[i] = …`, a member of a family."""
+
     name: Name | None
     value: Expression
+    indices: tuple[Expression, ...] = ()
 
 
 class For(Node):
@@ -247,7 +257,7 @@ def wiring(statements: Iterable[Statement]) -> Iterator[Node]:
                     yield from walk(branch.test)
                     yield from wiring(branch.body)
                 yield from wiring(otherwise or ())
-            case Binding(_, value) | Output(_, value):
+            case Binding(value=value) | Output(value=value):
                 yield from walk(value)
 
 

@@ -70,17 +70,21 @@ def _parameter(parameter: nodes.Parameter) -> str:
     return f"{parameter.name.id}{type_}{default}"
 
 
+def _member(name: nodes.Name, indices: tuple[nodes.Expression, ...]) -> str:
+    """`conv`, or `conv[i]` of a family."""
+    return f"{name.id}[{_items(indices)}]" if indices else name.id
+
+
 def _statement(statement: nodes.Statement) -> Iterable[str]:
     if isinstance(statement, nodes.Documented):
         yield from _doc(statement)
     match statement:
-        case nodes.Input(name, dtype, dimensions):
+        case nodes.Input(name, dtype, dimensions, indices):
             shape = "" if dimensions is None else f": {dtype.id if dtype else ''}[{_items(dimensions)}]"
-            yield f"input {name.id}{shape}"
+            yield f"input {_member(name, indices)}{shape}"
         case nodes.Layer(name, value, annotations, weights, indices):
-            member = f"[{_items(indices)}]" if indices else ""
             tail = f" {print_annotations(annotations)}" if annotations else ""
-            yield f"layer {name.id}{member} = {print_expression(value)}{tail}{' {' if weights else ''}"
+            yield f"layer {_member(name, indices)} = {print_expression(value)}{tail}{' {' if weights else ''}"
             for weight in weights:
                 yield f"    {print_expression(weight.path)}: {print_annotations(weight.annotations)}"
             if weights:
@@ -89,10 +93,11 @@ def _statement(statement: nodes.Statement) -> Iterable[str]:
             start = f" = {print_expression(value)}" if value else ""
             tail = f" {print_annotations(annotations)}" if annotations else ""
             yield f"weight {name.id}: [{_items(dimensions)}]{start}{tail}"
-        case nodes.Binding(names, value):
-            yield f"{', '.join(name.id for name in names)} = {print_expression(value)}"
-        case nodes.Output(name, value):
-            yield f"output {f'{name.id} = ' if name else ''}{print_expression(value)}"
+        case nodes.Binding(names, value, indices):
+            targets = [_member(*each) for each in zip(names, indices or [()] * len(names), strict=True)]
+            yield f"{', '.join(targets)} = {print_expression(value)}"
+        case nodes.Output(name, value, indices):
+            yield f"output {f'{_member(name, indices)} = ' if name else ''}{print_expression(value)}"
         case nodes.For(names, values, body):
             yield f"for {', '.join(name.id for name in names)} in {print_expression(values)} {{"
             yield from _body(body)
