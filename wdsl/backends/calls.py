@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from wdsl.catalog.layers.random import RANDOM
 from wdsl.core import expressions as ex
 from wdsl.plan.kinds import Kind
 from wdsl.plan.plan import Plan
 from wdsl.plan.statements import Body, Step, mapped, walk
+
+RANDOM_CLASSES = frozenset(row.name for row in RANDOM.values())
 
 FORMS = ("Structured", "Wrapped", "Shared", "Coupled")
 
@@ -27,6 +30,8 @@ def in_use(plan: Plan) -> tuple[Kind, ...]:
         match part:
             case ex.Call(ex.Symbol("Constant")):
                 found["Constant"] = "Constant"
+            case ex.Call(ex.Symbol(path)) if path in RANDOM_CLASSES:
+                found[path] = "Random"
             case ex.Call(ex.Symbol(form), _, keywords) if form in FORMS:
                 name = dict(keywords).get("kind", ex.Constant(form))
                 found[str(name.value)] = form  # type: ignore[union-attr]

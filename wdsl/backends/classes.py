@@ -17,6 +17,7 @@ from wdsl.annotations.kinds import FROZEN
 from wdsl.backends.bodies import Body
 from wdsl.backends.mechanisms import bare
 from wdsl.backends.products import Product
+from wdsl.catalog.layers.random import RANDOM
 from wdsl.core import expressions as ex
 from wdsl.core.printing import WIDTH, flat, layout
 from wdsl.plan.kinds import Kind, KindWeight
@@ -318,3 +319,51 @@ class ConstantWriter(Writer):
     """A tensor that is the same for all inputs."""
 
     template = "constant"
+
+
+class RandomWriter(Writer):
+    """A tensor that is drawn in each call."""
+
+    template = "random"
+
+    def parts(self) -> dict[str, Any]:
+        name = self.kind.name
+        row = next(row for row in RANDOM.values() if row.name == name)
+        given = [(each.name, each.default) for each in row.arguments if each.name not in ("seed", "training_only")]
+        asked = (keywords for part in self.plan.parts() for keywords in _given_to(part, name))
+        return super().parts() | {
+            "doc": f"Draws a tensor of the shape of another one: {_DRAWN[name]}.",
+            "given": given,
+            "training_only": any("training_only" in keywords for keywords in asked),
+            "drawn": _draw(name),
+        }
+
+
+_DRAWN = {
+    "RandomNormal": "numbers from a normal distribution",
+    "RandomUniform": "numbers from `minval` to `maxval`, all alike",
+    "RandomBernoulli": "ones with the probability `p`, and zeros else",
+}
+
+
+def _draw(name: str) -> list[str]:
+    """The last lines of a call."""
+    match name:
+        case "RandomBernoulli":
+            return [
+                'drawn = keras.random.uniform(ops.shape(inputs), dtype="float32", seed=self.seed_generator)',
+                "return ops.cast(drawn < self.p, self.compute_dtype)",
+            ]
+        case "RandomUniform":
+            function, arguments = "uniform", "self.minval, self.maxval"
+        case _:
+            function, arguments = "normal", "self.mean, self.stddev"
+    given = f"ops.shape(inputs), {arguments}, self.compute_dtype, self.seed_generator"
+    return [f"return keras.random.{function}({given})"]
+
+
+def _given_to(part: ex.Expression, name: str) -> list[set[str]]:
+    match part:
+        case ex.Call(ex.Symbol(path), positional, keywords) if path == name:
+            return [{*(key for key, _ in keywords), *(("training_only",) if len(positional) > 3 else ())}]
+    return []

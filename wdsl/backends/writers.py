@@ -12,6 +12,7 @@ from wdsl.backends.classes import (
     WAYS,
     CellWriter,
     ConstantWriter,
+    RandomWriter,
     Render,
     SharedWriter,
     Writer,
@@ -71,4 +72,5 @@ WRITERS: Mapping[str, Callable[[Kind, Plan, Mapping[str, str], Mapping[str, str]
     "Shared": SharedWriter,
     "Coupled": CoupledWriter,
     "Constant": ConstantWriter,
+    "Random": RandomWriter,
 }

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from wdsl import catalog
 from wdsl.catalog import CatalogError
 from wdsl.catalog.argument_types import is_number
+from wdsl.catalog.layers.random import RANDOM
 from wdsl.core import expressions as ex
 from wdsl.link import constants
 from wdsl.link.constants import ConstantError, Value
@@ -31,7 +32,7 @@ from wdsl.network.objects import (
 )
 from wdsl.network.subscripts import evaluate_subscript
 from wdsl.network.values import class_of, construct_constant
-from wdsl.network.wiring import apply, apply_function, callee, send_through
+from wdsl.network.wiring import apply, apply_function, callee, drawn, send_through
 from wdsl.syntax import nodes
 from wdsl.text.diagnostics import Fix, Label, nearest
 from wdsl.text.source import Span
@@ -273,6 +274,8 @@ def evaluate_call(here: Elaboration, node: nodes.Call) -> Result:
     if isinstance(function, nodes.Name) and function.id not in here.names:
         if function.id[0].isupper():
             return here.construct(function, node)
+        if function.id in RANDOM:
+            return drawn(here, RANDOM[function.id], node)
         if function.id in constants.FUNCTIONS and function.id not in catalog.FUNCTIONS:
             return call_of_constants(here, function.id, node)
         if function.id in catalog.FUNCTIONS and function.id not in constants.FUNCTIONS:

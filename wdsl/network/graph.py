@@ -13,7 +13,10 @@ from wdsl.core.record import Record
 from wdsl.text.diagnostics import Label
 from wdsl.text.source import Source, Span
 
-NEEDED = frozenset({"Shared", "Coupled", "Constant", "StoredGroups", "Callable"})
+NEEDED = frozenset({
+    *("Shared", "Coupled", "Constant", "StoredGroups", "Callable"),
+    *("RandomNormal", "RandomUniform", "RandomBernoulli"),
+})  # fmt: skip
 """What a written module may have under these names, and no network can be called."""
 
 

@@ -219,6 +219,31 @@ def constant_tensor(
     return here.made(spec, ex.Call(made, (beside,)), span)
 
 
+def drawn(here: Elaboration, row: catalog.Layer, node: nodes.Call) -> Result:
+    """`random_normal(shape(z))`: a tensor of the shape of another one, drawn by a layer in each call."""
+    assert isinstance(node.function, nodes.Name)
+    name = node.function.id
+    match node.arguments:
+        case (nodes.Argument(None, nodes.Call(nodes.Name("shape"), (nodes.Argument(None, of),))), *others):
+            pass
+        case _:
+            hint = f"write `{name}(shape(x))`, of a tensor `x`"
+            return here.error("E0303", f"`{name}` needs the shape of a tensor", node.span, hint=hint)
+    frame = here.frame
+    key = frame.key(node.span)
+    if frame.block is not None and key in frame.block.made:
+        layer = frame.block.made[key]
+    else:
+        bound = bind(here, name, row.arguments, [], others, node.span)
+        if bound is None:
+            return BROKEN
+        call = ex.Call(ex.Symbol(row.name), bound.positional, bound.keywords)
+        layer = LayerObject(row, bound.values, bound.given, call, node.span)
+        if frame.block is not None:
+            frame.block.made[key] = layer
+    return apply(here, layer, [(here.evaluate(of), of)], (), node)
+
+
 def along_the_batch(here: Elaboration, name: str, node: nodes.Expression) -> Broken:
     """Report `concat` and the like without an axis: what Keras takes then is the batch, which nobody means."""
     given = node.span.text[:-1].rstrip().rstrip(",") if isinstance(node, nodes.Call) else f"{name}("
