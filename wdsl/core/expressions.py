@@ -424,10 +424,10 @@ def evaluate(expression: Expression, variables: Mapping[str, Any], library: Call
             parts_ = ([*value(each.values)] if isinstance(each, Unpacked) else [value(each)] for each in items)
             return kind(each for part in parts_ for each in part)
         case Mapped(pairs):
-            found = {}
+            mapping: dict[str, Any] = {}
             for key, item in pairs:
-                found.update(value(item) if key == UNPACKED else {key: value(item)})
-            return found
+                mapping.update(value(item) if key == UNPACKED else {key: value(item)})
+            return mapping
         case Subscript(container, index):
             return value(container)[value(index)]
         case Attribute(object_, name):

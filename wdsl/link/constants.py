@@ -384,7 +384,7 @@ NAMES: Mapping[str, Value] = {"pi": Value(math.pi, ex.Symbol("math.pi"))}
 @cache
 def _words() -> frozenset[str]:
     """Every word that some argument takes: `relu`, `same`, `he_normal`, `float32`."""
-    rows = (*LAYERS.values(), *INITIALIZERS.values(), *REGULARIZERS.values(), *CONSTRAINTS.values())
+    rows: tuple[Any, ...] = (*LAYERS.values(), *INITIALIZERS.values(), *REGULARIZERS.values(), *CONSTRAINTS.values())
     types = {argument.type for row in rows for argument in row.arguments}
     return frozenset(word for type_ in types for word in words(type_) if word.isidentifier() and word.islower())
 

@@ -146,13 +146,12 @@ def is_later(here: Elaboration, row: catalog.Layer | catalog.Function, code: str
 
 def construct_initializer(here: Elaboration, node: nodes.Expression) -> ConstructedObject | Broken:
     found = here.names.get(node.id) if isinstance(node, nodes.Name) else None
-    is_call = isinstance(node, nodes.Call) and isinstance(node.function, nodes.Name) and node.function.id[0].isupper()
-    if is_call or isinstance(found, Construction):
-        value = (
-            construct_constant(here, found, node, "initializer")
-            if isinstance(found, Construction)
-            else here.construct(node.function, node, "initializer")  # type: ignore[attr-defined, arg-type]
-        )
+    value: Result | None = None
+    if isinstance(found, Construction):
+        value = construct_constant(here, found, node, "initializer")
+    elif isinstance(node, nodes.Call) and isinstance(node.function, nodes.Name) and node.function.id[0].isupper():
+        value = here.construct(node.function, node, "initializer")
+    if value is not None:
         if isinstance(value, Broken):
             return value
         if isinstance(value, ConstructedObject) and value.object.kind == "initializer":

@@ -162,15 +162,13 @@ def _model(network: graph.Network, is_rolled: bool) -> ex.Expression:
         elif (pair := (ex.UNPACKED, ex.Variable(output.family))) not in outputs:
             outputs.append(pair)
     given: ex.Expression = ex.Sequence(tuple(inputs), list)
-    match inputs:
-        case [ex.Variable() as alone] if not network.inputs[0].family:
-            given = alone
-        case [ex.Unpacked(members)]:
-            given = ex.Call(ex.Symbol("list"), (members,))
+    if isinstance(inputs[0], ex.Unpacked) and len(inputs) == 1:
+        given = ex.Call(ex.Symbol("list"), (inputs[0].values,))
+    elif len(inputs) == 1 and not network.inputs[0].family:
+        given = inputs[0]
     found: ex.Expression = ex.Mapped(tuple(outputs))
-    match outputs:
-        case [(name, alone)] if name == ex.UNPACKED or not network.outputs[0].family:
-            found = alone
+    if len(outputs) == 1 and (outputs[0][0] == ex.UNPACKED or not network.outputs[0].family):
+        found = outputs[0][1]
     return ex.Call(ex.Symbol("keras.Model"), (given, found), (("name", ex.Constant(network.name)),))
 
 
