@@ -146,7 +146,7 @@ def _constant(constant: ex.Named | ex.Defined, names: Mapping[str, str]) -> list
     """A constant or function of the file, with what stands above it."""
     doc = [f"# {_printable(line)}".rstrip() for line in constant.doc.split("\n") if constant.doc]
     if isinstance(constant, ex.Defined):
-        return ["", "", *doc, *_definition(constant, names)]
+        return ["", "", *_definition(constant, names)]
     return [*doc, layout(constant.value, names, 0, f"{names[constant.key]} = ", statement=True)]
 
 
@@ -171,6 +171,7 @@ def _definition(function: ex.Defined, names: Mapping[str, str]) -> list[str]:
         given.append(f"{own[name]}{hint}{value}")
     return [
         f"def {names[function.key]}({', '.join(given)}):",
+        *([f'    """{_docstring(function.doc, 4)}"""'] if function.doc else []),
         "    " + layout(function.body, own, 4, "return ", statement=True),
         "",
         "",
@@ -281,6 +282,8 @@ def _computed(parameters: Sequence[graph.Parameter], names: Mapping[str, str]) -
             name = names[each.name]
             yield f"    if {name} is None:"
             yield "        " + layout(each.computed, names, 8, f"{name} = ", statement=True)
+    if any(each.computed is not None for each in parameters):
+        yield ""
 
 
 TENSOR = "keras.KerasTensor"

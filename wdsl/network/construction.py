@@ -61,7 +61,7 @@ def construct(here: Elaboration, name: nodes.Name, node: nodes.Call, wanted: str
         message = f"a file cannot have the layer `{name.id}` of Keras"
         return here.error("E0311", message, name.span, hint=catalog.REFUSED[name.id])
     fitting = [registry for registry in registries if next(iter(registry.values())).kind in wanted]
-    known = [each for registry in fitting or registries for each in registry]
+    known = [each for registry in fitting or registries for each in registry if each[0].isupper()]
     if not fitting or "layer" in wanted:
         known = [*scope.constructors, *catalog.LAYERS, *known]
     near = nearest(name.id, known)

@@ -21,7 +21,7 @@ from wdsl.catalog import TensorSpec
 from wdsl.catalog.names import keras_name
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record
-from wdsl.core.sizes import Dim, expression_of
+from wdsl.core.sizes import Dim, expression_of, size_outside
 from wdsl.link.constants import Value
 from wdsl.network import graph
 from wdsl.network.names import names_in
@@ -246,12 +246,12 @@ class Recorder:
         """The same, where members of families may be among what is assigned to."""
         self.body.append(Assign(tuple(map(ex.inside, targets)), ex.inside(value), span))
 
-    def constant(self, frame: Frame, name: str, value: ex.Expression, span: Span) -> None:
-        """A constant of the body. Where the block is constructed it may be needed as well, if it can be known there."""
-        self.assign((name,), value, span)
+    def constant(self, frame: Frame, names: tuple[str, ...], value: ex.Expression, span: Span) -> None:
+        """Constants of the body. Where the block is constructed they are needed as well, if they can be known there."""
+        self.assign(names, value, span)
         inside = ex.inside(value)
         if self.constructed is not None and _is_known(frame, inside):
-            self.constructed.append(Assign((ex.Variable(name),), inside, span))
+            self.constructed.append(Assign(tuple(map(ex.Variable, names)), inside, span))
 
     def input(self, frame: Frame, step: graph.Input, indices: Sequence[Value]) -> None:
         """Write down an input of a network, or one of a family of them."""
@@ -505,7 +505,7 @@ def given_inside(tensor: Tensor, held: ex.Expression) -> Tensor:
     sizes = (
         None
         if size is None
-        else Dim(size, ex.Seen(ex.Subscript(shape, ex.Constant(axis)), ex.outside(expression_of(size))))
+        else Dim(size, ex.Seen(ex.Subscript(shape, ex.Constant(axis)), expression_of(size_outside(size))))
         for axis, size in enumerate(tensor.spec.shape)
     )
     return Tensor(tensor.spec.replace(shape=tuple(sizes)), ex.seen(held, tensor.expression))
@@ -514,7 +514,7 @@ def given_inside(tensor: Tensor, held: ex.Expression) -> Tensor:
 def known_outside(spec: TensorSpec) -> TensorSpec:
     """A tensor that comes out of a function: what its sizes are computed from is known in there alone."""
     sizes = (
-        Dim(size, ex.Seen(ex.HOLE, ex.outside(size.expression))) if isinstance(size, Dim) else size
+        Dim(size, ex.Seen(ex.HOLE, expression_of(size_outside(size)))) if isinstance(size, Dim) else size
         for size in spec.shape
     )
     return spec.replace(shape=tuple(sizes))

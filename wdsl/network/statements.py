@@ -193,9 +193,7 @@ def declare_names(here: Elaboration, statement: nodes.Binding) -> None:
         hint = "a list holds them: `widths = [64, 128]`"
         here.error("E0205", "a family is of layers or tensors, not of constants", statement.value.span, hint=hint)
     elif isinstance(value, Value) and (count == 1 or (isinstance(value.value, list) and count == len(value.value))):
-        for position, name in enumerate(statement.names):
-            item = value if count == 1 else constants.item(value, constants.constant(position))
-            declare_constant(here, name, here.settled(item), statement.span)
+        declare_constants(here, statement, value)
     else:
         declare_tensors(here, statement, value)
 
@@ -254,14 +252,18 @@ def declare_tensors(here: Elaboration, statement: nodes.Binding, value: Result) 
             here.recorder.assign_to(tuple(inside), expression, statement.span)
 
 
-def declare_constant(here: Elaboration, name: nodes.Name, value: Value, span: Span) -> None:
-    """`width = round(24 * alpha)`: a constant, which is an assignment in Python too."""
-    if not here.declare(name, "a constant", again=True):
-        return
-    here.names[name.id] = constants.named(name.id, value)
-    here.frame.constants.add(name.id)
+def declare_constants(here: Elaboration, statement: nodes.Binding, value: Value) -> None:
+    """`width = round(24 * alpha)`, `size, filters = stage`: constants, which are an assignment in Python too."""
+    names = [name for name in statement.names if here.declare(name, "a constant", again=True)]
+    for position, name in enumerate(statement.names):
+        if name in names:
+            item = value if len(statement.names) == 1 else constants.item(value, constants.constant(position))
+            here.names[name.id] = constants.named(name.id, here.settled(item))
+            here.frame.constants.add(name.id)
     here.is_nested = True
-    here.recorder.constant(here.frame, name.id, value.expression, span)
+    if len(names) == len(statement.names):
+        given = tuple(name.id for name in names)
+        here.recorder.constant(here.frame, given, here.settled(value).expression, statement.span)
 
 
 def wrong_count(here: Elaboration, span: Span, wanted: int, got: int, value: Result) -> None:

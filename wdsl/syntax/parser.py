@@ -93,7 +93,7 @@ def tokens(source: Source) -> tuple[list[Token], nodes.File | None]:
 
 
 def _attempt(source: Source, text: str, is_in_order: bool) -> nodes.File | Diagnostic:
-    """One reading of `text`: the file, or the first error. If it `is_in_order`, for all that is known, that is quicker."""
+    """One reading of `text`: the file, or the first error. What `is_in_order`, as far as is known, takes less time."""
     _build.begin(source, text)
     try:
         if is_in_order:
