@@ -6,7 +6,9 @@ import inspect
 import pickle
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -128,11 +130,16 @@ def test_a_parameter_without_a_value() -> None:
     assert "def N(units: int = 4)" in net.to_python()
 
 
-def test_a_default_that_depends_on_another_parameter() -> None:
-    """A function of Python cannot say that, so it is refused rather than written."""
+def test_a_default_that_depends_on_another_parameter(python_module: Callable[..., ModuleType]) -> None:
+    """A function of Python cannot say that: it is given None, and fills it in."""
     text = "network N(a: int = 4, b: int = 2 * a) {\n    input x: [a]\n    output y = x -> Dense(b)\n}\n"
-    assert refused(text) == ["E0308"]
-    assert wdsl.loads(text.replace("2 * a", "2 * 4")).parameters == 5 * 8
+    assert wdsl.loads(text).parameters == 5 * 8
+    assert wdsl.loads(text, parameters={"a": 3}).parameters == 4 * 6
+    assert wdsl.loads(text, parameters={"b": 3}).parameters == 5 * 3
+    build = python_module(wdsl.loads(text).to_python()).N
+    assert [build(*given).count_params() for given in ((), (3,), (3, 2))] == [40, 24, 8]
+    refused_too = text.replace("b: int", "b: int?")
+    assert refused(refused_too) == ["E0308"]
 
 
 def test_a_parameter_that_is_called_as_an_index_is_in_python() -> None:

@@ -179,7 +179,7 @@ def test_many_aliases_take_no_longer_each() -> None:
     """A network that is written out has one for each use of a block: they are found in one go."""
     text = (
         "network N { input x: [4]\n h = x\n for i in range(1_500) { h = h -> B() }\n output h }\n"
-        "block B() { input x\n weight w: [4, 4]\n layer d = Dense(4) tie(w)\n output y = x -> d }"
+        "block B() { input x\n weight w: [4, 4]\n weight v: [4, 4] tie(w.T)\n output y = x @ w @ v }"
     )
     net = wdsl.loads(text)
     assert [each.code for each in net.plan.notes] == ["W0701"]

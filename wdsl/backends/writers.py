@@ -47,6 +47,7 @@ def write_classes(
     """
     if any(each.form in ("Shared",) for each in kinds) and not any(each.name == "Shared" for each in kinds):
         kinds = [Kind("Shared", "Shared", None, None, ()), *kinds]
+    kinds = sorted(kinds, key=lambda each: each.name != "Shared")  # others are subclasses of it
     writers = [WRITERS[each.form](each, plan, files, names) for each in kinds]
     texts = [fitted(render(each.template, each.parts())) for each in writers]
     packed = ex.Symbol("PackedMask")

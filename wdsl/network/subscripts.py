@@ -34,7 +34,7 @@ def evaluate_subscript(here: Elaboration, node: nodes.Subscript) -> Result:
     if isinstance(container, Broken):
         return BROKEN
     if not isinstance(container, Value):
-        return here.error("E0205", f"{kind_of(container)} has no items", node.span, hint=to_name(container))
+        return here.error("E0205", "this has no items", node.value.span, kind_of(container), hint=to_name(container))
     if len(node.items) != 1:
         return here.error("E0205", "lists have items one at a time: `a[i][j]`", node.span)
     bounds = _bounds(here, node.items[0])
