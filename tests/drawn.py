@@ -35,3 +35,9 @@ def repeated(cases: Iterable[Any], but: Container[Any]) -> list[Any]:
         return pytest.param(*values, marks=() if case in but else pytest.mark.repeated)
 
     return [marked(case) for case in cases]
+
+
+def every(step: int, cases: Iterable[Any]) -> list[Any]:
+    """The same where each case shows as much as another: one of so many comes with `make test`."""
+    cases = list(cases)
+    return repeated(cases, cases[::step])

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import wdsl
+from tests.drawn import every
 
 BLOCKS = """
 block Two(units: int, activation: str = "relu") {
@@ -299,7 +300,7 @@ def seen(model: keras.Model) -> tuple[list[str], list[np.ndarray], list[np.ndarr
     return names, [np.asarray(each) for each in model.weights], [np.asarray(each) for each in answers]
 
 
-@pytest.mark.parametrize("case", NETWORKS)
+@pytest.mark.parametrize("case", every(3, NETWORKS))
 def test_other_arguments(case: str) -> None:
     """The function with other arguments is the network that the file is with these, and with its defaults as well."""
     text, values = NETWORKS[case]

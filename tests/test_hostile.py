@@ -22,7 +22,7 @@ from tests import processes
 
 MIB = 2**20
 USUAL = 100_000
-LIMIT = int(os.environ.get("WDSL_MAX_LAYERS", "10000"))
+LIMIT = int(os.environ.get("WDSL_MAX_LAYERS", "4000"))
 """What loops and blocks may come to, so that this takes a minute; in `make fuzz` it is what it is for users."""
 
 SECONDS = 60 if LIMIT >= USUAL else 20
@@ -31,7 +31,7 @@ SECONDS = 60 if LIMIT >= USUAL else 20
 
 def many(count: int) -> int:
     """A number that there is no limit for: only the time must not grow as its square. Whole in `make fuzz`."""
-    return count if LIMIT >= USUAL else count // 4
+    return count if LIMIT >= USUAL else count // 10
 
 
 def run(folder: Path, *commands: list[str]) -> tuple[list[int], str]:

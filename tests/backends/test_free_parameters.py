@@ -16,6 +16,7 @@ import pytest
 import tensorflow as tf
 
 import wdsl
+from tests.drawn import every
 from tests.rounding import exact, in_float64, l2, same_but_for_rounding
 
 SPECS = {path.stem: path for path in sorted((Path(__file__).parents[2] / "specs").glob("*.wnet"))}
@@ -71,7 +72,7 @@ def same(values: Values, others: Values) -> bool:
     return bag(values) == bag(others)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", every(3, NAMES))
 def test_what_is_trained_is_what_is_free(name: str) -> None:
     """The sizes come from the compiler, which has not seen the model."""
     net, model = net_of(name), trained(name)

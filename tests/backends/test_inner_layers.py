@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import wdsl
+from tests.drawn import every
 
 CASES = {
     "a kernel that is set": (
@@ -128,7 +129,7 @@ class Pair(NamedTuple):
     """Trained in a graph."""
 
 
-@pytest.fixture(scope="module", params=CASES)
+@pytest.fixture(scope="module", params=every(2, CASES))
 def pair(request: pytest.FixtureRequest, python_module: Callable[..., ModuleType]) -> Pair:
     """The live model, and that of a module, after the same training."""
     net = net_of(request.param)

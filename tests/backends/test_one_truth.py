@@ -162,6 +162,14 @@ OTHER_VALUES: dict[str, Mapping[str, Any]] = {
     "albert": {"vocabulary": 11, "length": 5, "code": 3, "width": 6},
     "transformer_encoder": {"vocabulary": 11, "length": 5, "width": 6},
     "densenet": {"growth": 3, "classes": 3},
+    "mobilenet_v2": {"alpha": 0.5, "classes": 3},
+    "efficientnet": {"classes": 3},
+    "convnext": {"widths": [4, 8, 8, 12]},
+    "vit": {"width": 16, "patch": 4},
+    "vae": {"code": 3},
+    "ddpm_unet": {"width": 8, "side": 8},
+    "multitask": {"hidden": [8, 4]},
+    "tabular": {"hidden": [8]},
     "mixer": {"side": 12, "patch": 3, "width": 5, "places": 7, "channels": 9, "classes": 3},
 }
 """Values other than the defaults, for the specs with parameters."""

@@ -16,7 +16,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 import wdsl
-from tests.drawn import repeated
+from tests.drawn import every, repeated
 from tests.rounding import Bounded, affine, convolution, eps, exact, gamma, l2
 from wdsl import effective_weights
 from wdsl.runtime import Averaged, Shared, Structured, Via, Wrapped
@@ -354,7 +354,7 @@ def test_outputs_and_gradients_are_those_of_the_matrix(name, shape):
         bounded.holds(actual)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", every(3, CASES))
 def test_one_wrong_entry_would_be_seen(name):
     """The bounds leave no room for a matrix with one other entry, or a gradient in which one is left out."""
     (rows, columns), size = CASES[name][1:3]
@@ -374,7 +374,7 @@ def test_one_wrong_entry_would_be_seen(name):
 
 
 @pytest.mark.parametrize("is_graph", [False, True])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", every(3, CASES))
 def test_gradients_of_gradients(name, is_graph):
     """A penalty on the inputs' gradient, in which the kernel stands twice, made and not made."""
     layer, plain, rows = pair(name, activation="tanh")
@@ -492,7 +492,7 @@ def test_l2_sees_each_entry_once():
             l2(plain.kernel.numpy(), 0.1).holds(sum(each.losses))
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", every(3, CASES))
 def test_the_life_of_a_model(name, tmp_path):
     equations, (rows, columns), *_ = CASES[name]
     x = keras.Input((None, rows), name="x")

@@ -75,6 +75,35 @@ def refused(layer, first=None, *others, mode=None, **options):
     raise error(f"Leave {layer.name!r} out, by `filters` or `dtype`: it has structure.")
 
 
+@keras.saving.register_keras_serializable("Multiscale", "Shared_790019")
+class Shared(keras.Layer):
+    """A weight as a tensor of the graph, called on any other for the sake of standing in it."""
+
+    structure = ()
+
+    def __init__(self, shape, initializer="glorot_uniform", **options):
+        super().__init__(**options)
+        self.shape = tuple(shape)
+        self.initializer = keras.initializers.get(initializer)
+
+    def build(self, input_shape):
+        self.weight = self.add_weight(
+            self.shape, self.initializer, name="weight", autocast=False
+        )
+
+    def call(self, inputs):
+        return ops.reshape(self.weight, self.shape)  # a tensor, no variable
+
+    def compute_mask(self, inputs, previous_mask):
+        """None: a mask belongs to the tensor that the weight only stands beside."""
+
+    def get_config(self):
+        return super().get_config() | {
+            "shape": self.shape,
+            "initializer": keras.initializers.serialize(self.initializer),
+        }
+
+
 @keras.saving.register_keras_serializable("Multiscale", "CoupledWeights_184dc6")
 class CoupledWeights(keras.Layer):
     """Weights that have entries in common: near.kernel, wide.kernel."""
@@ -133,35 +162,6 @@ class CoupledWeights(keras.Layer):
                 name: keras.initializers.serialize(each)
                 for name, each in self.initializers.items()
             },
-        }
-
-
-@keras.saving.register_keras_serializable("Multiscale", "Shared_790019")
-class Shared(keras.Layer):
-    """A weight as a tensor of the graph, called on any other for the sake of standing in it."""
-
-    structure = ()
-
-    def __init__(self, shape, initializer="glorot_uniform", **options):
-        super().__init__(**options)
-        self.shape = tuple(shape)
-        self.initializer = keras.initializers.get(initializer)
-
-    def build(self, input_shape):
-        self.weight = self.add_weight(
-            self.shape, self.initializer, name="weight", autocast=False
-        )
-
-    def call(self, inputs):
-        return ops.reshape(self.weight, self.shape)  # a tensor, no variable
-
-    def compute_mask(self, inputs, previous_mask):
-        """None: a mask belongs to the tensor that the weight only stands beside."""
-
-    def get_config(self):
-        return super().get_config() | {
-            "shape": self.shape,
-            "initializer": keras.initializers.serialize(self.initializer),
         }
 
 

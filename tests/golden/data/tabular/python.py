@@ -6,7 +6,7 @@ Written by wdsl from specs/tabular.wnet:
     network Tabular(
         numbers: int = 3,
         ## Of each column of categories, how many there are.
-        categories: list = [7, 12, 4],
+        categories: list = [7, 12, 5],
         hidden: list = [32, 16],
         act: str = relu,
         dropout: float = 0.1,
@@ -33,7 +33,7 @@ from keras import layers, ops
 
 def Tabular(
     numbers: int = 3,
-    categories: tuple = (7, 12, 4),
+    categories: tuple = (7, 12, 5),
     hidden: tuple = (32, 16),
     act: str = "relu",
     dropout: float = 0.1,
