@@ -49,7 +49,7 @@ def test_a_module_is_short(module: str, most: int) -> None:
 
 def test_all_modules_together_are_short() -> None:
     counts = {name: code_lines(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
-    assert len(counts) == 43
+    assert len(counts) == 51
     assert sum(counts.values()) <= ALL, sorted(counts.items(), key=lambda each: -each[1])
 
 
