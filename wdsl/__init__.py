@@ -62,8 +62,10 @@ class WdslError(Exception):
     """A file is not in order. `diagnostics` says all that is wrong with it, warnings too, in the order of the file."""
 
     def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
-        super().__init__(diagnostics)
-        self.diagnostics = diagnostics
+        from wdsl.text.hints import taught
+
+        self.diagnostics = tuple(map(taught, diagnostics))
+        super().__init__(self.diagnostics)
 
     def __str__(self) -> str:
         from wdsl.text import rendering
@@ -223,15 +225,16 @@ def checks(
     """All that is wrong with a text, as `check` says it of a file. The arguments are those of `loads`."""
     from wdsl.link.unused import unused
     from wdsl.network.elaboration import MAX_PROBLEMS
+    from wdsl.text.hints import taught
 
     try:
         file, scope, problems = _parse(text, filename, files.Files.beside(filename, root))
     except WdslError as error:
         return error.diagnostics
     if network is None and file.declarations and not file.networks:
-        return problems  # a file for others to import
+        return tuple(map(taught, problems))  # a file for others to import
     names = dict.fromkeys(each.name.id for each in file.networks)
-    found = [*problems]
+    found = [*map(taught, problems)]
     # That there are errors keeps a network from being compiled; which they are was said.
     known = tuple(each for each in problems if each.severity == "error")[:1]
     for each in names if network is None and len(file.networks) > 1 else [network]:

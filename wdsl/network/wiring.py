@@ -148,6 +148,12 @@ def callee(here: Elaboration, node: nodes.Expression) -> LayerObject | BlockObje
                 message = f"a file cannot have the function `{node.id}` of Keras"
                 here.error("E0311", message, node.span, hint=catalog.REFUSED_FUNCTIONS[place])
                 return None
+        registries = (catalog.INITIALIZERS, catalog.REGULARIZERS, catalog.CONSTRAINTS)
+        constructed = next((registry[node.id].name for registry in registries if node.id in registry), None)
+        if constructed is not None:
+            message = f"`{node.id}` is written `{constructed}` where it is constructed"
+            here.error("E0203", message, node.span, fix=Fix(node.span, constructed))
+            return None
         near = nearest(node.id, [*catalog.FUNCTIONS, *constants.FUNCTIONS, *here.names])
         here.error(
             "E0201",

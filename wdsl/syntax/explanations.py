@@ -24,6 +24,7 @@ _WORDS = {
     "$END": "the end of the file",
     "ARROW": "`->`",
     "COLON": "`:`",
+    "AUGMENT": "`+=`",
     "COMMA": "`,`",
     "EQUAL": "`=`",
     "DOT": "`.`",
