@@ -53,12 +53,7 @@ Written by wdsl from specs/ddpm_unet.wnet:
                 h = h -> UpSampling2D() -> Conv2D(width * scale, 3, padding=same)
             }
         }
-        output noise = (
-            h
-            -> GroupNormalization(groups)
-            -> silu
-            -> Conv2D(3, 3, padding=same, kernel_initializer=Zeros())
-        )
+        output noise = h -> GroupNormalization(groups) -> silu -> Conv2D(3, 3, padding=same)
     }
 
     block Residual(filters: int, attends: bool, groups: int, dropout: float) {
@@ -87,7 +82,7 @@ Written by wdsl from specs/ddpm_unet.wnet:
 """
 
 import keras
-from keras import activations, initializers, layers, ops
+from keras import activations, layers, ops
 
 
 def DDPM(
@@ -151,9 +146,7 @@ def DDPM(
             h = layers.Conv2D(width * scale, 3, padding="same")(h)
     noise = layers.GroupNormalization(groups)(h)  # line 52
     noise = activations.silu(noise)
-    noise = layers.Conv2D(
-        3, 3, padding="same", kernel_initializer=initializers.Zeros()
-    )(noise)
+    noise = layers.Conv2D(3, 3, padding="same")(noise)
 
     return keras.Model([image, time], noise, name="DDPM")
 
@@ -167,23 +160,23 @@ def Residual(
     dropout: float,
 ) -> keras.KerasTensor:
     """The block `Residual`."""
-    h = layers.GroupNormalization(groups)(x)  # line 63
+    h = layers.GroupNormalization(groups)(x)  # line 58
     h = activations.silu(h)
     h = layers.Conv2D(filters, 3, padding="same")(h)
-    h = h + layers.Dense(filters)(when)[:, None, None, :]  # line 64
-    h = layers.GroupNormalization(groups)(h)  # line 65
+    h = h + layers.Dense(filters)(when)[:, None, None, :]  # line 59
+    h = layers.GroupNormalization(groups)(h)  # line 60
     h = activations.silu(h)
     h = layers.Dropout(dropout)(h)
     h = layers.Conv2D(filters, 3, padding="same")(h)
-    h = h + (x if x.shape[3] == filters else layers.Dense(filters)(x))  # line 72
+    h = h + (x if x.shape[3] == filters else layers.Dense(filters)(x))  # line 67
     return SelfAttention(h, groups) if attends else h
 
 
 def SelfAttention(x: keras.KerasTensor, groups: int) -> keras.KerasTensor:
     """Each place of an image looks at all places."""
-    h = layers.GroupNormalization(groups)(x)  # line 79
+    h = layers.GroupNormalization(groups)(x)  # line 74
     h = layers.Reshape((-1, x.shape[3]))(h)
-    h = layers.MultiHeadAttention(1, x.shape[3])(h, h)  # line 80
+    h = layers.MultiHeadAttention(1, x.shape[3])(h, h)  # line 75
     return x + layers.Reshape((x.shape[1], x.shape[2], x.shape[3]))(h)
 
 
