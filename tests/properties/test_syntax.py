@@ -101,7 +101,7 @@ def grown(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         node(nodes.Chain, some(parts, 2)),
         node(nodes.Call, parts, arguments),
         node(nodes.Attribute, parts, NAMES),
-        node(nodes.Subscript, parts, some(items, 1)),
+        node(nodes.Subscript, parts, some(items | node(nodes.Rest), 1)),
         node(nodes.List, some(items)),
         node(nodes.Comprehension, parts, some(NAMES, 1), parts, st.none() | parts),
         node(nodes.Tuple, some(items).filter(lambda each: len(each) != 1) | some(items, 1, 1)),
@@ -126,13 +126,14 @@ ANNOTATIONS = node(
     st.none() | EXPRESSIONS,
     st.none() | NAMES,
 )
+BEGINNINGS = ("input", "layer", "output", "weight", "for", "if", "assert")
 DOTTED = node(nodes.Name, some(NAMES, 1).map(lambda names: ".".join(name.id for name in names)))
 MEMBERS = st.deferred(lambda: NAMES | node(nodes.Subscript, NAMES, some(EXPRESSIONS, 1)))
 PATHS = st.deferred(lambda: MEMBERS | node(nodes.Attribute, MEMBERS, NAMES))
 SIZES = some(EXPRESSIONS | node(nodes.Unknown), 1)
 SIMPLE = st.deferred(
     lambda: st.one_of(
-        node(nodes.Input, NAMES, st.none() | NAMES, SIZES, doc=DOCS),
+        node(nodes.Input, NAMES, st.none() | NAMES, SIZES, some(EXPRESSIONS, 0, 2), doc=DOCS),
         node(nodes.Input, NAMES, st.none(), st.none(), doc=DOCS),
         node(
             nodes.Layer,
@@ -156,7 +157,14 @@ SIMPLE = st.deferred(
             some(NAMES, 1).filter(lambda names: names[0].id not in ("input", "layer", "output")),
             EXPRESSIONS,
         ),
+        node(
+            nodes.Binding,
+            NAMES.filter(lambda name: name.id not in BEGINNINGS).map(lambda name: (name,)),
+            EXPRESSIONS,
+            some(EXPRESSIONS, 1, 2).map(lambda indices: (indices,)),
+        ),
         node(nodes.Output, st.none() | NAMES, EXPRESSIONS, doc=DOCS),
+        node(nodes.Output, NAMES, EXPRESSIONS, some(EXPRESSIONS, 1, 2), doc=DOCS),
         node(nodes.Assert, EXPRESSIONS, st.none() | TEXTS),
     )
 )
@@ -171,7 +179,8 @@ def nested(statements: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 ONCE_NESTED = st.deferred(lambda: SIMPLE | nested(SIMPLE))
 STATEMENTS = st.deferred(lambda: SIMPLE | nested(ONCE_NESTED))
-PARAMETERS = node(nodes.Parameter, NAMES, st.none() | NAMES, st.none() | EXPRESSIONS, doc=DOCS)
+TYPES = NAMES | NAMES.map(lambda name: name.replace(id=f"{name.id}?"))
+PARAMETERS = node(nodes.Parameter, NAMES, st.none() | TYPES, st.none() | EXPRESSIONS, doc=DOCS)
 AXES = some(EXPRESSIONS | node(nodes.Unknown) | node(nodes.Rest), 1)
 DECLARATIONS = st.deferred(
     lambda: st.one_of(

@@ -301,6 +301,8 @@ def _space(before: Piece, after: Piece, place: str) -> str:
             return ""
     elif after.type in ("DOT", "COMMA") or (after.type == "EQUAL" and place == "within"):
         return ""
+    elif after.type == "QUESTION" and place == "parameters":
+        return ""  # of a type: `str?`
     elif after.type == "COLON":
         return " " if place == "extern" else ""
     if isinstance(before, Bracket):
