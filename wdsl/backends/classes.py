@@ -341,7 +341,7 @@ class RandomWriter(Writer):
 
 _DRAWN = {
     "RandomNormal": "numbers from a normal distribution",
-    "RandomUniform": "numbers from `minval` to `maxval`, all alike",
+    "RandomUniform": "numbers from `minval` to `maxval`",
     "RandomBernoulli": "ones with the probability `p`, and zeros else",
 }
 
