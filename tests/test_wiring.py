@@ -88,6 +88,7 @@ network N {
     output coin = random_bernoulli(shape(x), 0.25)
     output quiet = random_normal(shape(x), training_only=true)
     output same = random_normal(shape(x), seed=5)
+    output still = random_bernoulli(shape(x), 0.5, 1, true)
 }
 """
 
@@ -112,6 +113,8 @@ def test_random_tensors(python_module: Callable[..., ModuleType]) -> None:
         assert first["uniform"].max() < 2
         assert set(np.unique(first["coin"])) == {0.0, 1.0}
         assert not first["quiet"].any()
+        assert not first["still"].any()
+        assert 0.4 < training["still"].mean() < 0.6
         assert abs(training["quiet"].std() - 1) < 0.05
     for one, other in zip(*answers, strict=True):
         np.testing.assert_array_equal(one, other)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from wdsl.catalog.layers.random import RANDOM
+from wdsl.catalog.layers.random import RANDOM_CLASSES
 from wdsl.core import expressions as ex
 from wdsl.plan.kinds import Kind
 from wdsl.plan.plan import Plan
 from wdsl.plan.statements import Body, Step, mapped, walk
-
-RANDOM_CLASSES = frozenset(row.name for row in RANDOM.values())
 
 FORMS = ("Structured", "Wrapped", "Shared", "Coupled")
 

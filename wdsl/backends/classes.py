@@ -17,7 +17,7 @@ from wdsl.annotations.kinds import FROZEN
 from wdsl.backends.bodies import Body
 from wdsl.backends.mechanisms import bare
 from wdsl.backends.products import Product
-from wdsl.catalog.layers.random import RANDOM
+from wdsl.catalog.layers.random import RANDOM_CLASSES
 from wdsl.core import expressions as ex
 from wdsl.core.printing import WIDTH, flat, layout
 from wdsl.plan.kinds import Kind, KindWeight
@@ -281,7 +281,7 @@ class SharedWriter(Writer):
             self.template = "shared"
 
     def parts(self) -> dict[str, Any]:
-        given = {name for each in self.plan.parts() for name in _given_to_shared(each)}
+        given = {name for each in self.plan.parts() for name in _given_to(each, "Shared")}
         if self.template == "shared" and "fans" in given:
             self.functions.add("with_fans")
         return super().parts() | {"is_regularized": "regularizer" in given, "has_fans": "fans" in given}
@@ -290,10 +290,11 @@ class SharedWriter(Writer):
         return "".join(f"A weight that {in_words(self.annotations(each))}." for each in self.own)
 
 
-def _given_to_shared(part: ex.Expression) -> tuple[str, ...]:
+def _given_to(part: ex.Expression, path: str, names: Sequence[str] = ()) -> tuple[str, ...]:
+    """The arguments that a call of a class of the runtime gives by name, and those of `names` by position."""
     match part:
-        case ex.Call(ex.Symbol("Shared"), _, keywords):
-            return tuple(name for name, _ in keywords)
+        case ex.Call(ex.Symbol(called), positional, keywords) if called == path:
+            return *names[: len(positional)], *(name for name, _ in keywords)
     return ()
 
 
@@ -328,13 +329,14 @@ class RandomWriter(Writer):
 
     def parts(self) -> dict[str, Any]:
         name = self.kind.name
-        row = next(row for row in RANDOM.values() if row.name == name)
-        given = [(each.name, each.default) for each in row.arguments if each.name not in ("seed", "training_only")]
-        asked = (keywords for part in self.plan.parts() for keywords in _given_to(part, name))
+        arguments = RANDOM_CLASSES[name].arguments
+        given = [(each.name, each.default) for each in arguments if each.name not in ("seed", "training_only")]
+        names = [each.name for each in arguments]
+        asked = {each for part in self.plan.parts() for each in _given_to(part, name, names)}
         return super().parts() | {
             "doc": f"Draws a tensor of the shape of another one: {_DRAWN[name]}.",
             "given": given,
-            "training_only": any("training_only" in keywords for keywords in asked),
+            "training_only": "training_only" in asked,
             "drawn": _draw(name),
         }
 
@@ -360,10 +362,3 @@ def _draw(name: str) -> list[str]:
             function, arguments = "normal", "self.mean, self.stddev"
     given = f"ops.shape(inputs), {arguments}, self.compute_dtype, self.seed_generator"
     return [f"return keras.random.{function}({given})"]
-
-
-def _given_to(part: ex.Expression, name: str) -> list[set[str]]:
-    match part:
-        case ex.Call(ex.Symbol(path), positional, keywords) if path == name:
-            return [{*(key for key, _ in keywords), *(("training_only",) if len(positional) > 3 else ())}]
-    return []

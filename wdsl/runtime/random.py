@@ -50,8 +50,15 @@ class Random(keras.Layer):
 class RandomNormal(Random):
     """Draws from a normal distribution with this mean and standard deviation."""
 
-    def __init__(self, mean: float = 0.0, stddev: float = 1.0, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(seed, **kwargs)
+    def __init__(
+        self,
+        mean: float = 0.0,
+        stddev: float = 1.0,
+        seed: int | None = None,
+        training_only: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(seed, training_only, **kwargs)
         self.mean = mean
         self.stddev = stddev
 
@@ -66,8 +73,15 @@ class RandomNormal(Random):
 class RandomUniform(Random):
     """Draws numbers of at least `minval` and less than `maxval`, all alike."""
 
-    def __init__(self, minval: float = 0.0, maxval: float = 1.0, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(seed, **kwargs)
+    def __init__(
+        self,
+        minval: float = 0.0,
+        maxval: float = 1.0,
+        seed: int | None = None,
+        training_only: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(seed, training_only, **kwargs)
         self.minval = minval
         self.maxval = maxval
 
@@ -82,8 +96,8 @@ class RandomUniform(Random):
 class RandomBernoulli(Random):
     """Draws ones with the probability `p`, and zeros else."""
 
-    def __init__(self, p: float = 0.5, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(seed, **kwargs)
+    def __init__(self, p: float = 0.5, seed: int | None = None, training_only: bool = False, **kwargs: Any) -> None:
+        super().__init__(seed, training_only, **kwargs)
         self.p = p
 
     def draw(self, shape: Any) -> Any:

@@ -27,3 +27,6 @@ RANDOM: Mapping[str, Layer] = {
     "random_bernoulli": _row("RandomBernoulli", "p: fraction = 0.5"),
 }
 """By the name of the function."""
+
+RANDOM_CLASSES: Mapping[str, Layer] = {row.name: row for row in RANDOM.values()}
+"""By the name of the class, which a written module has under the same one."""
