@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import wdsl
-from wdsl.text.hints import ROWS
+from wdsl.text.hints import ROWS, Row
 
 ERRORS = Path(__file__).parent / "errors"
 
@@ -108,9 +108,9 @@ def test_no_fix_is_wrong(line: str) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.pattern)
-def test_a_row_is_of_use(row: object) -> None:
+def test_a_row_is_of_use(row: Row) -> None:
     """Each is in the reports of tests/errors, or above."""
     said = {problem.hint for line in MISTAKES for problem in wdsl.checks(NET.format(line))}
     reports = "\n".join(path.read_text(encoding="utf-8") for path in ERRORS.glob("*.txt"))
-    hint = row.hint.partition("\\")[0].rstrip("`(")  # type: ignore[attr-defined]
+    hint = row.hint.partition("\\")[0].rstrip("`(")
     assert any(each and hint in each for each in said) or hint in reports

@@ -18,12 +18,14 @@ import tensorflow as tf
 import wdsl
 from tests.drawn import every
 from tests.rounding import exact, in_float64, l2, same_but_for_rounding
+from tests.specs.test_applications import NETWORKS
 
-PLAIN = {"convnext", "ddpm_unet", "efficientnet", "mobilenet_v2", "multitask", "tabular", "vae", "vit"}
-"""Specs without any structure."""
 SPECS = {
-    path.stem: path for path in sorted((Path(__file__).parents[2] / "specs").glob("*.wnet")) if path.stem not in PLAIN
+    path.stem: path
+    for path in sorted((Path(__file__).parents[2] / "specs").glob("*.wnet"))
+    if path.stem not in NETWORKS
 }
+"""Those with structure: the others are among the networks that one writes in Keras."""
 EVERYTHING = """
 network Everything {
     input x: [6]

@@ -22,15 +22,14 @@ import tensorflow as tf
 import wdsl
 from tests.drawn import every, repeated
 from tests.rounding import AMPLIFIED, FUNCTION, doubled, eps, exact, gamma, same_but_for_rounding, transform
+from tests.specs.test_applications import NETWORKS
 
 FOLDER = Path(__file__).parents[2] / "specs"
-PLAIN = {
-    *("mobilenet_v2", "efficientnet", "convnext", "vit"),
-    *("vae", "ddpm_unet", "multitask", "tabular"),
-}
-"""Those whose weights have no structure: test_applications.py holds them against other networks."""
 SPECS = {
-    path.stem: path for path in sorted(FOLDER.rglob("*.wnet")) if path.parent.name != "parts" and path.stem not in PLAIN
+    path.stem: path
+    for path in sorted(FOLDER.rglob("*.wnet"))
+    # The weights of the latter have no structure: test_applications.py holds them against other networks.
+    if path.parent.name != "parts" and path.stem not in NETWORKS
 }
 LARGE = {"resnet", "gpt", "albert", "transformer_encoder", "unet", "densenet", "mixer", "inception", "seq2seq"}
 """Those of many layers, of which some pass by others."""

@@ -11,7 +11,7 @@ from wdsl.catalog import Weight
 from wdsl.catalog.argument_types import is_whole
 from wdsl.core import expressions as ex
 from wdsl.core.record import Record
-from wdsl.link.constants import Value, type_name
+from wdsl.link.constants import Value, slice_of, type_name
 from wdsl.syntax import nodes
 from wdsl.text.diagnostics import Diagnostic, Label
 from wdsl.text.files import Files
@@ -154,12 +154,7 @@ class Subject(Layers):
             if step is not None and step.value == 0:
                 self.error("E0503", "the step of a slice is not 0", node.span)
                 return None
-            # As Python's own `slice` is called: the stop alone, start and stop, or all three.
-            shown = bounds if step else bounds[:2] if bounds[0] else bounds[1:2]
-            return ex.Call(
-                ex.Symbol("slice"),
-                tuple(ex.Constant(None) if each is None else each.expression for each in shown),
-            )
+            return slice_of(bounds)
         value = self.whole(node)
         if value is None:
             return None

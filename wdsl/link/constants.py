@@ -233,10 +233,14 @@ def part(container: Value, bounds: Sequence[Value | None]) -> Value:
     start, stop, step = (None if each is None else each.value for each in bounds)
     if step == 0:
         raise ConstantError("the step of a slice is not 0")
+    return _made(container.value[start:stop:step], ex.Subscript(container.expression, slice_of(bounds)))
+
+
+def slice_of(bounds: Sequence[Value | None]) -> ex.Expression:
+    """A slice as Python's own `slice` is called: the stop alone, start and stop, or all three."""
     given = bounds if bounds[2] else bounds[:2] if bounds[0] else bounds[1:2]
     none = ex.Constant(None)
-    index = ex.Call(ex.Symbol("slice"), tuple(none if each is None else each.expression for each in given))
-    return _made(container.value[start:stop:step], ex.Subscript(container.expression, index))
+    return ex.Call(ex.Symbol("slice"), tuple(none if each is None else each.expression for each in given))
 
 
 def _range(arguments: Sequence[Value]) -> Any:

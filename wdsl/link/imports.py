@@ -305,13 +305,12 @@ class _Reader:
     def constant(self, node: nodes.Const) -> None:
         self.case(node.name, "a constant", capital=False)
         fresh = self.declare(node.name)
-        if isinstance(node.value, nodes.Call) and isinstance(node.value.function, nodes.Name):
-            name = node.value.function
-            if name.id[0].isupper():
-                if not self.constructs(name, node.value):
+        match node.value:
+            case nodes.Call(nodes.Name() as name) as call if name.id[0].isupper():
+                if not self.constructs(name, call):
                     self.lose(node.name)
                 elif fresh:
-                    construction = Construction(node.value, dict(self.known), dict(self.modules))
+                    construction = Construction(call, dict(self.known), dict(self.modules))
                     self.constants[node.name.id] = self.known[node.name.id] = construction
                 return
         value = None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
 from wdsl import catalog
 from wdsl.catalog import Constructed
 from wdsl.catalog.versions import too_old
@@ -16,6 +19,7 @@ from wdsl.network.blocks import construct as construct_block
 from wdsl.network.elaboration import Elaboration
 from wdsl.network.objects import (
     BROKEN,
+    BlockObject,
     Broken,
     ConstructedObject,
     LayerObject,
@@ -26,10 +30,12 @@ from wdsl.syntax import nodes
 from wdsl.text.diagnostics import Fix, nearest, respelled
 from wdsl.text.source import Span
 
+Made: TypeAlias = LayerObject | BlockObject | Broken
+
 
 def construct(here: Elaboration, name: nodes.Name, node: nodes.Call, wanted: str = "layer") -> Result:
     """`Dense(64)`, `HeNormal(seed=1)`. `Identity()` is a layer or an initializer, as the place wants it."""
-    scope, frame = here.frame.scope, here.frame
+    scope = here.frame.scope
     if name.id in scope.constructors:
         return construct_written(here, scope.constructors[name.id], node)
     if scope.has_lost(name.id):
@@ -38,19 +44,13 @@ def construct(here: Elaboration, name: nodes.Name, node: nodes.Call, wanted: str
     kind = next((registry[name.id] for registry in registries if name.id in registry), None)
     if name.id in catalog.LAYERS and not (kind and kind.kind in wanted):
         row = catalog.LAYERS[name.id]
-        key = frame.key(node.span)
-        if frame.block is not None and key in frame.block.made:
-            return frame.block.made[key]
-        if is_later(here, row, "E0301", f"there is no layer `{name.id}`", name.span):
-            return BROKEN
-        bound = bind(here, row.name, row.arguments, [], node.arguments, node.span)
-        if bound is None:
-            return BROKEN
-        call = ex.Call(ex.Symbol(f"layers.{row.name}"), bound.positional, bound.keywords)
-        made = LayerObject(row, bound.values, bound.given, call, node.span)
-        if frame.block is not None:
-            frame.block.made[key] = made
-        return made
+
+        def make() -> LayerObject | Broken:
+            if is_later(here, row, "E0301", f"there is no layer `{name.id}`", name.span):
+                return BROKEN
+            return layer_of(here, row, ex.Symbol(f"layers.{row.name}"), row.name, node.arguments, node.span)
+
+        return once(here, node.span, make)
     if kind is not None:
         bound = bind(here, kind.name, kind.arguments, [], node.arguments, node.span)
         if bound is None:
@@ -77,23 +77,44 @@ def construct(here: Elaboration, name: nodes.Name, node: nodes.Call, wanted: str
     )
 
 
-def construct_of_class(here: Elaboration, found: Value, node: nodes.Call) -> LayerObject | Broken:
-    """`norm(epsilon=0.001)`"""
-    frame = here.frame
-    key = frame.key(node.span)
-    if frame.block is not None and key in frame.block.made:
-        return frame.block.made[key]  # type: ignore[return-value]
-    row = catalog.LAYERS[found.value.name]
-    bound = bind(here, row.name, row.arguments, [], node.arguments, node.span)
+def once(here: Elaboration, span: Span, make: Callable[[], Made]) -> Made:
+    """What is constructed at a place of a body. A block that is applied again finds what it has there."""
+    block, key = here.frame.block, here.frame.key(span)
+    if block is not None and key in block.made:
+        return block.made[key]
+    made = make()
+    if block is not None and not isinstance(made, Broken):
+        block.made[key] = made
+    return made
+
+
+def layer_of(
+    here: Elaboration,
+    row: catalog.Layer,
+    function: ex.Expression,
+    callee: str,
+    arguments: Sequence[nodes.Argument],
+    span: Span,
+) -> LayerObject | Broken:
+    """A layer of a row of the catalogue: `function` is its class, and `callee` what reports call it."""
+    bound = bind(here, callee, row.arguments, [], arguments, span)
     if bound is None:
         return BROKEN
-    call = ex.Call(found.expression, bound.positional, bound.keywords)
-    made = LayerObject(row, bound.values, bound.given, call, node.span)
-    if isinstance(node.function, nodes.Name):
-        made.of_class = node.function.id
-    if frame.block is not None:
-        frame.block.made[key] = made
-    return made
+    call = ex.Call(function, bound.positional, bound.keywords)
+    return LayerObject(row, bound.values, bound.given, call, span)
+
+
+def construct_of_class(here: Elaboration, found: Value, node: nodes.Call) -> Made:
+    """`norm(epsilon=0.001)`"""
+    row = catalog.LAYERS[found.value.name]
+
+    def make() -> LayerObject | Broken:
+        made = layer_of(here, row, found.expression, row.name, node.arguments, node.span)
+        if isinstance(made, LayerObject) and isinstance(node.function, nodes.Name):
+            made.of_class = node.function.id
+        return made
+
+    return once(here, node.span, make)
 
 
 def construct_of_module(here: Elaboration, module: nodes.Name, name: nodes.Name, node: nodes.Call) -> Result:
@@ -112,14 +133,11 @@ def construct_of_module(here: Elaboration, module: nodes.Name, name: nodes.Name,
 
 def construct_written(here: Elaboration, found: Constructor, node: nodes.Call) -> Result:
     """What is not of Keras: a block or network, or a class that the file names with `extern`."""
-    frame = here.frame
-    key = frame.key(node.span)
-    if frame.block is not None and key in frame.block.made:
-        return frame.block.made[key]
-    made = construct_extern(here, found, node) if isinstance(found, Extern) else construct_block(here, found, node)
-    if frame.block is not None and not isinstance(made, Broken):
-        frame.block.made[key] = made
-    return made
+
+    def make() -> Made:
+        return construct_extern(here, found, node) if isinstance(found, Extern) else construct_block(here, found, node)
+
+    return once(here, node.span, make)
 
 
 def construct_extern(here: Elaboration, found: Extern, node: nodes.Call) -> LayerObject | Broken:

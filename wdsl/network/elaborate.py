@@ -296,8 +296,8 @@ class Elaborator(Elaboration):
         # What is not in order may be what would have used them.
         unused = self.unused if not self.lost and not has_errors(self.problems) else lambda span, message: None
         for step in reversed(self.steps):
-            if isinstance(step, graph.FreeWeight):
-                kept.append(step)
+            if isinstance(step, graph.FreeWeight):  # whatever reads it stands behind it
+                kept.append(step.replace(is_tensor=step.name in wanted))
             elif isinstance(step, graph.Binding):
                 if wanted.isdisjoint(step.names):
                     unused(step.span, f"`{', '.join(step.names)}` is on no path to an output")
@@ -312,10 +312,6 @@ class Elaborator(Elaboration):
                 if isinstance(step, graph.Input):
                     kept.append(step)
         # A free weight is needed for those that are tied to it, and for those that these are tied to.
-        kept = [
-            step.replace(is_tensor=True) if isinstance(step, graph.FreeWeight) and step.name in wanted else step
-            for step in kept
-        ]
         reached = {
             step.name
             for step in kept

@@ -32,7 +32,7 @@ from wdsl.network.objects import (
 )
 from wdsl.network.subscripts import evaluate_subscript
 from wdsl.network.values import class_of, construct_constant
-from wdsl.network.wiring import apply, apply_function, callee, drawn, send_through
+from wdsl.network.wiring import apply, apply_function, callee, drawn, first_input, send_through
 from wdsl.syntax import nodes
 from wdsl.text.diagnostics import Fix, Label, nearest
 from wdsl.text.source import Span
@@ -91,7 +91,7 @@ def known_name(here: Elaboration, node: nodes.Name) -> Result:
     if node.id in here.names:
         found = here.names[node.id]
         if isinstance(found, Construction):
-            return construct_constant(here, found, node, "initializer, regularizer, constraint")
+            return construct_constant(here, found, node)
         return weight_as_tensor(here, found, node) if isinstance(found, FreeWeightObject) else found
     scope = here.frame.scope
     if scope.has_lost(node.id):
@@ -125,10 +125,7 @@ def known_name(here: Elaboration, node: nodes.Name) -> Result:
 
 def weight_as_tensor(here: Elaboration, weight: FreeWeightObject, node: nodes.Name) -> Result:
     """A weight in the wiring: a tensor without a batch, in the graph by the first input of the body."""
-    if not (here.frame.given if here.frame.block is not None else here.inputs):
-        message = f"`{node.id}` stands in no graph yet: what a model computes hangs on its inputs"
-        return here.error("E0205", message, node.span, hint="declare an input above")
-    return weight.tensor
+    return BROKEN if first_input(here, node.id, node.span) is None else weight.tensor
 
 
 def name_of_file(here: Elaboration, file: Scope, name: nodes.Name) -> Result:
@@ -136,7 +133,7 @@ def name_of_file(here: Elaboration, file: Scope, name: nodes.Name) -> Result:
     if name.id in file.constants:
         found = file.constants[name.id]
         if isinstance(found, Construction):
-            return construct_constant(here, found, name, "initializer, regularizer, constraint")
+            return construct_constant(here, found, name)
         return found
     if name.id in file.constructors:
         fix = Fix(name.span, f"{name.id}()")

@@ -38,6 +38,12 @@ def indices_of(here: Elaboration, nodes_: Sequence[nodes.Expression]) -> tuple[V
     return tuple(found)
 
 
+def path_of(here: Elaboration, name: str, indices: Sequence[int]) -> str:
+    """What the whole network calls something of a body, if nothing else is called so."""
+    path = here.frame.path
+    return "_".join([*([path] if path else []), name, *map(str, indices)]).replace("-", "minus_")
+
+
 class Member:
     """A member of a family of tensors, inputs or outputs that a statement declares.
 
@@ -48,20 +54,15 @@ class Member:
         self.here = here
         self.family = family
         self.of = of
-        self.indices = indices_of(here, indices)
-        self.is_declared = self.indices is not None and self._declare(indices)
-        self.name = ""
-        self.held: ex.Expression = ex.Variable(family.id)
+        self.given = indices_of(here, indices) or ()
+        self.indices = tuple(int(each.value) for each in self.given)
+        self.is_declared = bool(self.given) and self._declare()
+        self.name = here.unique(path_of(here, family.id, self.indices)) if self.is_declared else ""
+        self.held = item(family.id, self.given, of == "outputs")
         if not self.is_declared:
             here.names.setdefault(family.id, BROKEN)
-            return
-        assert self.indices is not None
-        frame = here.frame
-        shown = [str(int(each.value)).replace("-", "minus_") for each in self.indices]
-        self.name = here.unique("_".join([*([frame.path] if frame.path else []), family.id, *shown]))
-        self.held = item(family.id, self.indices, of == "outputs")
 
-    def _declare(self, nodes_: Sequence[nodes.Expression]) -> bool:
+    def _declare(self) -> bool:
         here, name = self.here, self.family
         known = here.names.get(name.id)
         if not isinstance(known, FamilyObject):
@@ -73,10 +74,8 @@ class Member:
             where = (Label(here.frame.declared[name.id], "here"),) if name.id in here.frame.declared else ()
             here.error("E0202", f"`{name.id}` is a family of {known.of} already", name.span, labels=where)
             return False
-        assert self.indices is not None
-        if self.of != "tensors" and tuple(int(each.value) for each in self.indices) in known.members:
-            shown = ", ".join(str(int(each.value)) for each in self.indices)
-            here.error("E0202", f"`{name.id}[{shown}]` is declared twice", name.span)
+        if self.of != "tensors" and self.indices in known.members:
+            here.error("E0202", f"`{name.id}[{', '.join(map(str, self.indices))}]` is declared twice", name.span)
             return False
         return True
 
@@ -84,8 +83,7 @@ class Member:
         """Let the member stand for a tensor from here on."""
         family = self.here.names[self.family.id]
         assert isinstance(family, FamilyObject)
-        assert self.indices is not None
-        family.members[tuple(int(each.value) for each in self.indices)] = found
+        family.members[self.indices] = found
 
 
 def item(family: str, indices: Sequence[Value], is_output: bool = False) -> ex.Expression:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from wdsl.annotations.equations import Equation, Tie, WeightName
+from wdsl.catalog.layers.random import RANDOM_CLASSES
 from wdsl.catalog.model import TensorSpec, Weight
 from wdsl.catalog.rows import Layer as CatalogLayer
 from wdsl.core.expressions import Expression, Operation, Symbol
@@ -13,10 +14,7 @@ from wdsl.core.record import Record
 from wdsl.text.diagnostics import Label
 from wdsl.text.source import Source, Span
 
-NEEDED = frozenset({
-    *("Shared", "Coupled", "Constant", "StoredGroups", "Callable"),
-    *("RandomNormal", "RandomUniform", "RandomBernoulli"),
-})  # fmt: skip
+NEEDED = frozenset({"Shared", "Coupled", "Constant", "StoredGroups", "Callable", *RANDOM_CLASSES})
 """What a written module may have under these names, and no network can be called."""
 
 
@@ -36,7 +34,10 @@ class Parameter(Record):
 
 
 class Input(Record):
-    """An input. `family` is what the file calls it, if it is a member of one, and `variable` it there."""
+    """An input. Of one in a family, `family` is the name of that, and `variable` what holds it in there.
+
+    Where it is written down in the names of a loop, `label` gives its name.
+    """
 
     name: str
     spec: TensorSpec
@@ -44,6 +45,7 @@ class Input(Record):
     span: Span
     family: str = ""
     variable: Expression | None = None
+    label: Expression | None = None
 
 
 class Layer(Record):

@@ -53,7 +53,7 @@ def declare_input(here: Elaboration, statement: nodes.Input) -> None:
         known(BROKEN)
         return
     spec = TensorSpec((None, *sizes), dtype)  # type: ignore[arg-type]
-    whole, indices = (member.name, member.indices) if member else (name, ())
+    whole, indices = (member.name, member.given) if member else (name, ())
     known(Tensor(spec, ex.Variable(whole)))
     held = member.held if member else ex.Variable(name)
     here.inputs[whole] = ex.seen(held, ex.Variable(whole))
@@ -61,7 +61,7 @@ def declare_input(here: Elaboration, statement: nodes.Input) -> None:
     step = graph.Input(whole, spec, statement.doc, statement.span, family, ex.outside(held) if member else None)
     here.steps.append(step)
     here.is_nested = here.is_nested or member is not None
-    here.recorder.input(here.frame, step, indices or ())
+    here.recorder.input(here.frame, step, indices)
 
 
 def size_of(here: Elaboration, node: nodes.Expression) -> int | Broken | None:

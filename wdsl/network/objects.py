@@ -241,12 +241,11 @@ def of_file(scope: Scope) -> dict[str, Result]:
 class FamilyObject:
     """Layers and blocks, or tensors, with one name and indices: `conv[0]`, `conv[1]`.
 
-    `of` says what they are. Python has outputs under their names: `key` is what those begin with.
+    `of` says what they are.
     """
 
-    def __init__(self, of: str = "layers", key: str = "") -> None:
+    def __init__(self, of: str = "layers") -> None:
         self.of = of
-        self.key = key
         self.members: MutableMapping[tuple[int, ...], LayerObject | BlockObject | Tensor | Broken] = {}
 
 

@@ -26,7 +26,7 @@ from wdsl.link.constants import Value
 from wdsl.network import graph
 from wdsl.network.names import names_in
 from wdsl.network.objects import BlockObject, Frame, LayerObject, Tensor
-from wdsl.network.reading import equation_read, frozen, layer_inside, tie_read, weight_inside
+from wdsl.network.reading import equation_read, frozen, input_inside, layer_inside, tie_read, weight_inside
 from wdsl.syntax import nodes
 from wdsl.text.diagnostics import Diagnostic
 from wdsl.text.source import Span
@@ -255,15 +255,11 @@ class Recorder:
 
     def input(self, frame: Frame, step: graph.Input, indices: Sequence[Value]) -> None:
         """Write down an input of a network, or one of a family of them."""
-        if not indices:
-            self.body.append(step)
-            return
-        given = [each.expression for each in indices]
-        label = self.label(frame, step.name, [step.family, *given], step.span)
-        sizes = ex.Sequence(tuple(ex.inside(expression_of(size)) for size in step.spec.shape[1:]))
-        dtype = () if step.spec.dtype == "float32" else (("dtype", ex.Constant(step.spec.dtype)),)
-        construct = ex.Call(ex.Symbol("keras.Input"), (sizes,), dtype)
-        self.body.append(Make(item_of(step.family, given), step.name, label, construct, step.span, step.doc))
+        if indices:
+            given = [each.expression for each in indices]
+            label = self.label(frame, step.name, [step.family, *given], step.span)
+            step = input_inside(step).replace(variable=item_of(step.family, given), label=label)
+        self.body.append(step)
 
     def guard(self, test: Value, text: str, span: Span, reason: str) -> None:
         self.body.append(Guard(ex.inside(test.expression), bool(test.value), text, span, reason))

@@ -41,6 +41,11 @@ def layer_inside(layer: graph.Layer) -> graph.Layer:
     return _layer(layer, ex.inside, size_inside)
 
 
+def input_inside(step: graph.Input) -> graph.Input:
+    """An input in the names of the loop that declares it."""
+    return step.replace(spec=_spec(step.spec, size_inside))
+
+
 def weight_inside(weight: graph.FreeWeight) -> graph.FreeWeight:
     """A weight of no layer in the names of the block that declares it."""
     return _free_weight(weight, ex.inside, size_inside)
@@ -73,9 +78,13 @@ def _step_outside(step: graph.Step) -> graph.Step:
 
 
 def _spec_outside(spec: TensorSpec) -> TensorSpec:
+    return _spec(spec, size_outside)
+
+
+def _spec(spec: TensorSpec, of_size: OfSize) -> TensorSpec:
     if not any(isinstance(size, Dim) for size in spec.shape):
         return spec
-    return spec.replace(shape=tuple(map(size_outside, spec.shape)))
+    return spec.replace(shape=tuple(map(of_size, spec.shape)))
 
 
 def equation_read(equation: Equation, of: OfExpression) -> Equation:

@@ -15,7 +15,7 @@ from wdsl.network import graph
 from wdsl.network.blocks import function_parameters
 from wdsl.network.construction import construct_initializer
 from wdsl.network.elaboration import Elaboration
-from wdsl.network.families import Member, indices_of
+from wdsl.network.families import Member, indices_of, path_of
 from wdsl.network.inputs import declare_input, size_of
 from wdsl.network.loops import carry_out_choice, carry_out_loop
 from wdsl.network.objects import (
@@ -121,8 +121,7 @@ def declare_layer(here: Elaboration, statement: nodes.Layer) -> None:
         unknown = [found for each in annotations if (found := unknown_annotation(each))]
         here.problems += [each for each in unknown if each not in here.problems]
         return
-    path = "_".join([*([frame.path] if frame.path else []), name, *map(str, indices or ())]).replace("-", "minus_")
-    value.name = here.unique(path) if frame.path or indices else name
+    value.name = here.unique(path_of(here, name, indices or ())) if frame.path or indices else name
     value.span = statement.span
     if isinstance(value, LayerObject):
         here.steps.append(value)

@@ -115,10 +115,11 @@ def part_of_tensor(here: Elaboration, tensor: Tensor, node: nodes.Subscript) -> 
             if step is not None and step < 1:
                 hint = f"turned round is `flip(x, axis={axis})`" if step == -1 and start is stop is None else ""
                 return refuse("the step of a slice is 1 or more", place, hint)
-            left = _length(size, bounds)
+            index = constants.slice_of(found)
+            left = _length(size, bounds, index)
             if left == 0:
                 return refuse("nothing is left", place, f"axis {axis} has {_entries(size)}")
-            indices.append(_slice(found))
+            indices.append(index)
             sizes.append(left)
         else:
             assert found[0] is not None
@@ -131,8 +132,8 @@ def part_of_tensor(here: Elaboration, tensor: Tensor, node: nodes.Subscript) -> 
     here.operations.setdefault("GetItem", (node.span, "the result of a subscript"))
     # Keras takes a single slice, or `...`, in a tuple only.
     alone = len(indices) == 1 and not isinstance(node.items[0], nodes.Slice | nodes.Rest) and not is_new[0]
-    index = indices[0] if alone else ex.Sequence(tuple(indices))
-    return here.made(spec, ex.Subscript(tensor.expression, index), node.span)
+    whole = indices[0] if alone else ex.Sequence(tuple(indices))
+    return here.made(spec, ex.Subscript(tensor.expression, whole), node.span)
 
 
 def _is_none(place: nodes.Expression, found: list[Value | None] | None) -> bool:
@@ -149,15 +150,8 @@ def _plain(found: Sequence[Value | None]) -> Bounds:
     return start, stop, step
 
 
-def _slice(found: Sequence[Value | None]) -> ex.Expression:
-    """The slice as Python's own is called: the stop alone, start and stop, or all three."""
-    none: ex.Expression = ex.Constant(None)
-    start, stop, step = (none if each is None else each.expression for each in found)
-    return ex.Call(ex.Symbol("slice"), (start, stop, step) if step != none else (start, stop))
-
-
-def _length(size: int | None, bounds: Bounds) -> int | None:
-    """How many entries a slice leaves of an axis. None if that is not known, as Keras has it."""
+def _length(size: int | None, bounds: Bounds, index: ex.Expression) -> int | None:
+    """How many entries a slice leaves of an axis; `index` is the slice. None if that is not known, as Keras has it."""
     if size is None:
         return None
     start, stop, step = bounds
@@ -167,7 +161,5 @@ def _length(size: int | None, bounds: Bounds) -> int | None:
     whole_end = stop is None or (stop < 0 and not isinstance(stop, Dim))
     if step in (None, 1) and whole_end and (start is None or (start >= 0 and not isinstance(start, Dim))):
         return size + (stop or 0) - (start or 0)
-    written = [ex.Constant(None) if each is None else expression_of(each) for each in bounds]
-    index = ex.Call(ex.Symbol("slice"), tuple(written if step is not None else written[:2]))
     axis = ex.Call(ex.Symbol("range"), (expression_of(size),))
     return dim(length, ex.Call(ex.Symbol("len"), (ex.Subscript(axis, index),)))

@@ -12,7 +12,12 @@ from wdsl.text.diagnostics import Fix
 from wdsl.text.source import Span
 
 
-def construct_constant(here: Elaboration, found: Construction, node: nodes.Expression, wanted: str) -> Result:
+def construct_constant(
+    here: Elaboration,
+    found: Construction,
+    node: nodes.Expression,
+    wanted: str = "initializer, regularizer, constraint",
+) -> Result:
     """What `const init = HeNormal()` constructs, in the place of `node`."""
     names: dict[str, Result] = {
         **{name: BROKEN if value is None else value for name, value in found.constants.items()},

@@ -12,7 +12,7 @@ from wdsl.link import constants
 from wdsl.link.constants import LayerClass, Value
 from wdsl.network.arguments import Bound, bind
 from wdsl.network.blocks import apply as apply_block
-from wdsl.network.construction import constructs, is_later
+from wdsl.network.construction import constructs, is_later, layer_of, once
 from wdsl.network.elaboration import Elaboration
 from wdsl.network.names import names_in
 from wdsl.network.objects import (
@@ -212,17 +212,25 @@ def constant_tensor(
     here: Elaboration, row: catalog.Function, bound: Bound, spec: TensorSpec | tuple[TensorSpec, ...], span: Span
 ) -> Result:
     """`Constant("arange", {"start": 0, "stop": 16})(tokens)`, in the graph by the first input of the body."""
-    inputs = here.frame.given if here.frame.block is not None else here.inputs
-    if not inputs:
-        message = f"`{row.name}` stands in no graph yet: what a model computes hangs on its inputs"
-        return here.error("E0205", message, span, hint="declare an input above")
+    beside = first_input(here, row.name, span)
+    if beside is None:
+        return BROKEN
     here.operations.setdefault("Constant", (span, f"the result of `{row.name}`"))
     given = [argument.name for argument in row.arguments if argument.name in bound.given]
     arguments = ex.Mapped(tuple((name, bound.given[name][0]) for name in given))
     made = ex.Call(ex.Symbol("Constant"), (ex.Constant(row.name), arguments))
-    first = next(iter(inputs))
-    beside = here.frame.given[first][0].expression if here.frame.block else here.inputs[first]
     return here.made(spec, ex.Call(made, (beside,)), span)
+
+
+def first_input(here: Elaboration, name: str, span: Span) -> ex.Expression | None:
+    """The first input of the body, beside which stands what hangs on no tensor; None after a report."""
+    block = here.frame.block is not None
+    inputs = [tensor.expression for tensor, _ in here.frame.given.values()] if block else [*here.inputs.values()]
+    if inputs:
+        return inputs[0]
+    message = f"`{name}` stands in no graph yet: what a model computes hangs on its inputs"
+    here.error("E0205", message, span, hint="declare an input above")
+    return None
 
 
 def drawn(here: Elaboration, row: catalog.Layer, node: nodes.Call) -> Result:
@@ -235,19 +243,12 @@ def drawn(here: Elaboration, row: catalog.Layer, node: nodes.Call) -> Result:
         case _:
             hint = f"write `{name}(shape(x))`, of a tensor `x`"
             return here.error("E0303", f"`{name}` needs the shape of a tensor", node.span, hint=hint)
-    frame = here.frame
-    key = frame.key(node.span)
-    if frame.block is not None and key in frame.block.made:
-        layer = frame.block.made[key]
-    else:
-        bound = bind(here, name, row.arguments, [], others, node.span)
-        if bound is None:
-            return BROKEN
-        call = ex.Call(ex.Symbol(row.name), bound.positional, bound.keywords)
-        layer = LayerObject(row, bound.values, bound.given, call, node.span)
-        if frame.block is not None:
-            frame.block.made[key] = layer
-    return apply(here, layer, [(here.evaluate(of), of)], (), node)
+
+    def make() -> LayerObject | Broken:
+        return layer_of(here, row, ex.Symbol(row.name), name, others, node.span)
+
+    layer = once(here, node.span, make)
+    return BROKEN if isinstance(layer, Broken) else apply(here, layer, [(here.evaluate(of), of)], (), node)
 
 
 def along_the_batch(here: Elaboration, name: str, node: nodes.Expression) -> Broken:

@@ -223,7 +223,8 @@ class _Roller:
         for each in found:
             match each:
                 case graph.Input():
-                    body.append(Step((ex.Variable(each.name),), input_of(each), each.span, each.doc))
+                    held = each.variable or ex.Variable(each.name)
+                    body.append(Step((held,), input_of(each), each.span, each.doc))
                 case outline.Make(_, name) if name in self.outline.free:
                     pass
                 case outline.Make():

@@ -233,7 +233,7 @@ def input_of(step: graph.Input) -> ex.Expression:
     keywords: list[tuple[str, ex.Expression]] = []
     if step.spec.dtype != "float32":
         keywords.append(("dtype", ex.Constant(step.spec.dtype)))
-    keywords.append(("name", ex.Constant(step.name)))
+    keywords.append(("name", step.label or ex.Constant(step.name)))
     return ex.Call(ex.Symbol("keras.Input"), (_shape(step.spec.shape[1:]),), tuple(keywords))
 
 

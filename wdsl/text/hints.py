@@ -7,7 +7,6 @@ what is an error: it is asked of a report that is there, and has neither a hint 
 from __future__ import annotations
 
 import re
-from functools import cache
 
 from wdsl.core.record import Record
 from wdsl.text.diagnostics import Diagnostic, Fix
@@ -17,7 +16,7 @@ from wdsl.text.source import Span
 class Row(Record):
     """`pattern` stands at the place of a report with one of these codes; the hint and the fix may refer to its groups.
 
-    The fix is `replacement` in place of what the pattern matches, or of its group `at`, if that has a name.
+    The fix is `replacement` in place of what the pattern matches.
     """
 
     codes: str
@@ -106,11 +105,6 @@ ROWS = (
 )
 
 
-@cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
-
-
 def taught(problem: Diagnostic) -> Diagnostic:
     """A report with what to write instead, if it says nothing of that yet and a row knows."""
     if problem.hint or problem.fix or problem.severity != "error":
@@ -125,11 +119,11 @@ def taught(problem: Diagnostic) -> Diagnostic:
     for row in ROWS:
         if problem.code not in row.codes.split():
             continue
-        for match in _compiled(row.pattern).finditer(line):
+        for match in re.finditer(row.pattern, line):
             if match.start() < last and first <= match.end():
                 fix = None
                 if row.replacement is not None:
                     place = Span(problem.span.source, begin + match.start(), begin + match.end())
                     fix = Fix(place, match.expand(row.replacement))
-                return problem.replace(hint=match.expand(row.hint.replace('\\"', '"')), fix=fix)
+                return problem.replace(hint=match.expand(row.hint), fix=fix)
     return problem
